@@ -1,0 +1,1 @@
+"""Who may use the program: companies, applications, key pairs, tokens."""

@@ -1,0 +1,139 @@
+"""What the operator does about access: companies, applications, key pairs, token keys.
+
+Secrets are made here and shown once; what stays in the database cannot be turned back into them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from kpay.access import store
+from kpay.access.model import (
+    API_KEY_BYTES,
+    SECRET_BYTES,
+    Application,
+    Company,
+    KeyPair,
+    Terms,
+    Vault,
+    new_pair,
+)
+from kpay.core.book import Book, Environment
+from kpay.core.clock import Clock
+from kpay.core.ids import Ids
+from kpay.core.limits import Limits
+from kpay.database.pool import Connection, Database
+
+
+class AccessError(Exception):
+    """The operator asked for something that cannot be; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewApplication:
+    """An application with every secret that is shown at its birth and never again."""
+
+    application: Application
+    test: KeyPair
+    live: KeyPair | None
+    webhook_secret: str
+    gateway_secret: str
+
+
+class Office:
+    """The operator's verbs."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+
+    async def check_secret(self) -> None:
+        """Stop a program whose secret is not the one this database was made with."""
+        recorded = await store.claim_installation(self._database, self._vault.fingerprint)
+        if recorded != self._vault.fingerprint:
+            raise AccessError(
+                "This database was made with another secret: set KPAY_SECRET to that one, or use "
+                "the KPAY_HOME that holds it."
+            )
+
+    async def create_application(self, company_name: str, name: str) -> NewApplication:
+        """A new application, of a company that is made when its name is new."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            company = await store.upsert_company(connection, self._ids.uuid(), company_name, now)
+            application = Application(self._ids.uuid(), name, company, Terms())
+            if not await store.insert_application(connection, application, now):
+                raise AccessError(
+                    f"{company_name} has an application named {name}: choose another name."
+                )
+            live = None
+            test = await self._replace(connection, Book(application.id, Environment.TEST))
+            if company.approved_at is not None:
+                live = await self._replace(connection, Book(application.id, Environment.PRODUCTION))
+        return NewApplication(
+            application=application,
+            test=test,
+            live=live,
+            webhook_secret=self._vault.webhook_secret(application.id, 1),
+            gateway_secret=self._vault.gateway_secret(application.id, 1),
+        )
+
+    async def approve_company(self, name_or_id: str) -> Company:
+        """Let a company's applications have live keys."""
+        company = await store.approve_company(self._database, name_or_id, self._clock.now())
+        if company is None:
+            raise AccessError(f"There is no company {name_or_id}: see kpay app list.")
+        return company
+
+    async def regenerate_keys(self, application_id: UUID, environment: Environment) -> KeyPair:
+        """A new key pair; the old one, and every token given for it, ends at once."""
+        found = await store.find_application(self._database, application_id)
+        if found is None:
+            raise AccessError(f"There is no application {application_id}: see kpay app list.")
+        company = found[0].company
+        if environment is Environment.PRODUCTION and company.approved_at is None:
+            raise AccessError(
+                f"{company.name} is not approved for live keys: kpay company approve "
+                f"'{company.name}' first."
+            )
+        async with self._database.transaction() as connection:
+            return await self._replace(connection, Book(application_id, environment))
+
+    async def configure(
+        self,
+        application_id: UUID,
+        *,
+        payment_fee_bps: int | None = None,
+        payout_fee_bps: int | None = None,
+        allowed_providers: Sequence[str] | None = None,
+    ) -> None:
+        """Change an application's terms; what is not given stays."""
+        changed = await store.configure(
+            self._database, application_id, payment_fee_bps, payout_fee_bps, allowed_providers
+        )
+        if not changed:
+            raise AccessError(f"There is no application {application_id}: see kpay app list.")
+
+    async def set_limit(self, application_id: UUID, operation: str, limits: Limits) -> None:
+        """Give an application its own bounds for one operation in one currency."""
+        if await store.find_application(self._database, application_id) is None:
+            raise AccessError(f"There is no application {application_id}: see kpay app list.")
+        await store.set_limit(self._database, application_id, operation, limits)
+
+    async def rotate_token_key(self) -> UUID:
+        """Sign tokens with a new key from now on; those signed before run out by themselves."""
+        key_id = self._ids.uuid()
+        await store.insert_token_key(self._database, key_id, self._clock.now())
+        return key_id
+
+    async def _replace(self, connection: Connection, book: Book) -> KeyPair:
+        random = secrets.token_bytes(API_KEY_BYTES + SECRET_BYTES)
+        pair = new_pair(self._ids.uuid(), book.environment, random)
+        secret_hash = self._vault.hash_secret(pair.secret_key)
+        await store.replace_keys(connection, book, pair, secret_hash, self._clock.now())
+        return pair

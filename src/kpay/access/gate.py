@@ -1,0 +1,198 @@
+"""The gate: who is calling. Key pairs for one half of the API, tokens for the other.
+
+What the gate knows it keeps for at most a second, and drops at once when any process changes a key
+(the `access` signal), so a key that was regenerated stops here without a look-up for each request.
+A token is bound to the key pair that it was given for and ends with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import jwt
+
+from kpay.access import store
+from kpay.access.model import TOKEN_LIFE, Application, Key, Vault, environment_of
+from kpay.core.book import Book, Environment
+from kpay.core.clock import Clock
+from kpay.core.ids import Ids
+from kpay.core.refusals import Code, Refusal
+from kpay.core.routes import Principal
+from kpay.database.pool import Database
+
+_ALGORITHM = "HS256"
+_ISSUER = "kpay"
+_KEEP = timedelta(seconds=1)
+_MOST_KEPT = 50_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Gate:
+    """Authenticates callers and hands out tokens. One per process."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._ids = ids
+        self._keys: _Kept[str, Key] = _Kept(clock)
+        self._in_force: _Kept[UUID, bool] = _Kept(clock)
+        self._applications: _Kept[UUID, Application] = _Kept(clock)
+        self._token_keys: _Kept[None, list[UUID]] = _Kept(clock)
+        self._tokens: dict[str, tuple[Principal, datetime]] = {}
+
+    def forget(self) -> None:
+        """Drop all that is kept: some process changed a key or an application."""
+        for kept in (self._keys, self._in_force, self._applications, self._token_keys):
+            kept.clear()
+
+    async def by_keys(self, api_key: str, secret_key: str) -> Principal:
+        """Who holds this key pair. Refuses: invalid_credentials, and never says which half."""
+        environment = environment_of(api_key, secret_key)
+        key = await self._key(api_key) if environment else None
+        if key is None or not self._vault.matches(secret_key, key.secret_hash):
+            raise Refusal(Code.INVALID_CREDENTIALS, "Invalid API credentials")
+        return Principal(key.id, key.book, key.company_id)
+
+    async def by_token(self, token: str) -> Principal:
+        """Who this token was given to. Refuses: invalid_token."""
+        kept = self._tokens.get(token)
+        if kept is None:
+            kept = await self._open(token)
+            if len(self._tokens) >= _MOST_KEPT:
+                self._tokens.clear()
+            self._tokens[token] = kept
+        principal, expires = kept
+        if expires <= self._clock.now():
+            self._tokens.pop(token, None)
+            raise _bad_token()
+        if not await self._holds(principal):
+            raise _bad_token()
+        return principal
+
+    async def issue_token(self, principal: Principal) -> str:
+        """A token of 30 minutes that carries the caller's company, application, environment."""
+        key_id = (await self._signing_keys())[0]
+        now = self._clock.now()
+        claims = {
+            "iss": _ISSUER,
+            "sub": str(principal.book.application_id),
+            "company": str(principal.company_id),
+            "environment": principal.environment.value,
+            "key": str(principal.key_id),
+            "iat": now,
+            "exp": now + TOKEN_LIFE,
+        }
+        secret = self._vault.token_key(key_id)
+        return jwt.encode(claims, secret, _ALGORITHM, headers={"kid": str(key_id)})
+
+    async def application(self, application_id: UUID) -> Application | None:
+        """An application with its company and terms, or None where there is none."""
+        kept = self._applications.get(application_id)
+        if kept is None:
+            found = await store.find_application(self._database, application_id)
+            if found is None:
+                return None
+            kept = self._applications.put(application_id, found[0])
+        return kept
+
+    async def own_application(self, principal: Principal, application_id: UUID) -> Application:
+        """An application of the caller's company. Refuses: application_not_yours."""
+        application = await self.application(application_id)
+        if application is None or application.company.id != principal.company_id:
+            raise Refusal(
+                Code.APPLICATION_NOT_YOURS,
+                "The application does not belong to the connected user: use the id that "
+                "GET /api/v1/payments/me gives.",
+            )
+        return application
+
+    async def _key(self, api_key: str) -> Key | None:
+        kept = self._keys.get(api_key)
+        if kept is None:
+            found = await store.find_key(self._database, api_key)
+            kept = None if found is None else self._keys.put(api_key, found)
+        return kept
+
+    async def _holds(self, principal: Principal) -> bool:
+        kept = self._in_force.get(principal.key_id)
+        if kept is None:
+            found = await store.key_in_force(self._database, principal.book, principal.key_id)
+            kept = self._in_force.put(principal.key_id, found)
+        return kept
+
+    async def _signing_keys(self) -> list[UUID]:
+        kept = self._token_keys.get(None)
+        if kept is None:
+            kept = await self._load_token_keys()
+            if not kept:
+                await store.first_token_key(self._database, self._ids.uuid(), self._clock.now())
+                kept = await self._load_token_keys()
+            self._token_keys.put(None, kept)
+        return kept
+
+    async def _load_token_keys(self) -> list[UUID]:
+        return await store.token_keys(self._database, self._clock.now() - TOKEN_LIFE)
+
+    async def _open(self, token: str) -> tuple[Principal, datetime]:
+        """Check a token's signature and read it."""
+        try:
+            key_id = UUID(str(jwt.get_unverified_header(token).get("kid")))
+            if key_id not in await self._signing_keys():
+                raise _bad_token()
+            claims = jwt.decode(
+                token,
+                self._vault.token_key(key_id),
+                algorithms=[_ALGORITHM],
+                issuer=_ISSUER,
+                # The house's own clock decides below, so that a stepped one does too.
+                options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
+            )
+            return _principal(claims), datetime.fromtimestamp(claims["exp"], UTC)
+        except (jwt.InvalidTokenError, ValueError, KeyError, TypeError) as problem:
+            raise _bad_token() from problem
+
+
+class _Kept(Generic[K, V]):
+    """Values kept for a second, by the house's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._values: dict[K, tuple[V, datetime]] = {}
+
+    def get(self, key: K) -> V | None:
+        kept = self._values.get(key)
+        if kept is None or kept[1] <= self._clock.now():
+            return None
+        return kept[0]
+
+    def put(self, key: K, value: V) -> V:
+        if len(self._values) >= _MOST_KEPT:
+            self._values.clear()
+        self._values[key] = (value, self._clock.now() + _KEEP)
+        return value
+
+    @property
+    def clear(self) -> Callable[[], None]:
+        return self._values.clear
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    return Principal(
+        key_id=UUID(claims["key"]),
+        book=Book(UUID(claims["sub"]), Environment(claims["environment"])),
+        company_id=UUID(claims["company"]),
+    )
+
+
+def _bad_token() -> Refusal:
+    return Refusal(
+        Code.INVALID_TOKEN,
+        "The token is missing, expired or not ours: get one with POST /api/v1/payments/token and "
+        "send it as Authorization: Bearer <token>.",
+    )

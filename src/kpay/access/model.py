@@ -1,0 +1,145 @@
+"""Companies, applications, key pairs, tokens: the values and the rules about secrets.
+
+A secret is never stored: what is kept is its hash under the program's own secret, compared in
+constant time. The secrets that must be known again (webhooks, the hosted page, tokens) are derived
+from the program's secret and a name, so the database holds none of them either.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from kpay.core.book import Book, Environment
+from kpay.core.limits import Limits
+from kpay.core.money import UNIT, Money
+from kpay.core.refusals import Code, Refusal
+
+TOKEN_LIFE = timedelta(minutes=30)
+DEFAULT_FEE_BPS = 500
+TRANSFER_LEAST = 100
+TRANSFER_MOST = 10_000_000
+
+# The bytes of randomness in a secret key; the public half is a name and needs fewer.
+SECRET_BYTES = 32
+API_KEY_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    id: UUID
+    name: str
+    approved_at: datetime | None
+    """Live keys exist only for a company that the operator approved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an application pays and may do. Fees in basis points; limits by operation, currency."""
+
+    payment_fee_bps: int = DEFAULT_FEE_BPS
+    payout_fee_bps: int = DEFAULT_FEE_BPS
+    allowed_providers: frozenset[str] | None = None
+    limits: Mapping[tuple[str, str], Limits] = field(default_factory=dict)
+
+    def check_provider(self, code: str) -> None:
+        """Refuses: provider_not_allowed, outside the application's whitelist."""
+        if self.allowed_providers is not None and code not in self.allowed_providers:
+            raise Refusal(
+                Code.PROVIDER_NOT_ALLOWED,
+                f"This application may use only {', '.join(sorted(self.allowed_providers))}.",
+            )
+
+    def transfer_limits(self, currency: str) -> Limits:
+        """The page: from 100 to 10,000,000, in the source wallet's currency, whichever it is."""
+        return self.limits.get(("TRANSFER", currency)) or Limits(
+            Money(TRANSFER_LEAST * UNIT, currency), Money(TRANSFER_MOST * UNIT, currency)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    id: UUID
+    name: str
+    company: Company
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key pair in force, as authentication needs it."""
+
+    id: UUID
+    book: Book
+    company_id: UUID
+    secret_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A new pair, whose secret is shown this once."""
+
+    id: UUID
+    environment: Environment
+    api_key: str
+    secret_key: str
+
+
+class Vault:
+    """The program's own secret, and what is made with it."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one secret from another without telling it."""
+        return self._derive("fingerprint").hex()
+
+    def hash_secret(self, secret_key: str) -> bytes:
+        """A keyed hash. The secret has 256 random bits, so a slow hash would add nothing."""
+        return hmac.digest(self._derive("keys"), secret_key.encode(), "sha256")
+
+    def matches(self, secret_key: str, secret_hash: bytes) -> bool:
+        return hmac.compare_digest(self.hash_secret(secret_key), secret_hash)
+
+    def token_key(self, key_id: UUID) -> bytes:
+        return self._derive(f"token:{key_id}")
+
+    def webhook_secret(self, application_id: UUID, version: int) -> str:
+        return _text("whsec_", self._derive(f"webhook:{application_id}:{version}"))
+
+    def gateway_secret(self, application_id: UUID, version: int) -> str:
+        return _text("gwsec_", self._derive(f"gateway:{application_id}:{version}"))
+
+    def _derive(self, name: str) -> bytes:
+        return hmac.digest(self._secret, f"kpay:{name}".encode(), hashlib.sha256)
+
+
+def new_pair(key_id: UUID, environment: Environment, random: bytes) -> KeyPair:
+    """A pair made from fresh random bytes: kpay_test_… and sk_test_…, or live."""
+    word = environment.word
+    return KeyPair(
+        id=key_id,
+        environment=environment,
+        api_key=_text(f"kpay_{word}_", random[:API_KEY_BYTES]),
+        secret_key=_text(f"sk_{word}_", random[API_KEY_BYTES : API_KEY_BYTES + SECRET_BYTES]),
+    )
+
+
+def environment_of(api_key: str, secret_key: str) -> Environment | None:
+    """The environment that both halves name; a test key with a live secret has none."""
+    for environment in Environment:
+        word = environment.word
+        if api_key.startswith(f"kpay_{word}_") and secret_key.startswith(f"sk_{word}_"):
+            return environment
+    return None
+
+
+def _text(prefix: str, random: bytes) -> str:
+    return prefix + base64.b32encode(random).decode().rstrip("=").lower()

@@ -1,0 +1,145 @@
+-- name: claim_installation
+-- Record which secret this database belongs to, once; answer the one on record.
+with first as (
+    insert into installation (secret_fingerprint)
+    values ($1)
+    on conflict on constraint installation_pkey do nothing
+    returning secret_fingerprint
+)
+
+select secret_fingerprint from first
+union all
+select secret_fingerprint from installation
+limit 1;
+
+-- name: upsert_company
+-- The company of a name, made when it is new.
+with first as (
+    insert into companies (id, name, created_at)
+    values ($1, $2, $3)
+    on conflict on constraint companies_name_key do nothing
+    returning id, name, approved_at
+)
+
+select id, name, approved_at from first
+union all
+select id, name, approved_at from companies where name = $2
+limit 1;
+
+-- name: approve_company
+-- Let a company have live keys. Approving twice keeps the first time.
+update companies
+set approved_at = coalesce(approved_at, $2)
+where id::text = $1 or name = $1
+returning id, name, approved_at;
+
+-- name: insert_application
+-- A new application of a company; none when the company has one of that name.
+insert into applications (id, company_id, name, payment_fee_bps, payout_fee_bps, created_at)
+values ($1, $2, $3, $4, $4, $5)
+on conflict on constraint applications_name_key do nothing
+returning id;
+
+-- name: find_application
+-- One application with its company and terms.
+select
+    applications.id, applications.name, applications.payment_fee_bps,
+    applications.payout_fee_bps, applications.allowed_providers, applications.secret_version,
+    companies.id as company_id, companies.name as company_name, companies.approved_at,
+    coalesce(
+        (
+            select array_agg(array[operation, currency, least::text, most::text])
+            from application_limits
+            where application_id = applications.id
+        ), '{}'
+    ) as limits
+from applications
+join companies on companies.id = applications.company_id
+where applications.id = $1;
+
+-- name: list_applications
+-- Every application, for the operator.
+select
+    applications.id, applications.name, companies.name as company_name, companies.approved_at,
+    applications.created_at
+from applications
+join companies on companies.id = applications.company_id
+order by companies.name, applications.name;
+
+-- name: configure_application
+-- Change an application's terms; null leaves one as it is, an empty list lifts the whitelist.
+with signalled as (select pg_notify('access', ''))
+
+update applications
+set
+    payment_fee_bps = coalesce($2, payment_fee_bps),
+    payout_fee_bps = coalesce($3, payout_fee_bps),
+    allowed_providers = case
+        when $4::text[] is null then allowed_providers
+        else nullif($4::text[], '{}')
+    end
+from signalled
+where id = $1
+returning id;
+
+-- name: set_limit
+-- An application's own bounds for one operation in one currency, in hundredths.
+with signalled as (select pg_notify('access', ''))
+
+insert into application_limits (application_id, operation, currency, least, most)
+select $1, $2, $3, $4, $5 from signalled
+on conflict on constraint application_limits_pkey
+do update set least = excluded.least, most = excluded.most;
+
+-- name: revoke_keys
+-- End the key pair in force in a book.
+update api_keys
+set revoked_at = $3
+where application_id = $1 and environment = $2 and revoked_at is null;
+
+-- name: insert_key
+-- A new key pair, of which only the hash of the secret is kept; every process looks again.
+with signalled as (select pg_notify('access', ''))
+
+insert into api_keys (application_id, environment, id, api_key, secret_hash, created_at)
+select $1, $2, $3, $4, $5, $6 from signalled;
+
+-- name: find_key
+-- The key pair in force that has this public half.
+select
+    api_keys.application_id, api_keys.environment::text, api_keys.id, api_keys.secret_hash,
+    applications.company_id
+from api_keys
+join applications on applications.id = api_keys.application_id
+where api_keys.api_key = $1 and api_keys.revoked_at is null;
+
+-- name: key_in_force
+-- Whether a key pair that a token was given for still holds.
+select exists(
+    select
+    from api_keys
+    where application_id = $1 and environment = $2 and id = $3 and revoked_at is null
+);
+
+-- name: token_keys
+-- The keys that tokens may be signed with: the newest signs, the retired ones run out.
+select id
+from token_keys
+where retired_at is null or retired_at > $1
+order by id desc;
+
+-- name: insert_token_key
+-- A new key for tokens; the ones before it are retired and every process looks again.
+with
+retired as (update token_keys set retired_at = $2 where retired_at is null),
+
+signalled as (select pg_notify('access', ''))
+
+insert into token_keys (id, created_at)
+select $1, $2 from signalled;
+
+-- name: first_token_key
+-- The first key of a new installation; the second process to ask keeps the first's.
+insert into token_keys (id, created_at)
+select $1, $2
+where not exists (select from token_keys);

@@ -1,0 +1,153 @@
+"""The SQL of companies, applications and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from kpay.access.model import Application, Company, Key, KeyPair, Terms
+from kpay.core.book import Book, Environment
+from kpay.core.limits import Limits
+from kpay.core.money import Money
+from kpay.database.pool import Connection, Database, Row
+from kpay.database.queries import beside
+
+SQL = beside(__file__)
+
+
+async def claim_installation(database: Database, fingerprint: str) -> str:
+    """The fingerprint on record, which is the given one on a new database."""
+    recorded: str = await database.fetchval(SQL["claim_installation"], fingerprint)
+    return recorded
+
+
+async def upsert_company(
+    connection: Connection, company_id: UUID, name: str, at: datetime
+) -> Company:
+    row = await connection.fetchrow(SQL["upsert_company"], company_id, name, at)
+    if row is None:
+        raise RuntimeError("a company was neither found nor made")
+    return Company(row["id"], row["name"], row["approved_at"])
+
+
+async def approve_company(database: Database, name_or_id: str, at: datetime) -> Company | None:
+    row = await database.fetchrow(SQL["approve_company"], name_or_id, at)
+    return None if row is None else Company(row["id"], row["name"], row["approved_at"])
+
+
+async def insert_application(
+    connection: Connection, application: Application, at: datetime
+) -> bool:
+    """False when the company has an application of that name already."""
+    inserted = await connection.fetchval(
+        SQL["insert_application"],
+        application.id,
+        application.company.id,
+        application.name,
+        application.terms.payment_fee_bps,
+        at,
+    )
+    return inserted is not None
+
+
+async def find_application(
+    database: Database, application_id: UUID
+) -> tuple[Application, int] | None:
+    """The application and the version of its derived secrets."""
+    row = await database.fetchrow(SQL["find_application"], application_id)
+    if row is None:
+        return None
+    company = Company(row["company_id"], row["company_name"], row["approved_at"])
+    return Application(row["id"], row["name"], company, _terms(row)), row["secret_version"]
+
+
+async def list_applications(database: Database) -> Sequence[Row]:
+    return await database.fetch(SQL["list_applications"])
+
+
+async def configure(
+    database: Database,
+    application_id: UUID,
+    payment_fee_bps: int | None,
+    payout_fee_bps: int | None,
+    allowed_providers: Sequence[str] | None,
+) -> bool:
+    changed = await database.fetchval(
+        SQL["configure_application"],
+        application_id,
+        payment_fee_bps,
+        payout_fee_bps,
+        allowed_providers,
+    )
+    return changed is not None
+
+
+async def set_limit(
+    database: Database, application_id: UUID, operation: str, limits: Limits
+) -> None:
+    await database.execute(
+        SQL["set_limit"],
+        application_id,
+        operation,
+        limits.least.currency,
+        limits.least.minor,
+        limits.most.minor,
+    )
+
+
+async def replace_keys(
+    connection: Connection, book: Book, pair: KeyPair, secret_hash: bytes, at: datetime
+) -> None:
+    """The pair in force ends and the new one begins, in the caller's transaction."""
+    await connection.execute(SQL["revoke_keys"], book.application_id, book.environment, at)
+    await connection.execute(
+        SQL["insert_key"],
+        book.application_id,
+        book.environment,
+        pair.id,
+        pair.api_key,
+        secret_hash,
+        at,
+    )
+
+
+async def find_key(database: Database, api_key: str) -> Key | None:
+    row = await database.fetchrow(SQL["find_key"], api_key)
+    if row is None:
+        return None
+    book = Book(row["application_id"], Environment(row["environment"]))
+    return Key(row["id"], book, row["company_id"], row["secret_hash"])
+
+
+async def key_in_force(database: Database, book: Book, key_id: UUID) -> bool:
+    holds: bool = await database.fetchval(
+        SQL["key_in_force"], book.application_id, book.environment, key_id
+    )
+    return holds
+
+
+async def token_keys(database: Database, retired_after: datetime) -> list[UUID]:
+    """Newest first. A retired key is listed while tokens that it signed may still hold."""
+    return [row["id"] for row in await database.fetch(SQL["token_keys"], retired_after)]
+
+
+async def insert_token_key(database: Database, key_id: UUID, at: datetime) -> None:
+    await database.execute(SQL["insert_token_key"], key_id, at)
+
+
+async def first_token_key(database: Database, key_id: UUID, at: datetime) -> None:
+    await database.execute(SQL["first_token_key"], key_id, at)
+
+
+def _terms(row: Row) -> Terms:
+    allowed = row["allowed_providers"]
+    return Terms(
+        payment_fee_bps=row["payment_fee_bps"],
+        payout_fee_bps=row["payout_fee_bps"],
+        allowed_providers=None if allowed is None else frozenset(allowed),
+        limits={
+            (operation, currency): Limits(Money(int(least), currency), Money(int(most), currency))
+            for operation, currency, least, most in row["limits"]
+        },
+    )

@@ -1,0 +1,173 @@
+"""The one place where everything is put together: settings → database → flows → server, worker.
+
+Nothing is global: a `House` is made from its settings, opened, used and closed. Tests make one with
+a clock they step by hand and drive its worker themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from kpay.access import api as access_api
+from kpay.access.flow import Office
+from kpay.access.gate import Gate
+from kpay.access.model import Vault
+from kpay.access.secret import load_secret
+from kpay.catalogue.data import catalogue
+from kpay.connectors import api as connectors_api
+from kpay.connectors.routing import Routing
+from kpay.connectors.sandbox import SandboxConnector
+from kpay.core.book import Environment
+from kpay.core.clock import Clock
+from kpay.core.ids import Ids, SystemIds
+from kpay.core.routes import Route
+from kpay.database.clock import DatabaseClock
+from kpay.database.pool import UNAVAILABLE, Database
+from kpay.database.signals import Signals
+from kpay.instructions.flow import Rails
+from kpay.instructions.store import StepRecords
+from kpay.ledger.poster import Poster
+from kpay.payments import api as payments_api
+from kpay.payments.flow import Payments
+from kpay.payouts import api as payouts_api
+from kpay.payouts.flow import Payouts
+from kpay.rates import api as rates_api
+from kpay.rates.flow import Rates
+from kpay.rates.sources import check_sources
+from kpay.settings import Settings
+from kpay.transfers import api as transfers_api
+from kpay.transfers.flow import Transfers
+from kpay.wallets import api as wallets_api
+from kpay.web.api import Api
+from kpay.web.application import web_application
+from kpay.web.logs import configure_logs
+from kpay.worker import Job, Worker
+
+_SET_CLOCK_EVERY_SECONDS = 60
+
+
+class House:
+    """All the parts of one process, put together."""
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None
+    ) -> None:
+        if settings.database_url is None:
+            raise ValueError("a house needs a database: start the embedded one first")
+        check_sources(settings)
+        self.settings = settings
+        self.own_clock = DatabaseClock()
+        self.clock: Clock = clock or self.own_clock
+        self.ids: Ids = ids or SystemIds()
+        self.catalogue = catalogue()
+        self.database = Database(settings.database_url, size=settings.pool_size)
+        self.vault = Vault(load_secret(settings.home, settings.secret))
+        self.gate = Gate(self.database, self.vault, self.clock, self.ids)
+        self.office = Office(self.database, self.vault, self.clock, self.ids)
+        self.poster = Poster(self.database, self.clock, queue_limit=settings.queue_limit)
+        self.rates = Rates(self.database, settings, self.clock)
+        sandbox = SandboxConnector(
+            self.database, self.catalogue, self.clock, settings.sandbox_delay
+        )
+        self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
+        self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
+        steps = StepRecords()
+        self.transfers = Transfers(
+            self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids
+        )
+        self.payments = Payments(
+            self.database,
+            self.poster,
+            self.rails,
+            self.routing,
+            self.catalogue,
+            steps,
+            self.clock,
+            self.ids,
+        )
+        self.payouts = Payouts(
+            self.database,
+            self.poster,
+            self.rates,
+            self.rails,
+            self.routing,
+            self.catalogue,
+            steps,
+            self.clock,
+            self.ids,
+        )
+        self.worker = Worker(
+            Job("payments", self.payments.work),
+            Job("payouts", self.payouts.work),
+            Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
+        )
+        self._signals = Signals(settings.database_url, {"access": self.gate.forget})
+        self._clock_task: asyncio.Task[None] | None = None
+
+    def routes(self) -> list[Route]:
+        """Every route of the API, as each noun declares its own."""
+        return [
+            *access_api.routes(self.gate),
+            *wallets_api.routes(self.database),
+            *transfers_api.routes(self.transfers, self.gate),
+            *payments_api.routes(self.payments, self.gate),
+            *payouts_api.routes(self.payouts, self.gate),
+            *rates_api.routes(self.rates),
+            *connectors_api.routes(self.catalogue, self.routing),
+        ]
+
+    async def open(self) -> None:
+        await self.database.open()
+        await self.own_clock.set(self.database)
+        await self.office.check_secret()
+        await self._signals.start()
+        self.poster.start()
+        self._clock_task = asyncio.create_task(self._keep_clock(), name="clock")
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of everything."""
+        await self.worker.stop()
+        await self.poster.stop()
+        if self._clock_task is not None:
+            self._clock_task.cancel()
+            await asyncio.gather(self._clock_task, return_exceptions=True)
+        await self._signals.stop()
+        await self.rates.close()
+        await self.database.close()
+
+    async def _keep_clock(self) -> None:
+        while True:
+            await asyncio.sleep(_SET_CLOCK_EVERY_SECONDS)
+            try:
+                await self.own_clock.set(self.database)
+            except UNAVAILABLE:
+                # The database is away; the clock runs on and is set at the next turn.
+                continue
+
+    def asgi(self) -> Api:
+        """The web application, which opens and closes the house with its own life."""
+
+        @asynccontextmanager
+        async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+            await self.open()
+            if self.settings.drive_work:
+                self.worker.start()
+            try:
+                yield
+            finally:
+                await self.close()
+
+        return web_application(
+            self.routes(), self.gate, self.database, lifespan, self.settings.public_url
+        )
+
+
+def asgi() -> Api:
+    """What the server's worker processes import: everything comes from the environment."""
+    settings = Settings.from_env()
+    configure_logs(settings.log_level)
+    return House(settings).asgi()

@@ -1,0 +1,1 @@
+"""Countries, currencies, providers and test numbers: data files, and how to look things up."""

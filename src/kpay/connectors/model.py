@@ -1,0 +1,95 @@
+"""What a rail is asked and what it can answer: a closed set of outcomes.
+
+A connector never raises for business and never guesses. Whatever is not a definite answer is
+`Unknown`: the money stays held and the question is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
+
+from kpay.catalogue.model import OperationType
+from kpay.core.book import Book
+from kpay.core.money import Money
+
+Evidence: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One operation as a rail is told it. `reference` is ours, and the rail's idempotency key."""
+
+    book: Book
+    type: OperationType
+    reference: UUID
+    provider: str
+    phone_number: str
+    amount: Money
+    submitted_at: datetime
+    """When it was first handed over; the age of what a rail says it never saw counts from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The rail has it and will say later. `ask_after` is when a status check is worth while."""
+
+    raw: Evidence = field(default_factory=dict)
+    ask_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The money has moved."""
+
+    raw: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The money has not moved and will not, with the rail's code for why."""
+
+    code: str
+    raw: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """The rail has never seen this reference. Only a status check can answer so."""
+
+    raw: Evidence = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer, or none that can be understood. It is not a failure."""
+
+    why: str
+    raw: Evidence = field(default_factory=dict)
+
+
+Outcome: TypeAlias = Accepted | Paid | Refused | NotFound | Unknown
+
+
+class Connector(Protocol):
+    """A rail. Both verbs may be called again with the same reference, at any time."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def submit(self, instruction: Instruction) -> Outcome: ...
+
+    async def check(self, instruction: Instruction) -> Outcome: ...
+
+
+def outcome_evidence(outcome: Outcome) -> dict[str, Any]:
+    """What came back, as it is kept with the attempt."""
+    evidence = dict(outcome.raw)
+    if isinstance(outcome, Refused):
+        evidence["failureCode"] = outcome.code
+    elif isinstance(outcome, Unknown):
+        evidence["why"] = outcome.why
+    return evidence

@@ -1,0 +1,1 @@
+"""The small words everything else uses. Nothing here does any I/O."""

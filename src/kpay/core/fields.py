@@ -1,0 +1,112 @@
+"""The field types that requests and answers share, as msgspec reads and documents them.
+
+An amount is kept as the raw text of its JSON, so that no float ever stands between what the
+merchant wrote and what the ledger holds; `core.money.read_amount` makes it exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from kpay.core.refusals import Code, Refusal
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_METADATA_BYTES = 4_096
+
+AmountJson: TypeAlias = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="A JSON number with at most two decimals.",
+        extra_json_schema={"type": "number", "exclusiveMinimum": 0},
+    ),
+]
+MetadataJson: TypeAlias = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="Any JSON object of yours, up to 4 kB, kept and given back as it is.",
+        extra_json_schema={"type": "object"},
+    ),
+]
+Number: TypeAlias = int | Decimal
+CountryCode: TypeAlias = Annotated[
+    str, msgspec.Meta(max_length=8, description="ISO 3166-1 alpha-3, such as CMR.")
+]
+ProviderCode: TypeAlias = Annotated[
+    str, msgspec.Meta(max_length=64, description="An operator in a country: MTN_MOMO_CMR.")
+]
+PhoneNumber: TypeAlias = Annotated[
+    str, msgspec.Meta(max_length=32, description="Digits with the country's calling code, no +.")
+]
+ExternalId: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=255, description="Your own identifier, used once."),
+]
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_000)]
+ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
+
+
+class Page(msgspec.Struct, Generic[T], rename="camel"):
+    """Rows, newest first. `nextCursor` is null on the last page."""
+
+    data: list[T]
+    next_cursor: str | None
+
+
+def page_of(
+    rows: Sequence[R], limit: int, show: Callable[[R], T], cursor: Callable[[R], str]
+) -> Page[T]:
+    """A page made from one row more than it holds, which tells that there is another page."""
+    shown = rows[:limit]
+    return Page([show(row) for row in shown], cursor(shown[-1]) if len(rows) > limit else None)
+
+
+def read_cursor(text: str | None, parse: Callable[[str], UUID | None]) -> UUID | None:
+    """The row that a cursor stands for. Refuses: invalid_parameter."""
+    if text is None:
+        return None
+    found = parse(text)
+    if found is None:
+        raise Refusal(
+            Code.INVALID_PARAMETER, "cursor must be the nextCursor of the page before, unchanged."
+        )
+    return found
+
+
+def json_text(raw: msgspec.Raw) -> str:
+    """The text of a raw JSON value."""
+    return bytes(raw).decode()
+
+
+def no_metadata() -> msgspec.Raw:
+    """What a request without metadata is read as."""
+    return msgspec.Raw(b"null")
+
+
+def metadata_text(raw: msgspec.Raw) -> str | None:
+    """The merchant's own object as it was sent. Refuses: invalid_body."""
+    text = json_text(raw)
+    if text == "null":
+        return None
+    try:
+        # Read once though it is kept as text: what PostgreSQL cannot hold must be refused here.
+        msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        text = ""
+    if not text or len(text) > MOST_METADATA_BYTES:
+        raise Refusal(
+            Code.INVALID_BODY,
+            f"metadata must be a JSON object of at most {MOST_METADATA_BYTES} bytes.",
+        )
+    return text
+
+
+def shown_metadata(text: str | None) -> Any:
+    """The merchant's object in an answer: its own JSON, or null."""
+    return None if text is None else msgspec.Raw(text.encode())

@@ -1,0 +1,90 @@
+"""Identifiers: UUIDv7 inside (they sort by time), short prefixed text outside.
+
+A payment is `pay_…`, a withdrawal `wdr_…`, so that a log line or a support ticket explains itself.
+References are the merchant's words: KPAY-WD-20260623-ABC789, TRF-OUT-ABC123.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+# Crockford's base 32: no I, L, O or U, so nothing is misread over the telephone.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
+_TEXT_LENGTH = 26
+_SUFFIX_LENGTH = 6
+
+
+class Ids(Protocol):
+    """Where new identifiers come from; a simulation brings a seeded one."""
+
+    def uuid(self) -> UUID: ...
+
+    def suffix(self) -> str: ...
+
+
+class SystemIds:
+    """Identifiers from the system's clock and its secure random source."""
+
+    def __init__(self) -> None:
+        self._last_ms = 0
+        self._counter = 0
+
+    def uuid(self) -> UUID:
+        """A UUIDv7 (RFC 9562). Within one process each is greater than the one before."""
+        now_ms = time.time_ns() // 1_000_000
+        if now_ms > self._last_ms:
+            self._last_ms, self._counter = now_ms, secrets.randbits(11)
+        else:
+            self._counter += 1
+            if self._counter > 0xFFF:
+                self._last_ms, self._counter = self._last_ms + 1, 0
+        value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64
+        return UUID(int=value | 0b10 << 62 | secrets.randbits(62))
+
+    def suffix(self) -> str:
+        """Six letters and digits; unique within a book by constraint, so a clash is tried again."""
+        return "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+
+
+def public_id(prefix: str, value: UUID) -> str:
+    """`pay_` and 26 characters; the order of the text is the order in time."""
+    number = value.int
+    letters = [""] * _TEXT_LENGTH
+    for place in range(_TEXT_LENGTH - 1, -1, -1):
+        letters[place] = _ALPHABET[number & 31]
+        number >>= 5
+    return f"{prefix}_{''.join(letters).lower()}"
+
+
+def parse_public_id(prefix: str, text: str) -> UUID | None:
+    """The identifier behind a public one, or None for text that was never ours."""
+    head, _, body = text.partition("_")
+    if head != prefix or len(body) != _TEXT_LENGTH or not body.isascii():
+        return None
+    number = 0
+    for letter in body.upper():
+        value = _VALUE.get(letter)
+        if value is None:
+            return None
+        number = number << 5 | value
+    return UUID(int=number) if number < 1 << 128 else None
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """A UUID in its canonical form, or None."""
+    if len(text) != 36:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def dated_reference(prefix: str, moment: datetime, suffix: str) -> str:
+    """KPAY-WD-20260623-ABC789: the UTC day and the suffix."""
+    return f"{prefix}-{moment:%Y%m%d}-{suffix}"

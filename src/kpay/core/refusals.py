@@ -1,0 +1,105 @@
+"""Refusals: the closed list of everything that can be answered with an error.
+
+One enum of codes, one table from code to HTTP, one exception that carries a code and a sentence.
+The sentence says what to change; nothing ever decides on it. Only `web.errors` writes a response.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What went wrong, in words that never change. Documented in docs/errors.md."""
+
+    MALFORMED_BODY = "malformed_body"
+    INVALID_BODY = "invalid_body"
+    INVALID_PARAMETER = "invalid_parameter"
+    INVALID_AMOUNT = "invalid_amount"
+    AMOUNT_OUT_OF_BOUNDS = "amount_out_of_bounds"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    UNSUPPORTED_COUNTRY = "unsupported_country"
+    SAME_COUNTRY = "same_country"
+    UNSUPPORTED_CURRENCY = "unsupported_currency"
+    UNKNOWN_PROVIDER = "unknown_provider"
+    PROVIDER_SUSPENDED = "provider_suspended"
+    PROVIDER_CLOSED = "provider_closed"
+    PROVIDER_NOT_ALLOWED = "provider_not_allowed"
+    INVALID_PHONE_NUMBER = "invalid_phone_number"
+    NOT_A_TEST_NUMBER = "not_a_test_number"
+    TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
+    INVALID_CREDENTIALS = "invalid_credentials"
+    INVALID_TOKEN = "invalid_token"
+    APPLICATION_NOT_YOURS = "application_not_yours"
+    NOT_FOUND = "not_found"
+    NO_WALLET = "no_wallet"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    EXTERNAL_ID_USED = "external_id_used"
+    NOT_CANCELLABLE = "not_cancellable"
+    NOT_OPEN = "not_open"
+    BODY_TOO_LARGE = "body_too_large"
+    WITHDRAWAL_EXCEEDS_BALANCE = "withdrawal_exceeds_balance"
+    INTERNAL = "internal"
+    NO_RATE = "no_rate"
+    BUSY = "busy"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a code is answered over HTTP; `retry_after` in seconds where trying again can help."""
+
+    status: int
+    error: str
+    retry_after: int | None = None
+
+
+_BAD_REQUEST = Answer(400, "Bad Request")
+_UNAUTHORIZED = Answer(401, "Unauthorized")
+_NOT_FOUND = Answer(404, "Not Found")
+_CONFLICT = Answer(409, "Conflict")
+
+ANSWERS: dict[Code, Answer] = {
+    Code.MALFORMED_BODY: _BAD_REQUEST,
+    Code.INVALID_BODY: _BAD_REQUEST,
+    Code.INVALID_PARAMETER: _BAD_REQUEST,
+    Code.INVALID_AMOUNT: _BAD_REQUEST,
+    Code.AMOUNT_OUT_OF_BOUNDS: _BAD_REQUEST,
+    Code.CURRENCY_MISMATCH: _BAD_REQUEST,
+    Code.UNSUPPORTED_COUNTRY: _BAD_REQUEST,
+    Code.SAME_COUNTRY: _BAD_REQUEST,
+    Code.UNSUPPORTED_CURRENCY: _BAD_REQUEST,
+    Code.UNKNOWN_PROVIDER: _BAD_REQUEST,
+    Code.PROVIDER_SUSPENDED: _BAD_REQUEST,
+    Code.PROVIDER_CLOSED: _BAD_REQUEST,
+    Code.PROVIDER_NOT_ALLOWED: _BAD_REQUEST,
+    Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
+    Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
+    Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
+    Code.INVALID_CREDENTIALS: _UNAUTHORIZED,
+    Code.INVALID_TOKEN: _UNAUTHORIZED,
+    Code.APPLICATION_NOT_YOURS: Answer(403, "Forbidden"),
+    Code.NOT_FOUND: _NOT_FOUND,
+    Code.NO_WALLET: _NOT_FOUND,
+    Code.METHOD_NOT_ALLOWED: Answer(405, "Method Not Allowed"),
+    Code.EXTERNAL_ID_USED: _CONFLICT,
+    Code.NOT_CANCELLABLE: _CONFLICT,
+    Code.NOT_OPEN: _CONFLICT,
+    Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large"),
+    Code.WITHDRAWAL_EXCEEDS_BALANCE: Answer(422, "Unprocessable Entity"),
+    Code.INTERNAL: Answer(500, "Internal Server Error"),
+    Code.NO_RATE: Answer(503, "Service Unavailable", retry_after=30),
+    Code.BUSY: Answer(503, "Service Unavailable", retry_after=1),
+    Code.DATABASE_UNAVAILABLE: Answer(503, "Service Unavailable", retry_after=2),
+}
+
+
+class Refusal(Exception):
+    """A request that cannot be done, with its code and a sentence that says what to change."""
+
+    def __init__(self, code: Code, message: str, *, existing_id: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.existing_id = existing_id

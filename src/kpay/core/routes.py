@@ -1,0 +1,81 @@
+"""What an HTTP route is, as plain data: each noun's `api.py` declares its own, `web/` serves them.
+
+A handler takes a `Call` and returns a `Reply`; it knows nothing of the server, of headers or of
+status codes other than its own success. The same declaration makes the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from kpay.core.book import Book, Environment
+
+
+class Guard(Enum):
+    """Who may call: anybody, a key pair (`/api/v1/payments/*`), or a token (`/api/wallets/*`)."""
+
+    PUBLIC = "public"
+    KEYS = "keys"
+    TOKEN = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling: an application of a company, in the environment that its key picks."""
+
+    key_id: UUID
+    book: Book
+    company_id: UUID
+
+    @property
+    def environment(self) -> Environment:
+        return self.book.environment
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, authenticated and decoded. `body` and `query` are the route's own structs."""
+
+    caller: Principal | None
+    body: Any
+    query: Any
+    path: Mapping[str, str]
+
+    @property
+    def principal(self) -> Principal:
+        if self.caller is None:
+            raise RuntimeError("a public route has no principal")
+        return self.caller
+
+    @property
+    def book(self) -> Book:
+        return self.principal.book
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A success: the bare resource, a struct or a list of them."""
+
+    body: Any
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `body`, `query` and `answer` are msgspec types; None where there is none."""
+
+    method: str
+    path: str
+    summary: str
+    guard: Guard
+    handler: Callable[[Call], Awaitable[Reply]]
+    answer: Any
+    status: int = 200
+    body: Any = None
+    query: Any = None
+    body_optional: bool = False
+    examples: Mapping[str, Any] = field(default_factory=dict)

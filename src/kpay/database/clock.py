@@ -1,0 +1,30 @@
+"""The database's clock, kept in step by this process: one time for every machine of the house.
+
+Timers are compared with this clock, so a machine whose own clock is ten minutes off is not ten
+minutes early with a payout. Between two readings it runs on the monotonic clock, which never jumps.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from kpay.database.pool import Database
+
+
+class DatabaseClock:
+    """Tells the database's time without asking it each time. The machine's, until first set."""
+
+    def __init__(self) -> None:
+        self._read = datetime.now(UTC)
+        self._read_at = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._read + timedelta(seconds=time.monotonic() - self._read_at)
+
+    async def set(self, database: Database) -> None:
+        """Read the database's clock. The answer's way back is half of the round trip."""
+        before = time.monotonic()
+        moment: datetime = await database.fetchval("select clock_timestamp()")
+        after = time.monotonic()
+        self._read, self._read_at = moment, (before + after) / 2

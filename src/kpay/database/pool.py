@@ -1,0 +1,122 @@
+"""The pool of connections, and the one place that opens a transaction.
+
+Promise 6: no transaction is open while we talk to anything outside. `outside_transaction` is the
+assertion of it; every call to a rail or a rate source goes through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Row: TypeAlias = asyncpg.Record
+
+# What asyncpg and the operating system raise when the server is gone, restarting or out of room.
+UNAVAILABLE = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+def outside_transaction() -> None:
+    """Refuse to go on when this task holds a transaction open: a slow rail must not hold locks."""
+    if _in_transaction.get():
+        raise RuntimeError("a call to the outside was about to be made inside a transaction")
+
+
+class Database:
+    """A pool of connections to one PostgreSQL server. Made at once, opened with `open`."""
+
+    def __init__(self, url: str, *, size: int) -> None:
+        self.url = url
+        self._size = size
+        self._opened: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        self._opened = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._size,
+            timeout=10,
+            command_timeout=30,
+            max_inactive_connection_lifetime=0,
+            server_settings={
+                "application_name": "kpay",
+                "lock_timeout": "10s",
+                "idle_in_transaction_session_timeout": "30s",
+            },
+        )
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    @property
+    def _pool(self) -> asyncpg.Pool[asyncpg.Record]:
+        if self._opened is None:
+            raise RuntimeError("the database was used before it was opened")
+        return self._opened
+
+    async def __aenter__(self) -> Database:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def fetch(self, sql: str, *arguments: object) -> Sequence[Row]:
+        return await self._pool.fetch(sql, *arguments)
+
+    async def fetchrow(self, sql: str, *arguments: object) -> Row | None:
+        return await self._pool.fetchrow(sql, *arguments)
+
+    async def fetchval(self, sql: str, *arguments: object) -> Any:
+        return await self._pool.fetchval(sql, *arguments)
+
+    async def execute(self, sql: str, *arguments: object) -> str:
+        return await self._pool.execute(sql, *arguments)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on an error."""
+        async with self._pool.acquire() as connection:
+            token = _in_transaction.set(True)
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                _in_transaction.reset(token)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for more than one statement outside a transaction."""
+        async with self._pool.acquire() as connection:
+            yield connection
+
+
+async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside the pool: migrations, listening, the command line."""
+    return await asyncpg.connect(url, timeout=10)

@@ -1,0 +1,206 @@
+"""The life of an instruction at a rail: its statuses, its one transition table, its timers.
+
+Payments and payouts share it: both are handed to a rail, asked about, and end once. Pure rules; the
+same table is held by the trigger `instructions_steps`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from kpay.catalogue.model import OperationType
+from kpay.connectors.model import (
+    Accepted,
+    Instruction,
+    NotFound,
+    Outcome,
+    Paid,
+    Refused,
+    Unknown,
+)
+from kpay.core.book import Book
+
+
+class Status(StrEnum):
+    """What a merchant sees."""
+
+    PENDING = "PENDING"
+    """Recorded, and for a payout its money held; no rail has heard of it. It can be cancelled."""
+    PROCESSING = "PROCESSING"
+    """Handed to a rail, or about to be: only the rail's answer ends it now."""
+    COMPLETED = "COMPLETED"
+    """The money moved."""
+    FAILED = "FAILED"
+    """The money did not move and will not; `failure_code` says why."""
+    CANCELLED = "CANCELLED"
+    """Called back before any rail heard of it."""
+
+
+class Event(StrEnum):
+    """What can happen to an instruction."""
+
+    SUBMIT = "submit"
+    CANCEL = "cancel"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    PAID = "paid"
+    REFUSED = "refused"
+
+
+TRANSITIONS: dict[tuple[Status, Event], Status] = {
+    (Status.PENDING, Event.SUBMIT): Status.PROCESSING,
+    (Status.PENDING, Event.CANCEL): Status.CANCELLED,
+    (Status.PROCESSING, Event.SUBMIT): Status.PROCESSING,
+    (Status.PROCESSING, Event.ACCEPTED): Status.PROCESSING,
+    (Status.PROCESSING, Event.UNKNOWN): Status.PROCESSING,
+    (Status.PROCESSING, Event.PAID): Status.COMPLETED,
+    (Status.PROCESSING, Event.REFUSED): Status.FAILED,
+}
+
+ENDS = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
+
+class Action(StrEnum):
+    """What an attempt does: hand the operation over, or ask what became of it."""
+
+    SUBMIT = "submit"
+    CHECK = "check"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an instruction has come, as its payment or payout shows it."""
+
+    status: Status
+    reference: UUID
+    failure_code: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An instruction that is recorded with its payment or payout, due at once."""
+
+    id: UUID
+    external_id: str | None
+    instruction: Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to make one attempt, already on record: the intent is committed before the call."""
+
+    id: UUID
+    number: int
+    action: Action
+    instruction: Instruction
+
+    @property
+    def book(self) -> Book:
+        return self.instruction.book
+
+    @property
+    def type(self) -> OperationType:
+        return self.instruction.type
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of an instruction, with the attempt that brought it about, if one did."""
+
+    book: Book
+    id: UUID
+    expected: Status
+    status: Status
+    at: datetime
+    due_at: datetime | None = None
+    next_action: Action = Action.CHECK
+    failure_code: str | None = None
+    attempt: int | None = None
+    outcome: Outcome | None = None
+
+
+# A reference that a rail says it never saw may still be on its way; pawaPay asks for 15 minutes.
+NOT_FOUND_IS_FINAL_AFTER = timedelta(minutes=15)
+NEVER_ARRIVED = "NOT_FOUND"
+
+# How long a claim holds: longer than the longest call, so that nobody else asks meanwhile.
+CLAIM = timedelta(seconds=60)
+
+_FIRST_WAIT = timedelta(seconds=2)
+_LONGEST_WAIT = timedelta(minutes=15)
+_MOST_DOUBLINGS = 16
+
+
+def event_of(outcome: Outcome, instruction: Instruction, now: datetime) -> Event:
+    """What an outcome means. Only a definite answer ends anything (promise 5)."""
+    match outcome:
+        case Paid():
+            return Event.PAID
+        case Refused():
+            return Event.REFUSED
+        case NotFound() if now - instruction.submitted_at >= NOT_FOUND_IS_FINAL_AFTER:
+            return Event.REFUSED
+        case Accepted():
+            return Event.ACCEPTED
+        case _:
+            return Event.UNKNOWN
+
+
+def step_after(claim: Claim, outcome: Outcome, now: datetime) -> Step:
+    """The change that an attempt's outcome brings about, and when to look again."""
+    event = event_of(outcome, claim.instruction, now)
+    status = TRANSITIONS[Status.PROCESSING, event]
+    failure_code = None
+    if event is Event.REFUSED:
+        failure_code = outcome.code if isinstance(outcome, Refused) else NEVER_ARRIVED
+    return Step(
+        book=claim.book,
+        id=claim.id,
+        expected=Status.PROCESSING,
+        status=status,
+        at=now,
+        due_at=None if status in ENDS else now + wait_before(claim.number, outcome),
+        # What the rail never saw is handed over again, under the same reference.
+        next_action=Action.SUBMIT if isinstance(outcome, NotFound) else Action.CHECK,
+        failure_code=failure_code,
+        attempt=claim.number,
+        outcome=outcome,
+    )
+
+
+def cancellation(book: Book, instruction_id: UUID, now: datetime) -> Step:
+    """Calling back what no rail has heard of."""
+    return Step(
+        book=book,
+        id=instruction_id,
+        expected=Status.PENDING,
+        status=TRANSITIONS[Status.PENDING, Event.CANCEL],
+        at=now,
+    )
+
+
+def wait_before(attempts: int, outcome: Outcome) -> timedelta:
+    """How long until the next attempt: what the rail advises, else doubling up to a bound."""
+    if isinstance(outcome, Accepted) and outcome.ask_after is not None:
+        return outcome.ask_after
+    doublings = min(attempts - 1, _MOST_DOUBLINGS)
+    return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """The word that an attempt is recorded with."""
+    match outcome:
+        case Accepted():
+            return "accepted"
+        case Paid():
+            return "paid"
+        case Refused():
+            return "refused"
+        case NotFound():
+            return "not_found"
+        case Unknown():
+            return "unknown"

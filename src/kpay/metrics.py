@@ -1,0 +1,44 @@
+"""What Prometheus can ask for. Names and labels are few and bounded: a label never holds an id."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+# Set before the workers start; without it the counters are this process's alone.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+requests = Counter("kpay_requests", "Requests answered", ["method", "route", "status"])
+seconds = Histogram(
+    "kpay_request_seconds",
+    "Time to answer a request",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+refusals = Counter("kpay_refusals", "Requests refused, by code", ["code"])
+flushed_orders = Histogram(
+    "kpay_flush_orders",
+    "Orders committed together",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000),
+)
+waiting_orders = Gauge(
+    "kpay_waiting_orders", "Orders that wait to be posted", multiprocess_mode="livesum"
+)
+attempts = Counter("kpay_attempts", "Attempts at a rail", ["connector", "action", "outcome"])
+
+
+def exposition() -> bytes:
+    """Every metric of every process of this server, in Prometheus's text format."""
+    if FOLDER_VARIABLE in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+    return generate_latest()

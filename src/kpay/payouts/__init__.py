@@ -1,0 +1,1 @@
+"""Payouts: from a wallet to any phone in any country. The API says withdrawal."""

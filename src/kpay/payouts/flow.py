@@ -1,0 +1,280 @@
+"""A payout's whole story, top to bottom: request → reserve → submit → settle or release.
+
+Nothing else changes a payout's status. `request` prices it and sets the gross amount aside in one
+entry; the worker then drives it with `work`: the rail is told once under our reference and asked
+until it says paid or refused. Paid consumes the hold; refused or cancelled gives all of it back. No
+answer is unknown, not failed: the hold stays and the question is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import structlog
+
+from kpay.access.model import Terms
+from kpay.catalogue.model import Catalogue, OperationType
+from kpay.connectors.model import Instruction, Outcome
+from kpay.connectors.phones import read_phone
+from kpay.connectors.routing import Routing
+from kpay.core.book import Book
+from kpay.core.clock import Clock
+from kpay.core.ids import Ids, public_id
+from kpay.core.money import read_amount
+from kpay.core.page import Filter
+from kpay.core.refusals import Code, Refusal
+from kpay.database.pool import Database
+from kpay.instructions.flow import Attempt, Rails
+from kpay.instructions.model import Claim, New, Progress, Status, Step, cancellation, step_after
+from kpay.instructions.store import StepRecords
+from kpay.ledger import movements
+from kpay.ledger.model import Entry, Order, Reason, Verdict
+from kpay.ledger.poster import Poster
+from kpay.payouts import store
+from kpay.payouts.model import PREFIX, Payout, Price, Tracked, Wanted, price
+from kpay.rates.flow import Rates
+from kpay.rates.model import Quote
+
+_DRAWS = 3
+
+log = structlog.get_logger(__name__)
+
+
+class Payouts:
+    """The verbs of payouts."""
+
+    def __init__(
+        self,
+        database: Database,
+        poster: Poster,
+        rates: Rates,
+        rails: Rails,
+        routing: Routing,
+        catalogue: Catalogue,
+        steps: StepRecords,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._database = database
+        self._poster = poster
+        self._rates = rates
+        self._rails = rails
+        self._routing = routing
+        self._catalogue = catalogue
+        self._clock = clock
+        self._ids = ids
+        self._new = store.PayoutRecords()
+        self._steps = steps
+
+    # Request: is what was asked for possible at all?
+
+    def check(
+        self,
+        book: Book,
+        terms: Terms,
+        *,
+        amount: str,
+        provider: str,
+        phone_number: str,
+        source_country: str | None,
+        external_id: str | None,
+        description: str | None,
+        metadata: str | None,
+    ) -> Wanted:
+        """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
+        operator = self._routing.open_provider(book.environment, provider)
+        terms.check_provider(operator.code)
+        # Without a sourceCountry the wallet of the provider's own country is debited.
+        source = self._catalogue.country(source_country or operator.country, "sourceCountry")
+        money = read_amount(amount, source.currency)
+        own = terms.limits.get((OperationType.PAYOUT, source.currency))
+        (own or self._catalogue.limits[OperationType.PAYOUT, source.currency]).check(money)
+        return Wanted(
+            source_country=source.code,
+            amount=money,
+            provider=operator,
+            phone_number=read_phone(
+                self._catalogue, book.environment, OperationType.PAYOUT, operator, phone_number
+            ),
+            external_id=external_id,
+            description=description,
+            metadata=metadata,
+        )
+
+    # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
+
+    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked:
+        """Accept a payout. When this returns, it is on disk, its money held, and due at once.
+
+        Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
+        """
+        quote = await self._rates.quote(
+            book.environment, wanted.amount.currency, wanted.provider.currency
+        )
+        agreed = price(wanted, quote, terms.payout_fee_bps)
+        for _ in range(_DRAWS):
+            payout = self._draw(book, wanted, agreed, quote)
+            new = self._new_instruction(payout, agreed)
+            verdict = await self._poster.post(_reserve(payout, new), self._new)
+            if verdict.posted:
+                return Tracked(payout, Progress(Status.PENDING, new.instruction.reference))
+            if verdict.reason is not Reason.CLASH:
+                raise _refusal(payout, verdict)
+        raise RuntimeError("no free reference was drawn")
+
+    # Submit: the worker hands over what is due, and asks about what was handed over.
+
+    async def work(self, limit: int) -> int:
+        """Make one attempt at each of up to `limit` payouts that are due. Returns how many."""
+        claims = await self._rails.claim(OperationType.PAYOUT, limit)
+        if claims:
+            found = await store.of_ids(self._database, [(claim.book, claim.id) for claim in claims])
+            await asyncio.gather(*(self._pursue(claim, found[claim.id].payout) for claim in claims))
+        return len(claims)
+
+    async def _pursue(self, claim: Claim, payout: Payout) -> None:
+        outcome = await self._rails.ask(claim)
+        await self.record(claim, payout, outcome)
+
+    # Settle or release: what the rail said becomes an entry and a status, in one transaction.
+
+    async def record(self, claim: Claim, payout: Payout, outcome: Outcome) -> Verdict:
+        """Write what an attempt came to. An answer that comes after the end changes nothing."""
+        step = step_after(claim, outcome, self._clock.now())
+        verdict = await self._post(payout, step, _closing(payout, step, claim.instruction))
+        if not verdict.posted:
+            log.warning(
+                "payout_answer_after_end",
+                payout=payout.public_id,
+                outcome=type(outcome).__name__,
+            )
+        return verdict
+
+    async def cancel(self, book: Book, payout_id: UUID) -> Tracked:
+        """Call back a payout that no rail has heard of; all of the hold is given back.
+
+        Refuses: not_found, not_cancellable.
+        """
+        found = await self.get(book, payout_id)
+        step = cancellation(book, payout_id, self._clock.now())
+        verdict = await self._post(found.payout, step, _released(found.payout))
+        if not verdict.posted:
+            raise Refusal(
+                Code.NOT_CANCELLABLE,
+                "Only a withdrawal that is PENDING can be cancelled: this one was already sent to "
+                "the operator, or has ended.",
+            )
+        return await self.get(book, payout_id)
+
+    async def finish_in_sandbox(
+        self, book: Book, payout_id: UUID, failure_code: str | None
+    ) -> Tracked:
+        """Decide how a sandbox payout that stays open ends. Refuses: not_found, not_open."""
+        found = await self.get(book, payout_id)
+        await self._rails.finish_in_sandbox(book, payout_id, found.progress, failure_code)
+        return found
+
+    # Reading.
+
+    async def get(self, book: Book, payout_id: UUID) -> Tracked:
+        """One payout of a book. Refuses: not_found."""
+        found = await store.find(self._database, book, payout_id)
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, "There is no withdrawal with this id.")
+        return found
+
+    async def attempts(self, book: Book, payout_id: UUID) -> list[Attempt]:
+        return await self._rails.attempts(book, payout_id)
+
+    async def page(self, book: Book, wanted: Filter) -> list[Tracked]:
+        return await store.page(self._database, book, wanted)
+
+    async def _post(self, payout: Payout, step: Step, entry: Entry | None) -> Verdict:
+        order = Order(payout.book, payout.id, entry, step, claim=("payout step", payout.id))
+        return await self._poster.post(order, self._steps)
+
+    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote) -> Payout:
+        return Payout(
+            book=book,
+            id=self._ids.uuid(),
+            suffix=self._ids.suffix(),
+            external_id=wanted.external_id,
+            source_country=wanted.source_country,
+            amount=wanted.amount,
+            fee=agreed.fee,
+            provider=wanted.provider.code,
+            country=wanted.provider.country,
+            phone_number=wanted.phone_number,
+            payout_amount=agreed.payout_amount,
+            quote=quote,
+            description=wanted.description,
+            metadata=wanted.metadata,
+            created_at=self._clock.now(),
+        )
+
+    def _new_instruction(self, payout: Payout, agreed: Price) -> New:
+        instruction = Instruction(
+            book=payout.book,
+            type=OperationType.PAYOUT,
+            reference=self._ids.uuid(),
+            provider=payout.provider,
+            phone_number=payout.phone_number,
+            amount=agreed.sent,
+            submitted_at=payout.created_at,
+        )
+        return New(payout.id, payout.external_id, instruction)
+
+
+def _reserve(payout: Payout, new: New) -> Order[tuple[Payout, New]]:
+    return Order(
+        book=payout.book,
+        id=payout.id,
+        entry=movements.payout_requested(
+            payout.id, country=payout.source_country, amount=payout.amount
+        ),
+        record=(payout, new),
+        claim=None if payout.external_id is None else ("payout", payout.external_id),
+    )
+
+
+def _closing(payout: Payout, step: Step, instruction: Instruction) -> Entry | None:
+    """The entry that an end comes with; a payout that goes on has none."""
+    if step.status is Status.COMPLETED:
+        return movements.payout_completed(
+            payout.id,
+            country=payout.source_country,
+            provider=payout.provider,
+            amount=payout.amount,
+            fee=payout.fee,
+            payout_amount=payout.payout_amount,
+            sent=instruction.amount,
+        )
+    return _released(payout) if step.status is Status.FAILED else None
+
+
+def _released(payout: Payout) -> Entry:
+    return movements.payout_released(payout.id, country=payout.source_country, amount=payout.amount)
+
+
+def _refusal(payout: Payout, verdict: Verdict) -> Refusal:
+    match verdict.reason:
+        case Reason.NO_WALLET:
+            return Refusal(
+                Code.NO_WALLET,
+                f"There is no wallet in {payout.source_country}: collect a payment there first, or "
+                "name another sourceCountry.",
+            )
+        case Reason.SHORT_FUNDS:
+            return Refusal(
+                Code.WITHDRAWAL_EXCEEDS_BALANCE,
+                f"Insufficient balance: the {payout.source_country} wallet does not have "
+                f"{payout.amount.number:,} {payout.amount.currency} available.",
+            )
+        case _:
+            existing = verdict.existing_id
+            return Refusal(
+                Code.EXTERNAL_ID_USED,
+                f"A withdrawal with externalId {payout.external_id} already exists.",
+                existing_id=None if existing is None else public_id(PREFIX, existing),
+            )

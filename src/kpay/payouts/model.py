@@ -1,0 +1,105 @@
+"""A payout and its arithmetic: gross, fee, net, what arrives, what the rail is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from kpay.catalogue.model import OperationType, Provider
+from kpay.core.book import Book
+from kpay.core.ids import dated_reference, public_id
+from kpay.core.money import Money, convert, fee_of, to_rail
+from kpay.core.refusals import Code, Refusal
+from kpay.instructions.model import Progress
+from kpay.rates.model import Quote
+
+PREFIX = "wdr"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a merchant asked for, checked: a wallet's country, a gross amount, who is paid."""
+
+    source_country: str
+    amount: Money
+    provider: Provider
+    phone_number: str
+    external_id: str | None
+    description: str | None
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a payout costs and what arrives.
+
+    `fee` and `net` are in the wallet's currency and add up to the gross amount; `payout_amount` is
+    the net at the unrounded rate, to hundredths; `sent` is that in the operator's own decimals.
+    """
+
+    fee: Money
+    payout_amount: Money
+    sent: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """A payout as it was agreed. How far it has come is its `Progress`."""
+
+    book: Book
+    id: UUID
+    suffix: str
+    external_id: str | None
+    source_country: str
+    amount: Money
+    fee: Money
+    provider: str
+    country: str
+    phone_number: str
+    payout_amount: Money
+    quote: Quote
+    description: str | None
+    metadata: str | None
+    created_at: datetime
+
+    @property
+    def net(self) -> Money:
+        return self.amount - self.fee
+
+    @property
+    def public_id(self) -> str:
+        return public_id(PREFIX, self.id)
+
+    @property
+    def reference(self) -> str:
+        return dated_reference("KPAY-WD", self.created_at, self.suffix)
+
+    @property
+    def is_converted(self) -> bool:
+        return self.payout_amount.currency != self.amount.currency
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A payout and how far it has come."""
+
+    payout: Payout
+    progress: Progress
+
+
+def price(wanted: Wanted, quote: Quote, fee_bps: int) -> Price:
+    """The page: 50,000 XAF less 5 % is 47,500, at 1.0149842105… 48,211.75 XOF, sent as 48,212.
+
+    Refuses: amount_out_of_bounds, when the operator's decimals leave nothing to send.
+    """
+    fee = fee_of(wanted.amount, fee_bps)
+    payout_amount = convert(wanted.amount - fee, quote.rate, wanted.provider.currency)
+    sent = to_rail(payout_amount, wanted.provider.decimals(OperationType.PAYOUT))
+    if payout_amount.minor <= 0 or sent.minor <= 0:
+        raise Refusal(
+            Code.AMOUNT_OUT_OF_BOUNDS,
+            f"amount is worth too little in {wanted.provider.currency} for {wanted.provider.code} "
+            "to pay it: send more.",
+        )
+    return Price(fee, payout_amount, sent)

@@ -1,0 +1,116 @@
+"""The SQL of payouts, and how new ones take part in a posting batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from kpay.core.book import Book, Environment
+from kpay.core.money import Money
+from kpay.core.page import Filter
+from kpay.database.pool import Connection, Database, Row
+from kpay.database.queries import beside
+from kpay.instructions import store as instructions
+from kpay.instructions.model import New
+from kpay.ledger.model import Verdict
+from kpay.payouts.model import Payout, Tracked
+from kpay.rates.model import Quote
+
+SQL = beside(__file__)
+
+
+class PayoutRecords:
+    """New payouts with the instruction that each is handed over by."""
+
+    async def admit(
+        self, connection: Connection, records: Sequence[tuple[Payout, New]]
+    ) -> Mapping[int, Verdict]:
+        return await instructions.taken(connection, [new for _, new in records])
+
+    async def write(self, connection: Connection, records: Sequence[tuple[Payout, New]]) -> None:
+        await instructions.insert(connection, [new for _, new in records], records[0][0].created_at)
+        payouts = [payout for payout, _ in records]
+        await connection.execute(
+            SQL["insert"],
+            [payout.book.application_id for payout in payouts],
+            [payout.book.environment for payout in payouts],
+            [payout.id for payout in payouts],
+            [payout.suffix for payout in payouts],
+            [payout.external_id for payout in payouts],
+            [payout.source_country for payout in payouts],
+            [payout.amount.currency for payout in payouts],
+            [payout.amount.minor for payout in payouts],
+            [payout.fee.minor for payout in payouts],
+            [payout.provider for payout in payouts],
+            [payout.country for payout in payouts],
+            [payout.phone_number for payout in payouts],
+            [payout.payout_amount.currency for payout in payouts],
+            [payout.payout_amount.minor for payout in payouts],
+            [payout.quote.rate for payout in payouts],
+            [payout.quote.source for payout in payouts],
+            [payout.quote.as_of for payout in payouts],
+            [payout.quote.margin_bps for payout in payouts],
+            [payout.description for payout in payouts],
+            [payout.metadata for payout in payouts],
+            [payout.created_at for payout in payouts],
+        )
+
+
+async def of_ids(database: Database, wanted: Sequence[tuple[Book, UUID]]) -> dict[UUID, Tracked]:
+    """The payouts of these books and identifiers, by identifier."""
+    rows = await database.fetch(
+        SQL["of_ids"],
+        [book.application_id for book, _ in wanted],
+        [book.environment for book, _ in wanted],
+        [payout_id for _, payout_id in wanted],
+    )
+    return {row["id"]: _tracked(row) for row in rows}
+
+
+async def find(database: Database, book: Book, payout_id: UUID) -> Tracked | None:
+    return (await of_ids(database, [(book, payout_id)])).get(payout_id)
+
+
+async def page(database: Database, book: Book, wanted: Filter) -> list[Tracked]:
+    """One row more than the page holds tells that there is another."""
+    rows = await database.fetch(
+        SQL["list"],
+        book.application_id,
+        book.environment,
+        wanted.external_id,
+        wanted.status,
+        wanted.country,
+        wanted.provider,
+        wanted.since,
+        wanted.until,
+        wanted.before,
+        wanted.limit + 1,
+    )
+    return [_tracked(row) for row in rows]
+
+
+def _tracked(row: Row) -> Tracked:
+    payout = Payout(
+        book=Book(row["application_id"], Environment(row["book_environment"])),
+        id=row["id"],
+        suffix=row["suffix"],
+        external_id=row["external_id"],
+        source_country=row["source_country"],
+        amount=Money(row["amount"], row["currency"]),
+        fee=Money(row["fee"], row["currency"]),
+        provider=row["provider"],
+        country=row["country"],
+        phone_number=row["phone_number"],
+        payout_amount=Money(row["payout_amount"], row["payout_currency"]),
+        quote=Quote(
+            rate=row["rate"],
+            source=row["rate_source"],
+            as_of=row["rate_as_of"],
+            margin_bps=row["rate_margin_bps"],
+            expires_at=row["created_at"],
+        ),
+        description=row["description"],
+        metadata=row["metadata"],
+        created_at=row["created_at"],
+    )
+    return Tracked(payout, instructions.progress(row))

@@ -1,0 +1,150 @@
+"""A transfer's story: check, fix the rate, move the money. It is done when it is answered."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from kpay.access.model import Terms
+from kpay.catalogue.model import Catalogue
+from kpay.core.book import Book
+from kpay.core.clock import Clock
+from kpay.core.ids import Ids
+from kpay.core.money import read_amount
+from kpay.core.page import Filter
+from kpay.core.refusals import Code, Refusal
+from kpay.database.pool import Database
+from kpay.ledger import movements
+from kpay.ledger.model import Order, Reason, Verdict
+from kpay.ledger.poster import Poster
+from kpay.rates.flow import Rates
+from kpay.rates.model import Quote
+from kpay.transfers import store
+from kpay.transfers.model import Transfer, Wanted, credited_for
+
+_DRAWS = 3
+
+
+class Transfers:
+    """The verbs of transfers."""
+
+    def __init__(
+        self,
+        database: Database,
+        poster: Poster,
+        rates: Rates,
+        catalogue: Catalogue,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._database = database
+        self._poster = poster
+        self._rates = rates
+        self._catalogue = catalogue
+        self._clock = clock
+        self._ids = ids
+        self._records = store.TransferRecords()
+
+    def check(
+        self,
+        terms: Terms,
+        *,
+        source_country: str,
+        destination_country: str,
+        amount: str,
+        external_id: str | None,
+        description: str | None,
+    ) -> Wanted:
+        """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
+        source = self._catalogue.country(source_country, "sourceCountry")
+        destination = self._catalogue.country(destination_country, "destinationCountry")
+        if source == destination:
+            raise Refusal(
+                Code.SAME_COUNTRY,
+                "sourceCountry and destinationCountry must be two different countries.",
+            )
+        money = read_amount(amount, source.currency)
+        terms.transfer_limits(source.currency).check(money)
+        return Wanted(
+            source_country=source.code,
+            destination_country=destination.code,
+            amount=money,
+            destination_currency=destination.currency,
+            external_id=external_id,
+            description=description,
+        )
+
+    async def request(self, book: Book, wanted: Wanted) -> Transfer:
+        """Move the money. When this returns, it has moved and is on disk.
+
+        Refuses: no_rate, no_wallet, transfer_exceeds_balance, external_id_used.
+        """
+        quote = await self._rates.quote(
+            book.environment, wanted.amount.currency, wanted.destination_currency
+        )
+        for _ in range(_DRAWS):
+            transfer = self._draw(book, wanted, quote)
+            verdict = await self._poster.post(_order(transfer), self._records)
+            if verdict.posted:
+                return transfer
+            if verdict.reason is not Reason.CLASH:
+                raise _refusal(transfer, verdict)
+        raise RuntimeError("no free reference was drawn")
+
+    async def find(self, book: Book, transfer_id: UUID) -> Transfer | None:
+        return await store.find(self._database, book, transfer_id)
+
+    async def page(self, book: Book, wanted: Filter) -> list[Transfer]:
+        return await store.page(self._database, book, wanted)
+
+    def _draw(self, book: Book, wanted: Wanted, quote: Quote) -> Transfer:
+        return Transfer(
+            book=book,
+            id=self._ids.uuid(),
+            destination_id=self._ids.uuid(),
+            suffix=self._ids.suffix(),
+            external_id=wanted.external_id,
+            source_country=wanted.source_country,
+            debited=wanted.amount,
+            destination_country=wanted.destination_country,
+            credited=credited_for(wanted, quote),
+            quote=quote,
+            description=wanted.description,
+            created_at=self._clock.now(),
+        )
+
+
+def _order(transfer: Transfer) -> Order[Transfer]:
+    return Order(
+        book=transfer.book,
+        id=transfer.id,
+        entry=movements.transfer(
+            transfer.id,
+            source=transfer.source_country,
+            destination=transfer.destination_country,
+            debited=transfer.debited,
+            credited=transfer.credited,
+        ),
+        record=transfer,
+        claim=None if transfer.external_id is None else ("transfer", transfer.external_id),
+    )
+
+
+def _refusal(transfer: Transfer, verdict: Verdict) -> Refusal:
+    match verdict.reason:
+        case Reason.NO_WALLET:
+            return Refusal(
+                Code.NO_WALLET,
+                f"There is no wallet in {transfer.source_country}: collect a payment there first.",
+            )
+        case Reason.SHORT_FUNDS:
+            return Refusal(
+                Code.TRANSFER_EXCEEDS_BALANCE,
+                f"Insufficient balance: the {transfer.source_country} wallet does not hold "
+                f"{transfer.debited.number:,} {transfer.debited.currency}.",
+            )
+        case _:
+            return Refusal(
+                Code.EXTERNAL_ID_USED,
+                f"A transfer with externalId {transfer.external_id} already exists.",
+                existing_id=str(verdict.existing_id),
+            )

@@ -1,0 +1,107 @@
+"""The SQL of transfers, and how they take part in a posting batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from kpay.core.book import Book, Environment
+from kpay.core.money import Money
+from kpay.core.page import Filter
+from kpay.database.pool import Connection, Database, Row
+from kpay.database.queries import beside
+from kpay.ledger.model import Reason, Verdict
+from kpay.rates.model import Quote
+from kpay.transfers.model import Transfer
+
+SQL = beside(__file__)
+
+
+class TransferRecords:
+    """New transfers, written in the transaction of their entries."""
+
+    async def admit(
+        self, connection: Connection, records: Sequence[Transfer]
+    ) -> Mapping[int, Verdict]:
+        named = [
+            (position, transfer)
+            for position, transfer in enumerate(records)
+            if transfer.external_id is not None
+        ]
+        if not named:
+            return {}
+        rows = await connection.fetch(
+            SQL["taken"],
+            [position for position, _ in named],
+            [transfer.book.application_id for _, transfer in named],
+            [transfer.book.environment for _, transfer in named],
+            [transfer.external_id for _, transfer in named],
+        )
+        return {row["position"]: Verdict(Reason.ALREADY_USED, row["id"]) for row in rows}
+
+    async def write(self, connection: Connection, records: Sequence[Transfer]) -> None:
+        await connection.execute(
+            SQL["insert"],
+            [transfer.book.application_id for transfer in records],
+            [transfer.book.environment for transfer in records],
+            [transfer.id for transfer in records],
+            [transfer.destination_id for transfer in records],
+            [transfer.suffix for transfer in records],
+            [transfer.external_id for transfer in records],
+            [transfer.source_country for transfer in records],
+            [transfer.debited.currency for transfer in records],
+            [transfer.debited.minor for transfer in records],
+            [transfer.destination_country for transfer in records],
+            [transfer.credited.currency for transfer in records],
+            [transfer.credited.minor for transfer in records],
+            [transfer.quote.rate for transfer in records],
+            [transfer.quote.source for transfer in records],
+            [transfer.quote.as_of for transfer in records],
+            [transfer.quote.margin_bps for transfer in records],
+            [transfer.description for transfer in records],
+            [transfer.created_at for transfer in records],
+        )
+
+
+async def find(database: Database, book: Book, transfer_id: UUID) -> Transfer | None:
+    row = await database.fetchrow(SQL["find"], book.application_id, book.environment, transfer_id)
+    return None if row is None else _transfer(row)
+
+
+async def page(database: Database, book: Book, wanted: Filter) -> list[Transfer]:
+    """One row more than the page holds tells that there is another."""
+    rows = await database.fetch(
+        SQL["list"],
+        book.application_id,
+        book.environment,
+        wanted.external_id,
+        wanted.country,
+        wanted.since,
+        wanted.until,
+        wanted.before,
+        wanted.limit + 1,
+    )
+    return [_transfer(row) for row in rows]
+
+
+def _transfer(row: Row) -> Transfer:
+    return Transfer(
+        book=Book(row["application_id"], Environment(row["environment"])),
+        id=row["id"],
+        destination_id=row["destination_id"],
+        suffix=row["suffix"],
+        external_id=row["external_id"],
+        source_country=row["source_country"],
+        debited=Money(row["source_amount"], row["source_currency"]),
+        destination_country=row["destination_country"],
+        credited=Money(row["destination_amount"], row["destination_currency"]),
+        quote=Quote(
+            rate=row["rate"],
+            source=row["rate_source"],
+            as_of=row["rate_as_of"],
+            margin_bps=row["rate_margin_bps"],
+            expires_at=row["created_at"],
+        ),
+        description=row["description"],
+        created_at=row["created_at"],
+    )

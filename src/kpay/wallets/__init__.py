@@ -1,0 +1,1 @@
+"""Wallets: what an application holds in each country."""

@@ -1,0 +1,1 @@
+"""The edge: the server, the one error boundary, authentication, the OpenAPI document."""

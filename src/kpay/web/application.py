@@ -1,0 +1,82 @@
+"""The web application: the API, and behind it what else is served: health, metrics, documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+
+from kpay import metrics
+from kpay.access.gate import Gate
+from kpay.core.refusals import ANSWERS, Code, Refusal
+from kpay.core.routes import Route
+from kpay.database.pool import Database
+from kpay.web.api import Api
+from kpay.web.context import begin_request
+from kpay.web.errors import error_answer, refusal_of
+from kpay.web.openapi import document
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def web_application(
+    routes: Sequence[Route], gate: Gate, database: Database, lifespan: Lifespan, public_url: str
+) -> Api:
+    """Everything that is served, from what each noun declared."""
+    pages = Litestar(
+        route_handlers=[*_operations(database), _openapi(routes, public_url)],
+        lifespan=[lifespan],
+        openapi_config=None,
+        exception_handlers={Exception: _boundary},
+        logging_config=None,
+    )
+    return Api(routes, gate, rest=pages)
+
+
+def _operations(database: Database) -> list[Any]:
+    """What an operator's tools ask: alive, ready, metrics."""
+
+    @get("/healthz", media_type=MediaType.TEXT)
+    async def healthz() -> str:
+        return "alive\n"
+
+    @get("/readyz", media_type=MediaType.TEXT)
+    async def readyz() -> str:
+        await database.fetchval("select 1 from schema_migrations limit 1")
+        return "ready\n"
+
+    @get("/metrics", media_type="text/plain; version=0.0.4")
+    async def exposition() -> bytes:
+        return metrics.exposition()
+
+    return [healthz, readyz, exposition]
+
+
+def _openapi(routes: Sequence[Route], public_url: str) -> Any:
+    body = document(routes, public_url)
+
+    @get("/api/docs/public-json", media_type=MediaType.JSON)
+    async def openapi() -> bytes:
+        return body
+
+    return openapi
+
+
+def _boundary(_request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
+    """Whatever goes wrong outside an endpoint, in the same envelope."""
+    status, body, retry_after = error_answer(_translate(problem), begin_request())
+    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+    return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)
+
+
+def _translate(problem: Exception) -> Refusal:
+    if isinstance(problem, NotFoundException):
+        return Refusal(Code.NOT_FOUND, "There is nothing at this address: see the documentation.")
+    if isinstance(problem, MethodNotAllowedException):
+        return Refusal(Code.METHOD_NOT_ALLOWED, "This address does not take that method.")
+    if isinstance(problem, HTTPException) and problem.status_code < ANSWERS[Code.INTERNAL].status:
+        return Refusal(Code.INVALID_PARAMETER, problem.detail)
+    return refusal_of(problem)

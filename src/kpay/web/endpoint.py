@@ -1,0 +1,129 @@
+"""Turns a route into an ASGI application: authenticate, read, call, write.
+
+The API's routes are plain ASGI in front of Litestar, because this path decides how many payments a
+second the house can take; docs/decisions/ says why. Nothing here knows any one route.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import structlog
+
+from kpay import metrics
+from kpay.access.gate import Gate
+from kpay.core.refusals import Code, Refusal
+from kpay.core.routes import Call, Guard, Principal, Route
+from kpay.web.context import begin_request
+from kpay.web.errors import error_answer, refusal_of
+from kpay.web.reading import BodyReader, read_body, read_query
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Any]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+
+_FIXED_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+log = structlog.get_logger(__name__)
+
+
+class Endpoint:
+    """Every route of one path."""
+
+    def __init__(self, path: str, routes: Sequence[Route], gate: Gate) -> None:
+        self.path = path
+        self._gate = gate
+        self._routes = {route.method: _Prepared(route) for route in routes}
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, path: Mapping[str, str]
+    ) -> None:
+        """Answer one request; `path` holds the values of the path's parameters."""
+        started = time.perf_counter()
+        request_id = begin_request()
+        method = scope["method"]
+        retry_after = None
+        try:
+            status, body = await self._answer(method, scope, receive, path)
+        except Exception as problem:
+            refusal = refusal_of(problem)
+            status, body, retry_after = error_answer(refusal, request_id)
+            log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
+        await write_json(send, status, body, request_id, retry_after)
+        metrics.requests.labels(method, self.path, status).inc()
+        metrics.seconds.labels(self.path).observe(time.perf_counter() - started)
+
+    async def _answer(
+        self, method: str, scope: Scope, receive: Receive, path: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        prepared = self._routes.get(method)
+        if prepared is None:
+            raise Refusal(
+                Code.METHOD_NOT_ALLOWED, f"{self.path} takes {' and '.join(self._routes)}."
+            )
+        route = prepared.route
+        caller = await self._authenticate(route.guard, scope["headers"])
+        body = None
+        if prepared.reader is not None:
+            body = prepared.reader.read(await read_body(receive))
+        query = None
+        if route.query is not None:
+            query = read_query(route.query, scope["query_string"])
+        reply = await route.handler(Call(caller, body, query, path))
+        return reply.status, _encoder.encode(reply.body)
+
+    async def _authenticate(
+        self, guard: Guard, headers: Iterable[tuple[bytes, bytes]]
+    ) -> Principal | None:
+        if guard is Guard.PUBLIC:
+            return None
+        given = {name: value for name, value in headers if name in _CREDENTIALS}
+        if guard is Guard.KEYS:
+            return await self._gate.by_keys(
+                _text(given, b"x-api-key"), _text(given, b"x-secret-key")
+            )
+        scheme, _, token = _text(given, b"authorization").partition(" ")
+        return await self._gate.by_token(token.strip() if scheme.lower() == "bearer" else "")
+
+
+_CREDENTIALS = frozenset({b"x-api-key", b"x-secret-key", b"authorization"})
+
+
+class _Prepared:
+    """A route with what can be made ready before the first request."""
+
+    __slots__ = ("reader", "route")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.reader = (
+            None if route.body is None else BodyReader(route.body, optional=route.body_optional)
+        )
+
+
+async def write_json(
+    send: Send, status: int, body: bytes, request_id: str, retry_after: int | None = None
+) -> None:
+    """Send one JSON answer."""
+    headers = [
+        *_FIXED_HEADERS,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if retry_after is not None:
+        headers.append((b"retry-after", b"%d" % retry_after))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")

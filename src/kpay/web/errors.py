@@ -1,0 +1,58 @@
+"""The one place that writes an error response.
+
+Everything that goes wrong is a Refusal by the time it is written: its code picks the status from
+the one table, its sentence is the message. What is not a Refusal is a defect of ours: it is logged
+with its trace and answered as `internal`, telling nothing of the inside.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from kpay import metrics
+from kpay.core.refusals import ANSWERS, Code, Refusal
+from kpay.database.pool import UNAVAILABLE
+
+log = structlog.get_logger(__name__)
+
+
+class ErrorAnswer(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What every error looks like. `code` is stable; `message` says what to change."""
+
+    status_code: int
+    message: str
+    error: str
+    code: str
+    request_id: str
+    existing_id: str | None = None
+
+
+def refusal_of(problem: Exception) -> Refusal:
+    """What a caller is told of whatever went wrong."""
+    if isinstance(problem, Refusal):
+        return problem
+    if isinstance(problem, UNAVAILABLE):
+        log.warning("database_unavailable", problem=repr(problem))
+        return Refusal(
+            Code.DATABASE_UNAVAILABLE, "The database cannot be reached: try again in a moment."
+        )
+    log.error("request_failed", exc_info=problem)
+    return Refusal(
+        Code.INTERNAL, "Something went wrong on our side: quote the requestId to support."
+    )
+
+
+def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, int | None]:
+    """Status, body and seconds to wait before trying again."""
+    answer = ANSWERS[refusal.code]
+    metrics.refusals.labels(refusal.code).inc()
+    body = ErrorAnswer(
+        status_code=answer.status,
+        message=refusal.message,
+        error=answer.error,
+        code=refusal.code,
+        request_id=request_id,
+        existing_id=refusal.existing_id,
+    )
+    return answer.status, msgspec.json.encode(body), answer.retry_after

@@ -1,0 +1,94 @@
+"""Reads what a request carries into its route's types, or refuses with what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from kpay.core.refusals import Code, Refusal
+
+MOST_BODY_BYTES = 65_536
+
+
+async def read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
+    """The whole body. Refuses: body_too_large."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        chunks = [body]
+        size = len(body)
+        while message.get("more_body") and size <= MOST_BODY_BYTES:
+            message = await receive()
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+        body = b"".join(chunks)
+    if len(body) > MOST_BODY_BYTES:
+        raise Refusal(Code.BODY_TOO_LARGE, f"The body must be under {MOST_BODY_BYTES:,} bytes.")
+    return body
+
+
+class BodyReader:
+    """Decodes one route's JSON body."""
+
+    def __init__(self, type_: Any, *, optional: bool) -> None:
+        self._type = type_
+        self._decoder = msgspec.json.Decoder(type_)
+        self._optional = optional
+
+    def read(self, body: bytes) -> Any:
+        """The body as the route's type. Refuses: malformed_body, invalid_body."""
+        if not body:
+            if self._optional:
+                return self._type()
+            raise Refusal(Code.MALFORMED_BODY, "The body is empty: send a JSON object.")
+        try:
+            decoded = self._decoder.decode(body)
+        except msgspec.ValidationError as problem:
+            raise Refusal(Code.INVALID_BODY, self._explain(body, str(problem))) from problem
+        except msgspec.DecodeError as problem:
+            raise Refusal(
+                Code.MALFORMED_BODY, f"The body is not well-formed JSON: {problem}."
+            ) from problem
+        except RecursionError as problem:
+            raise Refusal(Code.MALFORMED_BODY, "The body is nested too deeply.") from problem
+        if b"\\u0000" in body:
+            raise Refusal(Code.INVALID_BODY, "Text must not contain the NUL character, \\u0000.")
+        return decoded
+
+    def _explain(self, body: bytes, problem: str) -> str:
+        """What to change, all at once where fields are unknown or missing."""
+        try:
+            given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError):
+            return "The body must be a JSON object."
+        fields = msgspec.structs.fields(self._type)
+        known = [field.encode_name for field in fields]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            names = ", ".join(name[:50] for name in unknown[:10])
+            return f"Unknown field: {names}. The fields are {', '.join(known) or 'none'}."
+        missing = [
+            field.encode_name
+            for field in fields
+            if field.required and field.encode_name not in given
+        ]
+        if missing:
+            return f"Missing field: {', '.join(missing)}."
+        return f"A field is not as documented: {problem}."
+
+
+def read_query(type_: Any, query_string: bytes) -> Any:
+    """The query as the route's type. Refuses: invalid_parameter."""
+    pairs = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
+    if any("\x00" in text for pair in pairs.items() for text in pair):
+        raise Refusal(Code.INVALID_PARAMETER, "A parameter must not contain the NUL character.")
+    try:
+        return msgspec.convert(pairs, type_, strict=False)
+    except msgspec.ValidationError as problem:
+        names = [field.encode_name for field in msgspec.structs.fields(type_)]
+        raise Refusal(
+            Code.INVALID_PARAMETER, f"{problem}. The parameters are {', '.join(names)}."
+        ) from problem

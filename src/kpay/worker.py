@@ -1,0 +1,94 @@
+"""The worker: claims what is due and calls a flow, nothing else.
+
+Timers are rows with a due time (promise 10), claimed with `skip locked`, so any number of workers
+in any number of processes share the work and none of it is lost with one of them. Tests step it by
+hand; in service it loops, and sleeps only while nothing is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+_MOST_PER_CLAIM = 200
+_AFTER_TROUBLE_SECONDS = 1.0
+_DRAIN_SECONDS = 10
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Some work. `run` takes how much it may do and says how much it did."""
+
+    name: str
+    run: Callable[[int], Awaitable[int]]
+    idle_seconds: float = 0.2
+    """How long to rest when nothing was due."""
+
+
+class Worker:
+    """Runs each job for as long as something is due."""
+
+    def __init__(self, *jobs: Job) -> None:
+        self._jobs = jobs
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def step(self) -> int:
+        """One round: each job once. Returns how much was done."""
+        return sum(await asyncio.gather(*(job.run(_MOST_PER_CLAIM) for job in self._jobs)))
+
+    async def run_until_idle(self) -> int:
+        """Rounds until nothing is due at this moment. Returns how much was done."""
+        total = 0
+        while done := await self.step():
+            total += done
+        return total
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        self._wake.set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._loop(), name="worker")
+
+    async def stop(self) -> None:
+        """Finish the attempts under way, within reason; what is cut off is taken up again."""
+        if self._task is None:
+            return
+        self._stopping = True
+        self.wake()
+        _, late = await asyncio.wait({self._task}, timeout=_DRAIN_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+
+    async def _loop(self) -> None:
+        await asyncio.gather(*(self._drive(job) for job in self._jobs))
+
+    async def _drive(self, job: Job) -> None:
+        """One job's own loop, so that a slow one delays no other."""
+        while not self._stopping:
+            try:
+                done = await job.run(_MOST_PER_CLAIM)
+            except Exception as problem:
+                # The database may be away; whatever it was, the rows are still due.
+                log.warning("job_failed", job=job.name, problem=repr(problem))
+                await self._rest(_AFTER_TROUBLE_SECONDS)
+            else:
+                if not done:
+                    await self._rest(job.idle_seconds)
+
+    async def _rest(self, seconds: float) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
