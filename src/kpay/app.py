@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from litestar import Litestar
 
@@ -21,9 +22,10 @@ from kpay.catalogue.data import catalogue
 from kpay.connectors import api as connectors_api
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
-from kpay.core.book import Environment
+from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
-from kpay.core.ids import Ids, SystemIds
+from kpay.core.ids import Ids, SystemIds, parse_public_id
+from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.clock import DatabaseClock
 from kpay.database.pool import UNAVAILABLE, Database
@@ -33,8 +35,10 @@ from kpay.instructions.store import StepRecords
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
 from kpay.payments.flow import Payments
+from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts import api as payouts_api
 from kpay.payouts.flow import Payouts
+from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
@@ -45,6 +49,7 @@ from kpay.wallets import api as wallets_api
 from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
+from kpay.web.server import stop_with_parent
 from kpay.worker import Job, Worker
 
 _SET_CLOCK_EVERY_SECONDS = 60
@@ -67,7 +72,9 @@ class House:
         self.database = Database(settings.database_url, size=settings.pool_size)
         self.vault = Vault(load_secret(settings.home, settings.secret))
         self.gate = Gate(self.database, self.vault, self.clock, self.ids)
-        self.office = Office(self.database, self.vault, self.clock, self.ids)
+        self.office = Office(
+            self.database, self.vault, self.clock, self.ids, changed=self.gate.forget
+        )
         self.poster = Poster(self.database, self.clock, queue_limit=settings.queue_limit)
         self.rates = Rates(self.database, settings, self.clock)
         sandbox = SandboxConnector(
@@ -139,6 +146,20 @@ class House:
         await self.rates.close()
         await self.database.close()
 
+    async def finish_in_sandbox(
+        self, application_id: UUID, identifier: str, failure_code: str | None
+    ) -> None:
+        """Decide how a sandbox payment or withdrawal that stays open ends."""
+        book = Book(application_id, Environment.TEST)
+        payment_id = parse_public_id(PAYMENT, identifier)
+        payout_id = parse_public_id(PAYOUT, identifier)
+        if payment_id is not None:
+            await self.payments.finish_in_sandbox(book, payment_id, failure_code)
+        elif payout_id is not None:
+            await self.payouts.finish_in_sandbox(book, payout_id, failure_code)
+        else:
+            raise Refusal(Code.NOT_FOUND, f"{identifier} is no id of a payment or a withdrawal.")
+
     async def _keep_clock(self) -> None:
         while True:
             await asyncio.sleep(_SET_CLOCK_EVERY_SECONDS)
@@ -168,6 +189,7 @@ class House:
 
 def asgi() -> Api:
     """What the server's worker processes import: everything comes from the environment."""
+    stop_with_parent()
     settings = Settings.from_env()
     configure_logs(settings.log_level)
     return House(settings).asgi()

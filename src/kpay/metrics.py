@@ -13,9 +13,6 @@ from prometheus_client import (
     multiprocess,
 )
 
-# Set before the workers start; without it the counters are this process's alone.
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
 requests = Counter("kpay_requests", "Requests answered", ["method", "route", "status"])
 seconds = Histogram(
     "kpay_request_seconds",
@@ -37,7 +34,8 @@ attempts = Counter("kpay_attempts", "Attempts at a rail", ["connector", "action"
 
 def exposition() -> bytes:
     """Every metric of every process of this server, in Prometheus's text format."""
-    if FOLDER_VARIABLE in os.environ:
+    # The server sets it for all its processes; without it the counters are this process's alone.
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

@@ -87,6 +87,8 @@ class Worker:
 
     async def _rest(self, seconds: float) -> None:
         self._wake.clear()
+        if self._stopping:
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()

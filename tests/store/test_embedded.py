@@ -50,15 +50,27 @@ Attach = Callable[..., EmbeddedServer]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
+    """A private folder that is not below pytest's own.
+
+    Every start of pytest closes that one to other users, and with it to the user of the servers
+    which another run has there.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def home(folder: Path) -> Iterator[Path]:
     """A folder that does not exist yet."""
-    yield tmp_path / "home"
-    end_server(tmp_path / "home")
+    yield folder / "home"
+    end_server(folder / "home")
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shared") / "home"
+def shared_home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name) / "home"
 
 
 @pytest.fixture
@@ -132,7 +144,7 @@ def contents(path: Path, wrong: bytes) -> Iterator[None]:
 
 def end_server(home: Path) -> None:
     places = embedded._Places(home.resolve())
-    if home.is_dir() and (server := embedded._running(places)):
+    if home.is_dir() and (server := embedded._running(places)) and server.pid:
         os.kill(server.pid, signal.SIGQUIT)
         wait_for_death(server.pid)
     shutil.rmtree(embedded._short_folder(places), ignore_errors=True)
@@ -272,6 +284,17 @@ def test_a_number_that_now_belongs_to_another_process_is_seen_through(
             stranger.kill()
 
 
+def test_a_server_whose_socket_was_cleaned_away_is_started_again(
+    made: Path, attach: Attach
+) -> None:
+    attach(made)
+    pid = server_pid(made)
+    (made / "postgres/run/.s.PGSQL.5432").unlink()
+
+    assert ask(attach(made).url, "select 1") == 1
+    assert server_pid(made) != pid
+
+
 def test_an_interrupted_initialisation_is_done_again(home: Path, attach: Attach) -> None:
     (home / "postgres/data.new/data/base").mkdir(parents=True)
     (home / "postgres/data.new/data/PG_VERSION").write_text("18\n")
@@ -281,8 +304,8 @@ def test_an_interrupted_initialisation_is_done_again(home: Path, attach: Attach)
 
 
 @pytest.mark.parametrize("name", ["long" * 30, "with, comma"])
-def test_a_folder_name_that_no_socket_can_have_works(tmp_path: Path, name: str) -> None:
-    home = tmp_path / name
+def test_a_folder_name_that_no_socket_can_have_works(folder: Path, name: str) -> None:
+    home = folder / name
     try:
         with EmbeddedServer.attach(home) as server:
             assert ask(server.url, "select 1") == 1
@@ -293,7 +316,7 @@ def test_a_folder_name_that_no_socket_can_have_works(tmp_path: Path, name: str) 
 
 
 def test_a_folder_that_somebody_else_put_in_the_way_of_the_socket_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     user = embedded_user.ServerUser(os.geteuid(), os.getegid())
     (tmp_path / "open").mkdir()
@@ -471,8 +494,6 @@ def test_without_access_lists_everybody_may_pass_but_nobody_may_read(
         raise OSError(errno.ENOTSUP, "not supported")
 
     home.mkdir(mode=0o700)
-    for parent in list(home.parents)[:2]:
-        parent.chmod(parent.stat().st_mode | 0o001)
     monkeypatch.setattr(os, "setxattr", unsupported)
     assert ask(attach(home).url, "select 1") == 1
     assert home.stat().st_mode & 0o777 == 0o701

@@ -6,7 +6,7 @@ Secrets are made here and shown once; what stays in the database cannot be turne
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
 from kpay.core.limits import Limits
-from kpay.database.pool import Connection, Database
+from kpay.database.pool import Connection, Database, Row
 
 
 class AccessError(Exception):
@@ -46,11 +46,20 @@ class NewApplication:
 class Office:
     """The operator's verbs."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        clock: Clock,
+        ids: Ids,
+        changed: Callable[[], None],
+    ) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
         self._ids = ids
+        # Tells this process's own gate, which must not wait for the signal to come round.
+        self._changed = changed
 
     async def check_secret(self) -> None:
         """Stop a program whose secret is not the one this database was made with."""
@@ -83,6 +92,10 @@ class Office:
             gateway_secret=self._vault.gateway_secret(application.id, 1),
         )
 
+    async def applications(self) -> Sequence[Row]:
+        """Every application with its company, for the operator to look at."""
+        return await store.list_applications(self._database)
+
     async def approve_company(self, name_or_id: str) -> Company:
         """Let a company's applications have live keys."""
         company = await store.approve_company(self._database, name_or_id, self._clock.now())
@@ -102,7 +115,9 @@ class Office:
                 f"'{company.name}' first."
             )
         async with self._database.transaction() as connection:
-            return await self._replace(connection, Book(application_id, environment))
+            pair = await self._replace(connection, Book(application_id, environment))
+        self._changed()
+        return pair
 
     async def configure(
         self,
@@ -118,17 +133,20 @@ class Office:
         )
         if not changed:
             raise AccessError(f"There is no application {application_id}: see kpay app list.")
+        self._changed()
 
     async def set_limit(self, application_id: UUID, operation: str, limits: Limits) -> None:
         """Give an application its own bounds for one operation in one currency."""
         if await store.find_application(self._database, application_id) is None:
             raise AccessError(f"There is no application {application_id}: see kpay app list.")
         await store.set_limit(self._database, application_id, operation, limits)
+        self._changed()
 
     async def rotate_token_key(self) -> UUID:
         """Sign tokens with a new key from now on; those signed before run out by themselves."""
         key_id = self._ids.uuid()
         await store.insert_token_key(self._database, key_id, self._clock.now())
+        self._changed()
         return key_id
 
     async def _replace(self, connection: Connection, book: Book) -> KeyPair:

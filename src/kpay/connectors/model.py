@@ -30,7 +30,7 @@ class Instruction:
     phone_number: str
     amount: Money
     submitted_at: datetime
-    """When it was first handed over; the age of what a rail says it never saw counts from here."""
+    """When it was last handed over; the age of what a rail says it never saw counts from here."""
 
 
 @dataclass(frozen=True, slots=True)

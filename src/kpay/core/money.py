@@ -20,7 +20,8 @@ BASIS_POINTS = 10_000
 # Wide enough that a product of any amount and any rate is exact before it is rounded once.
 EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 
-_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z")
+# An exponent of more than three digits is absurd, and one of twenty not even a Decimal can hold.
+_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?0*\d{1,3})?\Z", re.ASCII)
 _MAX_DIGITS = 40
 
 

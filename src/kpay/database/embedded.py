@@ -273,7 +273,9 @@ def _failure(places: _Places, what: str, log: _Log) -> EmbeddedServerError:
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return _no_space(places.home)
     complaints = re.findall(r"(?:FATAL|PANIC|ERROR|error): +(.+)", text)
-    reason = (complaints or text.strip().splitlines() or ["no reason was given"])[-1]
+    # What goes wrong before the log is set up, as a library that is missing, has no date.
+    undated = re.findall(r"^(?!\d{4}-)(.+)", text, re.MULTILINE)
+    reason = (complaints or undated or ["it was ended from outside; try again"])[-1]
     return EmbeddedServerError(f"The database could not be {what}: {reason} (see {log.path}).")
 
 
@@ -288,6 +290,10 @@ class _Postmaster:
     status: str
     socket_folder: Path
 
+    @property
+    def reachable(self) -> bool:
+        return self.status == "ready" and (self.socket_folder / _SOCKET).exists()
+
 
 def _running(places: _Places) -> _Postmaster | None:
     """The server that runs on our data, or None. A file that is left of an old one is seen through.
@@ -296,7 +302,7 @@ def _running(places: _Places) -> _Postmaster | None:
     one must also be a PostgreSQL that works inside our data.
     """
     try:
-        lines = (places.data / "postmaster.pid").read_text().splitlines()
+        lines = os.fsdecode((places.data / "postmaster.pid").read_bytes()).split("\n")
         # A single-user PostgreSQL writes its number with a minus sign.
         pid = abs(int(lines[0]))
     except (FileNotFoundError, IndexError, ValueError):
@@ -357,7 +363,7 @@ class _Plan:
 def _ensure_running(places: _Places, say: Say) -> Path:
     """Bring the server up if it is down; returns the folder of its socket once it is ready."""
     server = _running(places)
-    if server is not None and server.status == "ready":
+    if server is not None and server.reachable:
         return server.socket_folder
     with _Log(places) as log:
         plan: _Plan | None = None
@@ -365,8 +371,11 @@ def _ensure_running(places: _Places, say: Say) -> Path:
         began = time.monotonic()
         while time.monotonic() < began + START_SECONDS:
             server = _running(places)
-            if server is not None and server.status == "ready":
+            if server is not None and server.reachable:
                 return server.socket_folder
+            if server is not None and server.status == "ready":
+                # A cleaner of temporary files, or the end of a login, took the socket away.
+                _stop(places)
             if server is None and (pid is None or not _alive(pid)):
                 if pid is not None:
                     _wait_for_orphans(places, log, began, say)
@@ -422,17 +431,19 @@ def _initialise(
         *("--username", _ROLE, "--auth", "scram-sha-256", "--pwfile", password_file),
         *("--encoding", "UTF8", "--locale", "C"),
         *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
-        *("--no-sync", "--no-instructions"),
+        *("--no-sync", "--no-instructions", "--no-clean"),
     )
     single = ("--single", "-D", data, "-c", "exit_on_error=on", "template1")
     for program, arguments, text in (
         ("initdb", (*options, "-D", data), ""),
-        ("postgres", single, f"create database {_ROLE}\n"),
+        ("postgres", single, f"create database {_ROLE} strategy file_copy\n"),
         ("initdb", ("--sync-only", "-D", data), ""),
     ):
         code, _ = user.run([programs.path(program), *arguments], log.fileno(), text)
         if code != 0:
+            shutil.rmtree(new, ignore_errors=True)
             raise _failure(places, "initialised", log)
+    password_file.unlink()
     data.rename(places.data)
     folder = os.open(places.postgres, os.O_RDONLY)
     os.fsync(folder)

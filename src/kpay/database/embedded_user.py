@@ -79,9 +79,10 @@ def server_user(home: Path, data: Path) -> ServerUser:
         return ServerUser(os.geteuid(), os.getegid())
     for folder in (data, home):
         if folder.is_dir() and (info := folder.stat()).st_uid != 0:
-            # The user of a mounted volume may have no account on this system.
-            known = [entry for entry in pwd.getpwall() if entry.pw_uid == info.st_uid]
-            return ServerUser(info.st_uid, known[0].pw_gid if known else info.st_gid)
+            try:
+                return ServerUser(info.st_uid, pwd.getpwuid(info.st_uid).pw_gid)
+            except KeyError:  # The user of a mounted volume may have no account on this system.
+                return ServerUser(info.st_uid, info.st_gid)
     return _system_user()
 
 

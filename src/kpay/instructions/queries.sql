@@ -36,7 +36,8 @@ claimed as (
         next_action = 'check',
         attempts = attempts + 1,
         due_at = $4,
-        submitted_at = coalesce(submitted_at, $1)
+        -- Each handing over counts anew: the last one may be on its way while all before are lost.
+        submitted_at = case when due.next_action = 'submit' then $1 else submitted_at end
     from due
     where instructions.application_id = due.application_id
         and instructions.environment = due.environment

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from kpay.access.gate import Gate
 from kpay.core.routes import Route
 from kpay.web.endpoint import Endpoint, Receive, Scope, Send
 
-AsgiApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Typed loosely: Litestar's own types of the same three arguments are narrower than the protocol's.
+AsgiApplication: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
 _NO_PARAMETERS: Mapping[str, str] = {}
 

@@ -67,8 +67,11 @@ def _openapi(routes: Sequence[Route], public_url: str) -> Any:
 
 def _boundary(_request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Whatever goes wrong outside an endpoint, in the same envelope."""
-    status, body, retry_after = error_answer(_translate(problem), begin_request())
-    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+    request_id = begin_request()
+    status, body, retry_after = error_answer(_translate(problem), request_id)
+    headers = {"x-request-id": request_id}
+    if retry_after is not None:
+        headers["retry-after"] = str(retry_after)
     return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)
 
 

@@ -1,0 +1,36 @@
+# What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check unit format
+
+BIN := .venv/bin
+ARGS ?=
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## Install: .venv with the kpay command
+	@scripts/setup run
+
+run: setup ## Serve, play the page's scenarios, keep serving (ARGS=--once exits after them)
+	@exec $(BIN)/kpay demo $(ARGS)
+
+test: ## Every check and every test
+	@scripts/setup test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: ## Style, types and the import rule
+	@scripts/setup test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: ## The tests that need no database, in seconds
+	@scripts/setup test
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+format: ## Put the code into its one format
+	@scripts/setup test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

@@ -1,0 +1,438 @@
+"""The `kpay` command: everything an operator does, in words that `--help` explains.
+
+Heavy parts are imported by the commands that need them, so that a small question is answered fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
+from uuid import UUID
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from kpay import __version__
+from kpay.core.refusals import Refusal
+from kpay.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from kpay.app import House
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+app = App(
+    name="kpay",
+    version=__version__,
+    help="Collect mobile money in many countries, move it across borders, pay it out anywhere.",
+)
+companies = App(name="company", help="The merchants' companies.")
+applications = App(name="app", help="Their applications, which hold the wallets.")
+keys = App(name="key", help="The key pairs that applications call with.")
+token_keys = App(name="token-key", help="The keys that sign tokens.")
+sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
+for group in (companies, applications, keys, token_keys, sandbox):
+    app.command(group)
+
+Host = Annotated[str, Parameter(help="The address to listen on.")]
+Port = Annotated[int, Parameter(help="The port to listen on.")]
+Workers = Annotated[int, Parameter(help="Server processes; one for each core is plenty.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program.")]
+ApplicationId = Annotated[UUID, Parameter(help="The application's id: see kpay app list.")]
+
+
+@app.command
+def serve(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    workers: Workers = 1,
+    quiet: Annotated[bool, Parameter(negative="", help="Say nothing but what is wrong.")] = False,
+) -> None:
+    """Serve the API and drive payments and payouts, until SIGTERM or Ctrl-C."""
+    _serve(host, port, workers, drive_work=True, quiet=quiet)
+
+
+@app.command
+def api(*, host: Host = "127.0.0.1", port: Port = 8080, workers: Workers = 1) -> None:
+    """Serve the API alone; `kpay worker` drives payments and payouts elsewhere."""
+    _serve(host, port, workers, drive_work=False)
+
+
+@app.command
+def worker() -> None:
+    """Drive payments and payouts, without serving the API."""
+    from kpay.web.logs import configure_logs
+
+    with _ready_settings() as settings:
+        configure_logs(settings.log_level)
+        asyncio.run(_drive(settings))
+
+
+@app.command
+def verify(*, as_json: AsJson = False) -> None:
+    """Recompute every balance from the postings and check every promise that data can show.
+
+    Exits 1 when anything differs.
+    """
+    with _ready_settings() as settings:
+        broken = asyncio.run(_verify(settings.database_url or "", as_json=as_json))
+    sys.exit(1 if broken else 0)
+
+
+@app.command
+def demo(
+    *,
+    once: Annotated[bool, Parameter(negative="", help="Exit after the scenarios.")] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    workers: Workers = 1,
+) -> None:
+    """Serve, play the three cross-border scenarios over HTTP, and keep serving.
+
+    With --once it exits after them, 1 when any figure is off.
+    """
+    from kpay.demo import play
+
+    with _told():
+        code = play(
+            Settings.from_env(), host=host, port=port, workers=workers, once=once, say=_stage
+        )
+    sys.exit(code)
+
+
+@applications.command(name="create")
+def create_application(
+    *,
+    company: Annotated[str, Parameter(help="The company's name; it is made when it is new.")],
+    name: Annotated[str, Parameter(help="The application's name.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an application with its keys. Secrets are shown this once."""
+
+    async def create(house: House) -> dict[str, Any]:
+        from kpay.access.show import shown_application
+
+        return shown_application(await house.office.create_application(company, name))
+
+    shown = _with_house(create)
+    if as_json:
+        _print_json(shown)
+        return
+    table = _table("What", "Value")
+    table.add_row("company", f"{shown['company']['name']}  {shown['company']['id']}")
+    table.add_row("application", f"{shown['application']['name']}  {shown['application']['id']}")
+    for environment in ("test", "live"):
+        pair = shown[environment]
+        if pair is None:
+            table.add_row(environment, "after kpay company approve")
+            continue
+        table.add_row(f"{environment} API key", pair["apiKey"])
+        table.add_row(f"{environment} secret key", pair["secretKey"])
+    table.add_row("webhook secret", shown["webhookSecret"])
+    table.add_row("gateway secret", shown["gatewaySecret"])
+    out.print(table)
+    out.print("Keep the secrets now: they are not shown again.")
+
+
+@applications.command(name="list")
+def list_applications(*, as_json: AsJson = False) -> None:
+    """List every application with its company."""
+
+    async def fetch(house: House) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": str(row["id"]),
+                "name": row["name"],
+                "company": row["company_name"],
+                "approved": row["approved_at"] is not None,
+            }
+            for row in await house.office.applications()
+        ]
+
+    rows = _with_house(fetch)
+    if as_json:
+        _print_json(rows)
+        return
+    table = _table("Company", "Live", "Application", "Id")
+    for row in rows:
+        live = "approved" if row["approved"] else "no"
+        table.add_row(row["company"], live, row["name"], row["id"])
+    out.print(table)
+
+
+@applications.command
+def configure(
+    application: ApplicationId,
+    *,
+    payment_fee_bps: Annotated[int | None, Parameter(help="500 is 5 %.")] = None,
+    payout_fee_bps: Annotated[int | None, Parameter(help="500 is 5 %.")] = None,
+    providers: Annotated[
+        str | None, Parameter(help="The only providers it may use, with commas; all lifts that.")
+    ] = None,
+) -> None:
+    """Change an application's fees or the providers it may use. What is not given stays."""
+
+    async def change(house: House) -> None:
+        allowed = None if providers is None else _provider_list(house, providers)
+        await house.office.configure(
+            application,
+            payment_fee_bps=payment_fee_bps,
+            payout_fee_bps=payout_fee_bps,
+            allowed_providers=allowed,
+        )
+
+    _with_house(change)
+    out.print("Changed.")
+
+
+@applications.command
+def limit(
+    application: ApplicationId,
+    operation: Annotated[Literal["DEPOSIT", "PAYOUT", "TRANSFER"], Parameter(help="Of what.")],
+    currency: Annotated[str, Parameter(help="In which currency, such as XAF.")],
+    least: Annotated[int, Parameter(help="In whole units.")],
+    most: Annotated[int, Parameter(help="In whole units.")],
+) -> None:
+    """Give an application its own bounds for one operation in one currency."""
+
+    async def change(house: House) -> None:
+        from kpay.core.limits import Limits
+        from kpay.core.money import UNIT, Money
+
+        bounds = Limits(Money(least * UNIT, currency), Money(most * UNIT, currency))
+        await house.office.set_limit(application, operation, bounds)
+
+    _with_house(change)
+    out.print("Changed.")
+
+
+@companies.command
+def approve(
+    company: Annotated[str, Parameter(help="The company's name or id.")],
+) -> None:
+    """Let a company's applications have live keys; make them with kpay key regenerate."""
+
+    async def change(house: House) -> str:
+        return (await house.office.approve_company(company)).name
+
+    out.print(f"{_with_house(change)} is approved for live keys.")
+
+
+@keys.command
+def regenerate(
+    application: ApplicationId,
+    environment: Annotated[Literal["test", "live"], Parameter(help="Of which environment.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new key pair, shown this once; the old one and its tokens end at once."""
+
+    async def change(house: House) -> dict[str, str]:
+        from kpay.access.show import shown_pair
+        from kpay.core.book import Environment
+
+        wanted = Environment.TEST if environment == "test" else Environment.PRODUCTION
+        return shown_pair(await house.office.regenerate_keys(application, wanted))
+
+    pair = _with_house(change)
+    if as_json:
+        _print_json(pair)
+        return
+    table = _table("What", "Value")
+    table.add_row("API key", pair["apiKey"])
+    table.add_row("secret key", pair["secretKey"])
+    out.print(table)
+
+
+@token_keys.command
+def rotate() -> None:
+    """Sign tokens with a new key from now on; those signed before run out by themselves."""
+
+    async def change(house: House) -> UUID:
+        return await house.office.rotate_token_key()
+
+    out.print(f"Tokens are signed with {_with_house(change)} from now on.")
+
+
+@sandbox.command
+def finish(
+    identifier: Annotated[str, Parameter(help="A sandbox payment's or withdrawal's id.")],
+    outcome: Annotated[Literal["COMPLETED", "FAILED"], Parameter(help="How it ends.")],
+    *,
+    application: ApplicationId,
+    failure_code: Annotated[str, Parameter(help="Why it failed.")] = "UNSPECIFIED_FAILURE",
+) -> None:
+    """Decide how a sandbox payment or withdrawal that stays PROCESSING ends."""
+
+    async def decide(house: House) -> None:
+        await house.finish_in_sandbox(
+            application, identifier, None if outcome == "COMPLETED" else failure_code
+        )
+
+    _with_house(decide)
+    out.print("Decided: a running worker settles it within a second.")
+
+
+def main() -> None:
+    """The entry point of the `kpay` command."""
+    app()
+
+
+def _serve(host: str, port: int, workers: int, *, drive_work: bool, quiet: bool = False) -> None:
+    from kpay.web import server
+
+    err.quiet = quiet
+    with _told():
+        server.check_port(host, port)
+        with _ready_settings() as settings:
+            err.print(f"Serving on http://{host}:{port}; Ctrl-C stops it.")
+            server.serve(settings, host=host, port=port, workers=workers, drive_work=drive_work)
+    err.print("Stopped.")
+
+
+async def _drive(settings: Settings) -> None:
+    import signal
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _open_house(settings) as house:
+        house.worker.start()
+        err.print("Driving payments and payouts; Ctrl-C stops it.")
+        await stop.wait()
+
+
+async def _verify(url: str, *, as_json: bool) -> int:
+    from kpay import verify as verifying
+
+    counts = await verifying.count_rows(url)
+    findings = []
+    with err.status("Checking…") as status:
+        async for finding in verifying.verify(url):
+            findings.append(finding)
+            status.update(f"Checked {finding.check.name}…")
+    broken = sum(finding.broken for finding in findings)
+    if as_json:
+        _print_json(
+            {
+                "rows": counts,
+                "broken": broken,
+                "checks": [
+                    {
+                        "name": finding.check.name,
+                        "promise": finding.check.promise,
+                        "broken": finding.broken,
+                        "rows": [
+                            {name: str(value) for name, value in row.items()}
+                            for row in finding.rows
+                        ],
+                    }
+                    for finding in findings
+                ],
+            }
+        )
+        return broken
+    out.print(", ".join(f"{count:,} {table}" for table, count in counts.items()))
+    table = _table("Promise", "What is checked", "Broken")
+    for finding in findings:
+        colour = "red" if finding.broken else "green"
+        table.add_row(
+            str(finding.check.promise),
+            finding.check.words,
+            f"[{colour}]{finding.broken}[/{colour}]",
+        )
+    out.print(table)
+    for finding in findings:
+        for row in finding.rows:
+            out.print(f"{finding.check.name}: {', '.join(f'{k}={v}' for k, v in row.items())}")
+    out.print("Every promise holds." if not broken else f"{broken} rows break a promise.")
+    return broken
+
+
+def _provider_list(house: House, text: str) -> list[str]:
+    """The providers named, each known; an empty list lifts the whitelist."""
+    if text == "all":
+        return []
+    return [house.catalogue.provider(code.strip()).code for code in text.split(",")]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what is wrong in one sentence, with no trace, and exit 2."""
+    from kpay.access.flow import AccessError
+    from kpay.database.embedded import EmbeddedServerError
+    from kpay.database.migrate import MigrationError
+    from kpay.database.pool import UNAVAILABLE
+    from kpay.web.server import ServerError
+
+    known = (SettingsError, AccessError, EmbeddedServerError, MigrationError, ServerError, Refusal)
+    try:
+        yield
+    except known as problem:
+        _fail(str(problem))
+    except UNAVAILABLE as problem:
+        _fail(f"The database cannot be reached: {problem}")
+
+
+def _fail(sentence: str) -> NoReturn:
+    err.quiet = False
+    err.print(sentence, style="red", markup=False, soft_wrap=True)
+    sys.exit(2)
+
+
+@contextmanager
+def _ready_settings() -> Iterator[Settings]:
+    """The settings with a database that is up and migrated; each long stage is told."""
+    from kpay.database.ready import ready_database
+
+    with _told(), ready_database(Settings.from_env(), say=_stage) as settings:
+        yield settings
+
+
+def _stage(words: str) -> None:
+    err.print(f"[dim]… {words}[/dim]")
+
+
+def _with_house(act: Callable[[House], Awaitable[T]]) -> T:
+    """Do one thing in a house that is opened for it."""
+
+    async def run(settings: Settings) -> T:
+        async with _open_house(settings) as house:
+            return await act(house)
+
+    with _ready_settings() as settings:
+        return asyncio.run(run(settings))
+
+
+@asynccontextmanager
+async def _open_house(settings: Settings) -> AsyncIterator[House]:
+    from kpay.app import House
+
+    house = House(settings)
+    await house.open()
+    try:
+        yield house
+    finally:
+        await house.close()
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print_json(value: object) -> None:
+    # Not through the console, which would wrap a long line.
+    print(json.dumps(value))

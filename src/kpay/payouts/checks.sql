@@ -1,0 +1,64 @@
+-- name: payouts_posted
+-- 5. A payout is held while it is open, consumed when complete, given back when failed or cancelled.
+select payouts.application_id, payouts.environment::text, payouts.id, instructions.status::text
+from payouts
+left join instructions using (application_id, environment, id)
+left join entries as opening
+    on opening.application_id = payouts.application_id
+    and opening.environment = payouts.environment
+    and opening.operation_id = payouts.id
+    and opening.kind = 'payout_requested'
+left join entries as closing
+    on closing.application_id = payouts.application_id
+    and closing.environment = payouts.environment
+    and closing.operation_id = payouts.id
+    and closing.step = 2
+where opening.kind is null
+    or instructions.status is null
+    or closing.kind is distinct from case
+        when instructions.status = 'COMPLETED' then 'payout_completed'
+        when instructions.status in ('FAILED', 'CANCELLED') then 'payout_released'
+    end;
+
+-- name: holds_are_open_payouts
+-- 5. What a country's reserved account holds is the sum of its open payouts.
+with held as (
+    select application_id, environment, substr(code, 10) as country, balance
+    from accounts
+    where left(code, 9) = 'reserved:'
+),
+
+open as (
+    select
+        payouts.application_id, payouts.environment, payouts.source_country as country,
+        sum(payouts.amount) as total
+    from payouts
+    join instructions using (application_id, environment, id)
+    where instructions.status in ('PENDING', 'PROCESSING')
+    group by payouts.application_id, payouts.environment, payouts.source_country
+)
+
+select
+    application_id, environment::text, country, coalesce(held.balance, 0) as held,
+    coalesce(open.total, 0) as open
+from held
+full join open using (application_id, environment, country)
+where coalesce(held.balance, 0) <> coalesce(open.total, 0);
+
+-- name: payouts_recomputed
+-- 7. What arrives is the net at the rate on record; what the rail was told differs by its decimals.
+select payouts.application_id, payouts.environment::text, payouts.id
+from payouts
+left join instructions using (application_id, environment, id)
+where payouts.payout_amount <> round((payouts.amount - payouts.fee) * payouts.rate)
+    or abs(payouts.payout_amount - instructions.amount) > 50;
+
+-- name: payout_entries_have_records
+-- 4. Every payout's entry has its record.
+select entries.application_id, entries.environment::text, entries.operation_id
+from entries
+left join payouts
+    on payouts.application_id = entries.application_id
+    and payouts.environment = entries.environment
+    and payouts.id = entries.operation_id
+where entries.kind like 'payout_%' and payouts.id is null;

@@ -1,0 +1,93 @@
+"""The server: Granian's processes around the application, started and drained as one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import closing
+
+from granian import Granian
+from granian.constants import Interfaces, Loops
+
+from kpay.access.secret import load_secret
+from kpay.settings import Settings
+
+_DRAIN_SECONDS = 20
+
+# Where the processes of one server share their counters. prometheus_client reads it when it is
+# imported, so it is set before kpay.metrics is, and that is why this module does not import it.
+_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_SERVER_VARIABLE = "KPAY_SERVER_PID"
+
+
+class ServerError(Exception):
+    """The server cannot start; the message says why and what to change."""
+
+
+def check_port(host: str, port: int) -> None:
+    """Say now, in one sentence, what would otherwise fail after everything else was started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            raise ServerError(
+                f"Port {port} needs an administrator's rights: choose one above 1023 with --port."
+            ) from None
+        except (OSError, OverflowError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+            raise ServerError(
+                f"Cannot listen on {host}:{port} ({reason}): another program may use it; stop that "
+                "one or choose another port with --port."
+            ) from None
+
+
+def stop_with_parent() -> None:
+    """Have the kernel stop this worker process when the server's own process is killed.
+
+    Otherwise it would go on holding the port and the database while the server is started again.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    # It may have been killed before we asked.
+    if os.getppid() != int(os.environ.get(_SERVER_VARIABLE, os.getppid())):
+        sys.exit("the server's own process has ended")
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work: bool) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was accepted. `settings` has its database."""
+    folder = tempfile.mkdtemp(prefix="kpay-metrics-")
+    # The worker processes read their settings from the environment, as any start does.
+    os.environ.update(
+        {
+            "KPAY_HOME": str(settings.home),
+            "KPAY_DATABASE_URL": settings.database_url or "",
+            "KPAY_SECRET": load_secret(settings.home, settings.secret),
+            "KPAY_DRIVE_WORK": "1" if drive_work else "0",
+            _METRICS_VARIABLE: folder,
+            _SERVER_VARIABLE: str(os.getpid()),
+        }
+    )
+    try:
+        Granian(
+            "kpay.app:asgi",
+            factory=True,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            loop=Loops.uvloop,
+            workers=workers,
+            workers_kill_timeout=_DRAIN_SECONDS,
+            respawn_failed_workers=True,
+            websockets=False,
+            log_enabled=settings.log_level == "debug",
+        ).serve()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

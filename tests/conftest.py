@@ -1,0 +1,111 @@
+"""What every test can ask for: a PostgreSQL of the run's own, a house on a database of the test's own.
+
+The embedded server is started once for a run, migrated once into a template, and every test that
+touches data gets a copy of it: no test sees another's rows. The clock is stepped by hand and so is
+the worker; nothing sleeps to wait for time to pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+import structlog
+
+from kpay.app import House
+from kpay.core.clock import ManualClock
+from kpay.database.embedded import EmbeddedServer
+from kpay.database.migrate import migrate
+from kpay.settings import Settings
+from tests.client import Merchant
+
+START = datetime(2026, 6, 23, 10, 0, 0, tzinfo=UTC)
+_TEMPLATE = "template_of_tests"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """The run's own PostgreSQL.
+
+    Not under pytest's own folder: another run's start resets that folder's mode, and with it the
+    passage that a server of another user needs.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="kpay-tests-", ignore_cleanup_errors=True) as home,
+        EmbeddedServer.attach(Path(home)) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer) -> str:
+    """A migrated database that every test's own is copied from."""
+
+    async def make() -> None:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute(f"create database {_TEMPLATE}")
+        await connection.close()
+        await migrate(_url(server, _TEMPLATE))
+
+    asyncio.run(make())
+    return _TEMPLATE
+
+
+@pytest.fixture
+async def database_url(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
+    """An empty migrated database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    connection = await asyncpg.connect(server.url)
+    await connection.execute(f"create database {name} template {template}")
+    yield _url(server, name)
+    await connection.execute(f"drop database {name} with (force)")
+    await connection.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands at the page's own day until it is moved."""
+    return ManualClock(START)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """No delay in the sandbox and the bundled rates: the page's 1.0153."""
+    return Settings(
+        home=tmp_path,
+        database_url=database_url,
+        secret="a secret for tests that is long enough",
+        sandbox_delay=timedelta(0),
+    )
+
+
+@pytest.fixture
+async def house(settings: Settings, clock: ManualClock) -> AsyncIterator[House]:
+    """A house, open, whose worker is stepped by hand."""
+    made = House(settings, clock=clock)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def merchant(house: House) -> Merchant:
+    """A merchant with a fresh application in the sandbox."""
+    return await Merchant.join(house)
+
+
+def _url(server: EmbeddedServer, database: str) -> str:
+    head, _, tail = server.url.rpartition("/kpay?")
+    return f"{head}/{database}?{tail}"

@@ -1,0 +1,261 @@
+"""Lists: newest first, page by page without a row lost or shown twice, narrowed by each filter."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from kpay.app import House
+from kpay.core.clock import ManualClock
+from tests.client import PAYERS, Answer, Browser, Merchant
+
+
+async def pay(merchant: Merchant, external_id: str) -> Answer:
+    return await collect_in(merchant, "CMR", external_id)
+
+
+async def collect_in(merchant: Merchant, country: str, external_id: str) -> Answer:
+    provider, phone = PAYERS[country]
+    body = {
+        "amount": 1_000,
+        "provider": provider,
+        "phoneNumber": phone,
+        "externalId": external_id,
+    }
+    return await merchant.keys.send("POST", "/api/v1/payments/init", body)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One of the three lists: where it is, and how a row gets into it."""
+
+    path: str
+    browser: Callable[[Merchant], Browser]
+    add: Callable[[Merchant, str], Awaitable[Answer]]
+
+    async def get(self, merchant: Merchant, **query: object) -> Answer:
+        return await self.browser(merchant).send("GET", self.path, query=query)
+
+    async def found(self, merchant: Merchant, **query: object) -> list[str]:
+        """The externalIds of one page of up to a hundred rows."""
+        answer = await self.get(merchant, limit=100, **query)
+        assert answer.status == 200, answer.raw
+        assert answer["nextCursor"] is None
+        return [row["externalId"] for row in answer["data"]]
+
+
+PAYMENTS = Listing("/api/v1/payments", lambda merchant: merchant.keys, pay)
+WITHDRAWALS = Listing(
+    "/api/v1/payments/withdrawals",
+    lambda merchant: merchant.keys,
+    lambda merchant, external_id: merchant.withdraw(externalId=external_id, amount=100),
+)
+TRANSFERS = Listing(
+    "/api/wallets/transfers",
+    lambda merchant: merchant.token,
+    lambda merchant, external_id: merchant.transfer(externalId=external_id, amount=100),
+)
+
+each_list = pytest.mark.parametrize(
+    "listing",
+    [
+        pytest.param(PAYMENTS, id="payments"),
+        pytest.param(WITHDRAWALS, id="withdrawals"),
+        pytest.param(TRANSFERS, id="transfers"),
+    ],
+)
+
+
+@pytest.fixture
+async def funded(house: House, clock: ManualClock) -> Merchant:
+    """Money in Cameroon, collected a day before anything that a test lists."""
+    merchant = await Merchant.join(house)
+    await merchant.collect(100_000, external_id="funds")
+    clock.advance(days=1)
+    await merchant.renew_token()
+    return merchant
+
+
+@each_list
+async def test_walking_the_pages_shows_each_row_once_while_new_ones_arrive(
+    funded: Merchant, listing: Listing
+) -> None:
+    made = [f"row-{number:02}" for number in range(23)]
+    for external_id in made:
+        assert (await listing.add(funded, external_id)).status == 201
+    walked: list[str] = []
+    sizes: list[int] = []
+    query: dict[str, Any] = {"limit": 5, "from": "2026-06-24"}
+    while True:
+        page = await listing.get(funded, **query)
+        sizes.append(len(page["data"]))
+        walked += [row["externalId"] for row in page["data"]]
+        if page["nextCursor"] is None:
+            break
+        query["cursor"] = page["nextCursor"]
+        await listing.add(funded, f"new-{len(walked)}")
+
+    assert walked == made[::-1]
+    assert sizes == [5, 5, 5, 5, 3]
+
+
+@each_list
+async def test_a_full_last_page_is_the_last(funded: Merchant, listing: Listing) -> None:
+    for number in range(4):
+        await listing.add(funded, f"row-{number}")
+
+    page = await listing.get(funded, limit=4, **{"from": "2026-06-24"})
+
+    assert (len(page["data"]), page["nextCursor"]) == (4, None)
+
+
+@each_list
+async def test_a_page_has_twenty_rows_unless_another_limit_is_asked_for(
+    funded: Merchant, listing: Listing
+) -> None:
+    for number in range(21):
+        await listing.add(funded, f"row-{number}")
+
+    assert len((await listing.get(funded))["data"]) == 20
+    assert len((await listing.get(funded, limit=100))["data"]) in (21, 22)
+    assert len((await listing.get(funded, limit=1))["data"]) == 1
+
+
+@each_list
+async def test_a_row_is_what_its_detail_begins_with(funded: Merchant, listing: Listing) -> None:
+    made = await listing.add(funded, "mine")
+
+    (row,) = (await listing.get(funded, externalId="mine"))["data"]
+
+    assert row == made.json
+
+
+@each_list
+async def test_a_lost_answer_is_found_by_its_external_id(
+    funded: Merchant, listing: Listing
+) -> None:
+    for external_id in ("A-1", "A-10", "a-1", "B %_'\"é/1"):
+        await listing.add(funded, external_id)
+
+    assert await listing.found(funded, externalId="A-1") == ["A-1"]
+    assert await listing.found(funded, externalId="B %_'\"é/1") == ["B %_'\"é/1"]
+    assert await listing.found(funded, externalId="A-%") == []
+
+
+@each_list
+async def test_dates_narrow_from_inclusive_to_exclusive(
+    funded: Merchant, clock: ManualClock, listing: Listing
+) -> None:
+    for hour in range(3):
+        await funded.renew_token()
+        await listing.add(funded, f"at-{10 + hour}")
+        clock.advance(hours=1)
+    await funded.renew_token()
+
+    async def between(since: str | None, until: str | None) -> list[str]:
+        query = {"from": since, "to": until}
+        found = await listing.found(
+            funded, **{name: text for name, text in query.items() if text is not None}
+        )
+        return [external_id for external_id in found if external_id != "funds"]
+
+    assert await between("2026-06-24T11:00:00Z", None) == ["at-12", "at-11"]
+    assert await between(None, "2026-06-24T11:00:00.000Z") == ["at-10"]
+    assert await between("2026-06-24T11:00:00Z", "2026-06-24T12:00:00Z") == ["at-11"]
+    # Lagos is an hour ahead of UTC, and a date alone is midnight in UTC.
+    assert await between("2026-06-24T13:00:00+01:00", None) == ["at-12"]
+    assert await between("2026-06-24", "2026-06-25") == ["at-12", "at-11", "at-10"]
+    assert await between("2026-06-25", None) == []
+
+
+async def test_payments_are_narrowed_by_status_country_and_provider(
+    merchant: Merchant, house: House
+) -> None:
+    for country in ("CMR", "GAB"):
+        await collect_in(merchant, country, f"done-{country}")
+    await house.worker.run_until_idle()
+    await pay(merchant, "waiting")
+
+    assert await PAYMENTS.found(merchant, status="COMPLETED") == ["done-GAB", "done-CMR"]
+    assert await PAYMENTS.found(merchant, status="PENDING") == ["waiting"]
+    assert await PAYMENTS.found(merchant, status="FAILED") == []
+    assert await PAYMENTS.found(merchant, country="GAB") == ["done-GAB"]
+    assert await PAYMENTS.found(merchant, provider="MTN_MOMO_CMR") == ["waiting", "done-CMR"]
+    assert await PAYMENTS.found(merchant, status="PENDING", country="GAB") == []
+
+
+async def test_withdrawals_are_narrowed_by_status_either_country_and_provider(
+    funded: Merchant, house: House
+) -> None:
+    abroad = {"provider": "MTN_MOMO_CIV", "sourceCountry": "CMR"}
+    await funded.withdraw(externalId="home")
+    await funded.withdraw(externalId="failing", phoneNumber="237653456089")
+    await house.worker.run_until_idle()
+    await funded.withdraw(externalId="abroad", **abroad)
+    cancelled = await funded.withdraw(externalId="called back", **abroad)
+    await funded.keys.send("POST", f"/api/v1/payments/withdraw/{cancelled['id']}/cancel")
+
+    for status, external_id in (
+        ("COMPLETED", "home"),
+        ("FAILED", "failing"),
+        ("PENDING", "abroad"),
+        ("CANCELLED", "called back"),
+    ):
+        assert await WITHDRAWALS.found(funded, status=status) == [external_id]
+    assert await WITHDRAWALS.found(funded, status="PROCESSING") == []
+    assert await WITHDRAWALS.found(funded, country="CIV") == ["called back", "abroad"]
+    assert len(await WITHDRAWALS.found(funded, country="CMR")) == 4
+    assert await WITHDRAWALS.found(funded, provider="MTN_MOMO_CMR") == ["failing", "home"]
+
+
+async def test_transfers_are_narrowed_by_the_country_of_either_side(funded: Merchant) -> None:
+    await funded.transfer(externalId="out", amount=50_000)
+    await funded.transfer(externalId="there", destinationCountry="GAB")
+    await funded.transfer(externalId="back", sourceCountry="GAB", destinationCountry="CMR")
+
+    assert await TRANSFERS.found(funded, country="GAB") == ["back", "there"]
+    assert await TRANSFERS.found(funded, country="SEN") == ["out"]
+    assert await TRANSFERS.found(funded, country="CMR") == ["back", "there", "out"]
+
+
+@each_list
+async def test_a_parameter_that_cannot_be_is_refused_with_what_to_change(
+    merchant: Merchant, listing: Listing
+) -> None:
+    bad: list[tuple[dict[str, object], str]] = [
+        ({"cursor": "nonsense"}, "cursor must be the nextCursor"),
+        ({"cursor": ""}, "cursor must be the nextCursor"),
+        ({"limit": 0}, "limit must be between 1 and 100"),
+        ({"limit": 101}, "limit must be between 1 and 100"),
+        ({"limit": -1}, "limit must be between 1 and 100"),
+        ({"limit": "many"}, "limit"),
+        ({"limit": 1.5}, "limit"),
+        ({"limit": 10**30}, "limit"),
+        ({"from": "yesterday"}, "from must be a date"),
+        ({"to": "2026-13-01"}, "to must be a date"),
+        ({"to": ""}, "to must be a date"),
+        ({"from": "0001-01-01T00:00:00+14:00"}, "from must be a date"),
+        ({"page": 2}, "page"),
+        ({"externalId": "\0"}, "NUL"),
+    ]
+    if listing is not TRANSFERS:
+        bad += [({"status": "DONE"}, "status must be one of PENDING, PROCESSING")]
+        bad += [({"status": "completed"}, "status must be one of PENDING, PROCESSING")]
+    for query, word in bad:
+        answer = await listing.get(merchant, **query)
+        assert (answer.status, answer["code"]) == (400, "invalid_parameter"), query
+        assert word in answer["message"], query
+
+
+async def test_a_cursor_of_one_list_is_none_of_another(funded: Merchant) -> None:
+    for number in range(2):
+        for listing in (PAYMENTS, WITHDRAWALS, TRANSFERS):
+            await listing.add(funded, f"row-{number}")
+    for listing in (PAYMENTS, WITHDRAWALS, TRANSFERS):
+        cursor = (await listing.get(funded, limit=1))["nextCursor"]
+        for other in (PAYMENTS, WITHDRAWALS, TRANSFERS):
+            expected = 200 if other is listing else 400
+            assert (await other.get(funded, cursor=cursor)).status == expected

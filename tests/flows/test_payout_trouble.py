@@ -1,0 +1,372 @@
+"""Payouts when rails and processes misbehave: promises 5, 6 and 10.
+
+A rail that says nothing has not said no. Whatever it does, the hold stays, the question is asked
+again, and the beneficiary is paid at most once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+
+import asyncpg
+import pytest
+
+from kpay.app import House
+from kpay.catalogue.model import OperationType
+from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
+from kpay.core.clock import ManualClock
+from kpay.instructions import flow as instructions
+from kpay.instructions.model import Claim
+from kpay.settings import Settings
+from tests.books import journal, operation_of
+from tests.client import Answer, Merchant
+from tests.houses import opened
+from tests.rails import Said, ScriptedRail
+
+HELD = {"CMR": (85_000, 10_000)}
+PAID = {"CMR": (85_000, 0)}
+GIVEN_BACK = {"CMR": (95_000, 0)}
+
+
+@pytest.fixture
+async def funded(merchant: Merchant) -> Merchant:
+    """95,000 XAF in Cameroon."""
+    await merchant.collect(100_000)
+    return merchant
+
+
+async def shown(merchant: Merchant, payout: Answer) -> Answer:
+    return await merchant.keys.send("GET", f"/api/v1/payments/withdraw/{payout['id']}")
+
+
+async def outcomes(merchant: Merchant, payout: Answer) -> list[tuple[str, str | None]]:
+    """What each attempt did and what came of it."""
+    detail = await shown(merchant, payout)
+    return [(attempt["action"], attempt["outcome"]) for attempt in detail["attempts"]]
+
+
+async def claim_one(house: House) -> Claim:
+    """What a worker does before it calls a rail; a test may then let that worker die."""
+    (claim,) = await house.rails.claim(OperationType.PAYOUT, 10)
+    return claim
+
+
+async def hang(_instruction: Instruction) -> Outcome:
+    await asyncio.Event().wait()
+    return Paid()
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [
+        pytest.param(Unknown("HTTP 500"), id="unknown"),
+        pytest.param(ConnectionResetError("by peer"), id="connection reset"),
+        pytest.param(ValueError("no JSON"), id="nonsense"),
+        pytest.param(TimeoutError(), id="timeout"),
+        pytest.param(hang, id="no answer"),
+    ],
+)
+async def test_without_an_answer_the_hold_stays_until_there_is_one(
+    funded: Merchant,
+    house: House,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    silence: Said,
+) -> None:
+    monkeypatch.setattr(instructions, "_ANSWER_WITHIN_SECONDS", 0.01)
+    rail = ScriptedRail(silence, silence, Paid()).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    for _ in range(2):
+        await house.worker.run_until_idle()
+        assert (await shown(funded, payout))["status"] == "PROCESSING"
+        assert await funded.wallets() == HELD
+        clock.advance(hours=1)
+
+    await house.worker.run_until_idle()
+
+    assert (await shown(funded, payout))["status"] == "COMPLETED"
+    assert await funded.wallets() == PAID
+    # It was handed over once; from then on it is only asked about.
+    assert rail.verbs == ["submit", "check", "check"]
+    assert await outcomes(funded, payout) == [
+        ("submit", "unknown"),
+        ("check", "unknown"),
+        ("check", "paid"),
+    ]
+
+
+async def test_an_unknown_one_may_turn_out_to_have_been_refused(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    ScriptedRail(Unknown("lost"), Refused("RECIPIENT_NOT_FOUND")).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+    clock.advance(minutes=1)
+    await house.worker.run_until_idle()
+
+    assert (await shown(funded, payout))["failureReason"] == "RECIPIENT_NOT_FOUND"
+    assert await funded.wallets() == GIVEN_BACK
+
+
+async def test_questions_come_at_growing_intervals_up_to_a_quarter_of_an_hour(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rail = ScriptedRail(otherwise=Unknown("no answer")).serve(house)
+    payout = await funded.withdraw()
+    await house.worker.run_until_idle()
+    waits = []
+    for _ in range(12):
+        waits.append(await wait_of(house, payout))
+        asked = len(rail.asked)
+        clock.advance(milliseconds=int(waits[-1] / timedelta(milliseconds=1)) - 1)
+        await house.worker.run_until_idle()
+        assert len(rail.asked) == asked
+        clock.advance(milliseconds=1)
+        await house.worker.run_until_idle()
+        assert len(rail.asked) == asked + 1
+
+    assert waits == sorted(waits)
+    assert all(later == 2 * earlier for earlier, later in pairwise(waits[:8]))
+    assert timedelta(0) < waits[0] <= timedelta(seconds=5)
+    assert waits[-1] == timedelta(minutes=15)
+    assert await funded.wallets() == {"CMR": (94_000, 1_000)}
+
+
+async def wait_of(house: House, payout: Answer) -> timedelta:
+    """How long it is until the rail is asked again."""
+    due = await house.database.fetchval(
+        "select due_at from instructions where id = $1", operation_of(payout["id"])
+    )
+    wait: timedelta = due - house.clock.now()
+    return wait
+
+
+async def test_a_rail_that_says_when_to_ask_is_asked_then(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rail = ScriptedRail(Accepted(ask_after=timedelta(minutes=5)), Paid()).serve(house)
+    await funded.withdraw()
+    await house.worker.run_until_idle()
+
+    clock.advance(minutes=4, seconds=59)
+    assert await house.worker.run_until_idle() == 0
+    clock.advance(seconds=1)
+    assert await house.worker.run_until_idle() == 1
+    assert rail.verbs == ["submit", "check"]
+
+
+async def test_what_the_rail_never_saw_is_handed_over_again_under_the_same_reference(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rail = ScriptedRail(Unknown("lost"), NotFound(), Accepted(), Paid()).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    for _ in range(4):
+        await house.worker.run_until_idle()
+        clock.advance(minutes=1)
+
+    assert rail.verbs == ["submit", "check", "submit", "check"]
+    assert {str(asked.reference) for _, asked in rail.asked} == {payout["providerReference"]}
+    assert (await shown(funded, payout))["status"] == "COMPLETED"
+    assert await funded.wallets() == PAID
+
+
+async def test_not_found_is_final_once_the_submission_is_fifteen_minutes_old(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rail = ScriptedRail(Accepted(ask_after=timedelta(minutes=15)), NotFound()).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+    assert await funded.wallets() == HELD
+
+    clock.advance(minutes=15)
+    await house.worker.run_until_idle()
+
+    detail = await shown(funded, payout)
+    assert (detail["status"], detail["failureReason"]) == ("FAILED", "NOT_FOUND")
+    assert await funded.wallets() == GIVEN_BACK
+    clock.advance(hours=1)
+    await house.worker.run_until_idle()
+    assert rail.verbs == ["submit", "check"]
+
+
+async def test_not_found_is_not_final_while_a_later_submission_is_young(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    """The last hand-over may still be on its way: giving back now could pay the money twice."""
+    rail = ScriptedRail(
+        Accepted(ask_after=timedelta(minutes=14)),
+        NotFound(),
+        Unknown("timeout"),
+        NotFound(),
+        Paid(),
+    ).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+    clock.advance(minutes=14)
+    await house.worker.run_until_idle()
+    for _ in range(2):
+        clock.advance(minutes=1)
+        await house.worker.run_until_idle()
+    assert rail.verbs == ["submit", "check", "submit", "check"]
+    assert (await shown(funded, payout))["status"] == "PROCESSING"
+    assert await funded.wallets() == HELD
+
+    clock.advance(minutes=1)
+    await house.worker.run_until_idle()
+    assert rail.verbs[-1] == "submit"
+    assert (await shown(funded, payout))["status"] == "COMPLETED"
+
+
+async def test_a_rail_that_never_hears_of_it_ends_in_failure_at_last(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    """Handing over again and again must not keep a payout open, and its money held, for ever."""
+    rail = Deaf().serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    for _ in range(4 * 24):
+        await house.worker.run_until_idle()
+        clock.advance(minutes=15)
+
+    assert (await shown(funded, payout))["failureReason"] == "NOT_FOUND"
+    assert await funded.wallets() == GIVEN_BACK
+    assert set(rail.verbs) == {"submit", "check"}
+
+
+class Deaf(ScriptedRail):
+    """A rail whose ear is broken: nothing arrives, and so it has never seen anything."""
+
+    async def submit(self, instruction: Instruction) -> Outcome:
+        self.otherwise = Unknown("connection refused")
+        return await super().submit(instruction)
+
+    async def check(self, instruction: Instruction) -> Outcome:
+        self.otherwise = NotFound()
+        return await super().check(instruction)
+
+
+@pytest.mark.parametrize("first", [Paid(), Refused("RECIPIENT_NOT_FOUND")], ids=["paid", "refused"])
+async def test_an_answer_after_the_end_changes_nothing(
+    funded: Merchant, house: House, clock: ManualClock, first: Outcome
+) -> None:
+    ScriptedRail(first).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    stalled = await claim_one(house)
+    clock.advance(minutes=1)
+    await house.worker.run_until_idle()
+    ended, books = await shown(funded, payout), await journal(house, payout["id"])
+    wallets = await funded.wallets()
+
+    tracked = await house.payouts.get(stalled.book, stalled.id)
+    for late in (Paid(), Refused("TOO_LATE"), Unknown("?"), NotFound(), Accepted()):
+        verdict = await house.payouts.record(stalled, tracked.payout, late)
+        assert not verdict.posted
+
+    assert (await shown(funded, payout))["status"] == ended["status"]
+    assert await journal(house, payout["id"]) == books
+    assert await funded.wallets() == wallets
+
+
+async def test_a_payout_whose_worker_died_before_the_call_is_taken_up_after_a_minute(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    """Promise 6: the intent is on record, so the successor asks first and never pays blindly."""
+    rail = ScriptedRail(NotFound(), Accepted(), Paid()).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    await claim_one(house)
+    assert (await shown(funded, payout))["status"] == "PROCESSING"
+
+    clock.advance(seconds=59)
+    assert await house.worker.run_until_idle() == 0
+    clock.advance(seconds=1)
+    for _ in range(3):
+        await house.worker.run_until_idle()
+        clock.advance(minutes=1)
+
+    assert rail.verbs == ["check", "submit", "check"]
+    assert await outcomes(funded, payout) == [
+        ("submit", None),
+        ("check", "not_found"),
+        ("submit", "accepted"),
+        ("check", "paid"),
+    ]
+    assert await funded.wallets() == PAID
+
+
+async def test_a_payout_whose_worker_died_after_the_call_is_not_paid_again(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rail = ScriptedRail(Paid()).serve(house)
+    await funded.withdraw(amount=10_000)
+    claim = await claim_one(house)
+    await rail.submit(claim.instruction)
+
+    clock.advance(minutes=1)
+    await house.worker.run_until_idle()
+
+    assert rail.verbs == ["submit", "check"]
+    assert await funded.wallets() == PAID
+
+
+async def test_two_workers_never_pursue_one_payout_both(
+    settings: Settings, clock: ManualClock, funded: Merchant, house: House
+) -> None:
+    async with opened(settings, clock) as other:
+        rail = ScriptedRail(otherwise=linger)
+        rail.serve(house)
+        rail.serve(other)
+        payouts = [await funded.withdraw() for _ in range(40)]
+
+        done = await asyncio.gather(*(each.worker.run_until_idle() for each in (house, other) * 2))
+
+        assert sum(done) == 40
+        assert Counter(str(asked.reference) for _, asked in rail.asked) == Counter(
+            payout["providerReference"] for payout in payouts
+        )
+        assert await funded.wallets() == {"CMR": (55_000, 0)}
+
+
+async def linger(_instruction: Instruction) -> Outcome:
+    """Let everybody else run before answering, so that two workers have every chance to meet."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return Paid()
+
+
+async def test_no_transaction_is_open_while_a_rail_is_called(
+    funded: Merchant, house: House, database_url: str
+) -> None:
+    seen: list[list[asyncpg.Record]] = []
+
+    async def look(_instruction: Instruction) -> Outcome:
+        connection = await asyncpg.connect(database_url)
+        rows = await connection.fetch(
+            "select state, query from pg_stat_activity where datname = current_database() "
+            "and pid <> pg_backend_pid() and xact_start is not null"
+        )
+        seen.append(rows)
+        await connection.close()
+        return Paid()
+
+    ScriptedRail(look).serve(house)
+    await funded.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+
+    assert seen == [[]]
+    assert await funded.wallets() == PAID
+
+
+async def test_a_call_to_a_rail_inside_a_transaction_is_refused(
+    funded: Merchant, house: House
+) -> None:
+    rail = ScriptedRail().serve(house)
+    await funded.withdraw()
+    claim = await claim_one(house)
+
+    async with house.database.transaction():
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            await house.rails.ask(claim)
+
+    assert rail.asked == []

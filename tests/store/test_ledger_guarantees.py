@@ -1,0 +1,350 @@
+"""What the database itself refuses, whatever the program above it believes: straight SQL, no kpay.
+
+Promises 2, 3 and 5: entries balance, chains are unbroken, floors hold, what is written stays
+written, and an end is an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import product
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from kpay.instructions.model import ENDS, TRANSITIONS, Status
+
+NOW = datetime(2026, 6, 23, 10, tzinfo=UTC)
+APPLICATION = UUID(int=1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One posting as it would be written: what its account comes to, in which version."""
+
+    account: str
+    amount: int
+    after: int
+    version: int
+    currency: str = "XAF"
+
+
+@dataclass
+class Ledger:
+    """Writes lines by hand, and the accounts as a program that trusts its lines would."""
+
+    connection: asyncpg.Connection[asyncpg.Record]
+
+    async def open(self, account: str, currency: str = "XAF") -> None:
+        await self.connection.execute(
+            "insert into accounts (application_id, environment, code, currency)"
+            " values ($1, 'TEST', $2, $3) on conflict on constraint accounts_pkey do nothing",
+            APPLICATION,
+            account,
+            currency,
+        )
+
+    async def write(
+        self, *lines: Line, step: int = 1, kind: str = "transfer", operation: UUID | None = None
+    ) -> None:
+        """An entry of these lines, its accounts moved on, in one transaction."""
+        async with self.connection.transaction():
+            for line in lines:
+                await self.open(line.account, line.currency)
+                await self.stand(line.account, line.after, line.version)
+            await self.post(*lines, step=step, kind=kind, operation=operation)
+
+    async def stand(self, account: str, balance: int, version: int) -> None:
+        await self.connection.execute(
+            "update accounts set balance = $2, version = $3 where code = $1",
+            account,
+            balance,
+            version,
+        )
+
+    async def post(
+        self, *lines: Line, step: int = 1, kind: str = "transfer", operation: UUID | None = None
+    ) -> None:
+        """The entry and its lines, and nothing else."""
+        operation = operation or uuid4()
+        await self.connection.execute(
+            "insert into entries (application_id, environment, operation_id, step, kind, at)"
+            " values ($1, 'TEST', $2, $3, $4, $5)",
+            APPLICATION,
+            operation,
+            step,
+            kind,
+            NOW,
+        )
+        await self.connection.execute(
+            "insert into postings (application_id, environment, operation_id, step, account,"
+            " currency, amount, balance_after, version, at)"
+            " select $1, 'TEST', $2, $3, line.*, $4"
+            " from unnest($5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[])"
+            " as line",
+            APPLICATION,
+            operation,
+            step,
+            NOW,
+            [line.account for line in lines],
+            [line.currency for line in lines],
+            [line.amount for line in lines],
+            [line.after for line in lines],
+            [line.version for line in lines],
+        )
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    """A ledger whose Cameroon wallet holds 100 hundredths, which the provider owes."""
+    connection = await asyncpg.connect(database_url)
+    made = Ledger(connection)
+    await made.write(
+        Line("provider:MTN_MOMO_CMR", -100, -100, 1),
+        Line("wallet:CMR", 100, 100, 1),
+        kind="payment_completed",
+    )
+    yield made
+    await connection.close()
+
+
+def refused_by(
+    constraint: str,
+) -> pytest.RaisesExc[asyncpg.IntegrityConstraintViolationError]:
+    """That the database refuses, by the constraint of this name."""
+    return pytest.raises(
+        asyncpg.IntegrityConstraintViolationError,
+        check=lambda problem: problem.constraint_name == constraint,
+    )
+
+
+# Entries and chains.
+
+
+async def test_an_entry_that_continues_both_chains_is_written(ledger: Ledger) -> None:
+    await ledger.write(Line("wallet:CMR", -40, 60, 2), Line("wallet:GAB", 40, 40, 1))
+    await ledger.write(Line("wallet:GAB", -40, 0, 2), Line("wallet:CMR", 40, 100, 3))
+
+    assert await ledger.connection.fetchval("select count(*) from postings") == 6
+
+
+UNSOUND = [
+    # The two lines of one entry differ, or are of two currencies.
+    ("postings_balance", [Line("wallet:CMR", -40, 60, 2), Line("wallet:GAB", 39, 39, 1)]),
+    ("postings_balance", [Line("wallet:CMR", -40, 60, 2)]),
+    (
+        "postings_balance",
+        [Line("wallet:CMR", -40, 60, 2), Line("wallet:SEN", 40, 40, 1, "XOF")],
+    ),
+    # A version is left out, or begins above one.
+    ("postings_chain", [Line("wallet:CMR", -40, 60, 3), Line("wallet:GAB", 40, 40, 1)]),
+    ("postings_chain", [Line("wallet:CMR", -40, 60, 2), Line("wallet:GAB", 40, 40, 2)]),
+    # A version is written a second time.
+    ("postings_chain_key", [Line("wallet:CMR", -40, 60, 1), Line("wallet:GAB", 40, 40, 1)]),
+    # The balance after is not the balance before and the amount.
+    ("postings_chain", [Line("wallet:CMR", -40, 70, 2), Line("wallet:GAB", 40, 40, 1)]),
+    ("postings_chain", [Line("wallet:CMR", -40, 60, 2), Line("wallet:GAB", 40, 400, 1)]),
+    # A line that moves nothing.
+    ("postings_amount_moves", [Line("wallet:CMR", 0, 100, 2)]),
+    # A line in a currency that its account is not kept in.
+    (
+        "postings_account",
+        [
+            Line("provider:MTN_MOMO_CMR", -5, -105, 2, "XOF"),
+            Line("wallet:SEN", 5, 5, 1, "XOF"),
+        ],
+    ),
+]
+
+
+async def test_an_entry_that_is_not_sound_is_refused_whole(
+    ledger: Ledger, subtests: pytest.Subtests
+) -> None:
+    for constraint, lines in UNSOUND:
+        with subtests.test(lines=lines), refused_by(constraint):
+            await ledger.write(*lines)
+    assert await ledger.connection.fetchval("select count(*) from entries") == 1
+    assert await ledger.connection.fetchval("select count(*) from postings") == 2
+
+
+async def test_an_account_that_does_not_stand_where_its_lines_end_is_refused(
+    ledger: Ledger, subtests: pytest.Subtests
+) -> None:
+    await ledger.open("wallet:GAB")
+    for balance, version in [(100, 2), (60, 1), (61, 2), (60, 3)]:
+        with subtests.test(balance=balance, version=version), refused_by("postings_account"):
+            async with ledger.connection.transaction():
+                await ledger.stand("wallet:GAB", 40, 1)
+                await ledger.stand("wallet:CMR", balance, version)
+                await ledger.post(Line("wallet:CMR", -40, 60, 2), Line("wallet:GAB", 40, 40, 1))
+
+
+async def test_a_line_on_an_account_that_is_not_there_is_refused(ledger: Ledger) -> None:
+    with refused_by("postings_account"):
+        async with ledger.connection.transaction():
+            await ledger.stand("wallet:CMR", 60, 2)
+            await ledger.post(Line("wallet:CMR", -40, 60, 2), Line("wallet:GAB", 40, 40, 1))
+
+
+async def test_a_batch_may_carry_one_account_through_several_versions(ledger: Ledger) -> None:
+    for account in ("wallet:GAB", "wallet:COG"):
+        await ledger.open(account)
+    async with ledger.connection.transaction():
+        await ledger.stand("wallet:CMR", 30, 3)
+        await ledger.stand("wallet:GAB", 70, 2)
+        one, other = uuid4(), uuid4()
+        await ledger.connection.executemany(
+            "insert into entries (application_id, environment, operation_id, step, kind, at)"
+            " values ($1, 'TEST', $2, 1, 'transfer', $3)",
+            [(APPLICATION, one, NOW), (APPLICATION, other, NOW)],
+        )
+        await ledger.connection.execute(
+            "insert into postings select $1, 'TEST', line.operation, 1, line.account, 'XAF',"
+            " line.amount, line.after, line.version, $2 from (values"
+            " ($3::uuid, 'wallet:CMR', -50, 50, 2), ($3, 'wallet:GAB', 50, 50, 1),"
+            " ($4::uuid, 'wallet:CMR', -20, 30, 3), ($4, 'wallet:GAB', 20, 70, 2)"
+            ") as line (operation, account, amount, after, version)",
+            APPLICATION,
+            NOW,
+            one,
+            other,
+        )
+
+
+# Floors.
+
+
+async def test_a_wallet_and_what_is_reserved_never_stand_below_zero(ledger: Ledger) -> None:
+    for account in ("wallet:CMR", "reserved:CMR"):
+        await ledger.open(account)
+        with refused_by("accounts_floor"):
+            await ledger.stand(account, -1, 2)
+
+
+async def test_no_line_takes_a_wallet_below_zero(ledger: Ledger) -> None:
+    await ledger.open("wallet:GAB")
+    with refused_by("postings_floor"):
+        await ledger.post(Line("wallet:CMR", -101, -1, 2), Line("wallet:GAB", 101, 101, 1))
+
+
+async def test_the_house_s_own_accounts_may(ledger: Ledger) -> None:
+    house = ["provider:X", "fees:XAF", "fx:XAF", "rounding:XAF"]
+
+    await ledger.write(
+        *(Line(account, -5, -5, 1) for account in house), Line("wallet:CMR", 20, 120, 2)
+    )
+
+
+async def test_an_account_of_no_known_kind_is_refused(ledger: Ledger) -> None:
+    with refused_by("accounts_code_known"):
+        await ledger.open("pocket:CMR")
+
+
+# What is written stays written.
+
+
+async def test_what_is_written_is_never_changed(ledger: Ledger, subtests: pytest.Subtests) -> None:
+    tables = ("postings", "entries", "payments", "payouts")
+    changes = ("update {} set application_id = application_id", "delete from {}", "truncate {}")
+    for table, change in product(tables, changes):
+        with subtests.test(table=table, change=change), refused_by(f"{table}_insert_only"):
+            await ledger.connection.execute(change.format(table))
+
+
+async def test_an_account_is_never_removed(ledger: Ledger) -> None:
+    for change in ("delete from accounts", "truncate accounts"):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await ledger.connection.execute(change)
+
+
+async def test_an_operation_is_closed_at_most_once(ledger: Ledger) -> None:
+    operation = uuid4()
+    held = [Line("wallet:CMR", -40, 60, 2), Line("reserved:CMR", 40, 40, 1)]
+    paid = [Line("reserved:CMR", -40, 0, 2), Line("provider:X", 40, 40, 1)]
+    freed = [Line("reserved:CMR", -40, 0, 2), Line("wallet:CMR", 40, 100, 3)]
+    await ledger.write(*held, kind="payout_requested", operation=operation)
+    await ledger.write(*paid, step=2, kind="payout_completed", operation=operation)
+
+    with refused_by("entries_pkey"):
+        await ledger.write(*freed, step=2, kind="payout_released", operation=operation)
+
+
+async def test_an_entry_of_no_known_kind_or_at_the_wrong_step_is_refused(
+    ledger: Ledger, subtests: pytest.Subtests
+) -> None:
+    wrong = [(2, "transfer"), (1, "payout_completed"), (1, "payout_released"), (1, "gift"), (3, "")]
+    for step, kind in wrong:
+        with subtests.test(step=step, kind=kind), refused_by("entries_kind_known"):
+            await ledger.post(Line("wallet:CMR", -1, 99, 2), step=step, kind=kind)
+
+
+# Instructions.
+
+
+async def put_instruction(
+    connection: asyncpg.Connection[asyncpg.Record],
+    status: Status,
+    *,
+    type_: str = "PAYOUT",
+    external_id: str | None = None,
+) -> UUID:
+    """An instruction that stands at a status from the start."""
+    instruction_id = uuid4()
+    ended = status in ENDS
+    await connection.execute(
+        "insert into instructions (application_id, environment, id, type, claimed_external_id,"
+        " reference, provider, phone_number, currency, amount, status, failure_code, next_action,"
+        " due_at, ended_at)"
+        " values ($1, 'TEST', $2, $3, $4, $5, 'X', '1', 'XAF', 1, $6, $7, 'check', $8, $9)",
+        APPLICATION,
+        instruction_id,
+        type_,
+        external_id,
+        uuid4(),
+        status,
+        "NO" if status is Status.FAILED else None,
+        None if ended else NOW,
+        NOW if ended else None,
+    )
+    return instruction_id
+
+
+async def move(
+    connection: asyncpg.Connection[asyncpg.Record], instruction_id: UUID, status: Status
+) -> str:
+    """Set a status with all that goes with it, so that nothing but the step itself can be wrong."""
+    return await connection.execute(
+        "update instructions set status = $2, failure_code = $3, due_at = $4, ended_at = $5"
+        " where id = $1",
+        instruction_id,
+        status,
+        "NO" if status is Status.FAILED else None,
+        None if status in ENDS else NOW,
+        NOW if status in ENDS else None,
+    )
+
+
+async def test_an_instruction_goes_only_where_the_transition_table_lets_it(ledger: Ledger) -> None:
+    # What has not begun may be written again as it is; an end may not even be that.
+    allowed = {(status, to) for (status, _), to in TRANSITIONS.items()}
+    allowed.add((Status.PENDING, Status.PENDING))
+
+    for old, new in product(Status, Status):
+        instruction_id = await put_instruction(ledger.connection, old)
+        if (old, new) in allowed:
+            assert await move(ledger.connection, instruction_id, new) == "UPDATE 1"
+        else:
+            with refused_by("instructions_steps"):
+                await move(ledger.connection, instruction_id, new)
+
+
+async def test_one_external_id_has_one_live_operation_of_its_type(ledger: Ledger) -> None:
+    await put_instruction(ledger.connection, Status.PENDING, external_id="A")
+    await put_instruction(ledger.connection, Status.PENDING, external_id="A", type_="DEPOSIT")
+    await put_instruction(ledger.connection, Status.FAILED)
+
+    with refused_by("instructions_external_id_key"):
+        await put_instruction(ledger.connection, Status.PENDING, external_id="A")

@@ -1,0 +1,135 @@
+"""Identifiers: UUIDv7 that only ever grow, and public text that sorts and reads back as they do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import pairwise
+from uuid import RFC_4122, UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpay.core.ids import SystemIds, dated_reference, parse_public_id, parse_uuid, public_id
+
+UUIDS = st.uuids()
+
+
+def assert_version_7_and_growing(made: list[UUID]) -> None:
+    assert {(value.version, value.variant) for value in made} == {(7, RFC_4122)}
+    assert all(earlier < later for earlier, later in pairwise(made))
+
+
+def test_each_is_a_uuid_of_version_7_greater_than_the_one_before() -> None:
+    source = SystemIds()
+
+    assert_version_7_and_growing([source.uuid() for _ in range(10_000)])
+
+
+def test_they_begin_with_the_time_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2026, 6, 23, 10, tzinfo=UTC)
+    set_time(monkeypatch, lambda: int(moment.timestamp()) * 10**9)
+
+    assert SystemIds().uuid().int >> 80 == int(moment.timestamp() * 1000)
+
+
+def test_they_grow_while_the_clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_time(monkeypatch, lambda: 1_782_208_800_000_000_000)
+    source = SystemIds()
+
+    # More than one millisecond's counter can hold, so that it runs over.
+    assert_version_7_and_growing([source.uuid() for _ in range(10_000)])
+
+
+def test_they_grow_while_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(2_000_000_000_000_000_000, 0, -(10**15)))
+    set_time(monkeypatch, lambda: next(ticks))
+    source = SystemIds()
+
+    assert_version_7_and_growing([source.uuid() for _ in range(1_000)])
+
+
+def test_a_suffix_is_six_letters_and_digits_that_are_not_misread() -> None:
+    source = SystemIds()
+
+    assert all(
+        re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{6}", source.suffix()) is not None for _ in range(1_000)
+    )
+
+
+@given(UUIDS)
+def test_a_public_id_reads_back(value: UUID) -> None:
+    text = public_id("wdr", value)
+
+    assert re.fullmatch(r"wdr_[0-9a-z]{26}", text)
+    assert parse_public_id("wdr", text) == value
+
+
+@given(UUIDS, UUIDS)
+def test_public_ids_sort_as_their_uuids_do(one: UUID, other: UUID) -> None:
+    assert (public_id("pay", one) < public_id("pay", other)) == (one < other)
+
+
+@given(UUIDS)
+def test_a_payment_is_no_withdrawal(value: UUID) -> None:
+    assert parse_public_id("wdr", public_id("pay", value)) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "wdr",
+        "wdr_",
+        "_" * 30,
+        "wdr_" + "0" * 25,
+        "wdr_" + "0" * 27,
+        # One more than 128 bits can hold.
+        "wdr_8" + "0" * 25,
+        "wdr_z" + "z" * 25,
+        # Letters that Crockford's base 32 leaves out.
+        "wdr_" + "u" * 26,
+        "wdr_" + "0" * 25 + "é",
+        "wdr_" + "0" * 25 + "\x00",
+        "wdr_" + "٠" * 26,
+        "WDR_" + "0" * 26,
+        "wdr_'; drop table payouts; --",
+    ],
+)
+def test_junk_is_no_public_id(text: str) -> None:
+    assert parse_public_id("wdr", text) is None
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_public_id_or_none(text: str) -> None:
+    value = parse_public_id("wdr", text)
+
+    assert value is None or public_id("wdr", value) == text.lower()
+
+
+@given(UUIDS)
+def test_a_uuid_is_read_in_its_canonical_form_only(value: UUID) -> None:
+    assert parse_uuid(str(value)) == value
+    assert parse_uuid(value.hex) is None
+    assert parse_uuid(f"{{{value}}}") is None
+    assert parse_uuid(f"urn:uuid:{value}") is None
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_uuid_or_none(text: str) -> None:
+    value = parse_uuid(text)
+
+    assert value is None or str(value) == text.lower()
+
+
+def test_a_reference_says_what_it_is_and_on_which_day() -> None:
+    moment = datetime(2026, 6, 23, 23, 59, tzinfo=UTC)
+
+    assert dated_reference("KPAY-WD", moment, "ABC789") == "KPAY-WD-20260623-ABC789"
+    assert dated_reference("KPAY", moment, "ABC789") == "KPAY-20260623-ABC789"
+
+
+def set_time(monkeypatch: pytest.MonkeyPatch, nanoseconds: Callable[[], int]) -> None:
+    monkeypatch.setattr("kpay.core.ids.time.time_ns", nanoseconds)

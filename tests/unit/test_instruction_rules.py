@@ -1,0 +1,230 @@
+"""The life of an instruction: its transition table as drawn in docs/payout.md, and when it may end.
+
+Promise 5: a payout is paid at most once, so FAILED is concluded from a definite answer only.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpay.catalogue.model import OperationType
+from kpay.connectors.model import (
+    Accepted,
+    Instruction,
+    NotFound,
+    Outcome,
+    Paid,
+    Refused,
+    Unknown,
+    outcome_evidence,
+)
+from kpay.core.book import Book, Environment
+from kpay.core.money import Money
+from kpay.instructions.model import (
+    CLAIM,
+    ENDS,
+    TRANSITIONS,
+    Action,
+    Claim,
+    Event,
+    Status,
+    cancellation,
+    event_of,
+    outcome_name,
+    step_after,
+    wait_before,
+)
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "payout.md"
+HANDED_OVER = datetime(2026, 6, 23, 10, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+INSTANT = timedelta(microseconds=1)
+BOOK = Book(UUID(int=1), Environment.TEST)
+ATTEMPTS = st.integers(1, 200)
+AGES = st.timedeltas(timedelta(0), timedelta(days=3_000))
+
+
+def claim(number: int = 1, action: Action = Action.CHECK) -> Claim:
+    instruction = Instruction(
+        book=BOOK,
+        type=OperationType.PAYOUT,
+        reference=UUID(int=2),
+        provider="MTN_MOMO_CMR",
+        phone_number="237653456789",
+        amount=Money(100_000, "XAF"),
+        submitted_at=HANDED_OVER,
+    )
+    return Claim(UUID(int=3), number, action, instruction)
+
+
+# The transition table.
+
+
+def diagram() -> str:
+    """The table as text: under each status what can happen to it and where that leads."""
+    lines = []
+    for status in Status:
+        lines.append(status.value)
+        exits = {event: to for (of, event), to in TRANSITIONS.items() if of is status}
+        lines += [f"    {event.value:<9}→ {to.value}" for event, to in exits.items()]
+        if not exits:
+            lines.append("    the end")
+    return "\n".join(lines)
+
+
+def test_the_diagram_in_the_documentation_is_the_table() -> None:
+    assert f"```text\n{diagram()}\n```" in DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_every_status_has_the_exits_it_is_meant_to_have() -> None:
+    exits = {
+        status: {(event, to) for (of, event), to in TRANSITIONS.items() if of is status}
+        for status in Status
+    }
+
+    assert exits == {
+        Status.PENDING: {
+            (Event.SUBMIT, Status.PROCESSING),
+            (Event.CANCEL, Status.CANCELLED),
+        },
+        Status.PROCESSING: {
+            (Event.SUBMIT, Status.PROCESSING),
+            (Event.ACCEPTED, Status.PROCESSING),
+            (Event.UNKNOWN, Status.PROCESSING),
+            (Event.PAID, Status.COMPLETED),
+            (Event.REFUSED, Status.FAILED),
+        },
+        Status.COMPLETED: set(),
+        Status.FAILED: set(),
+        Status.CANCELLED: set(),
+    }
+
+
+def test_the_ends_are_the_statuses_without_a_way_out() -> None:
+    assert {status for status in Status if status not in {of for of, _ in TRANSITIONS}} == ENDS
+
+
+def test_every_status_is_reached_and_every_event_leads_somewhere() -> None:
+    assert {Status.PENDING, *TRANSITIONS.values()} == set(Status)
+    assert {event for _, event in TRANSITIONS} == set(Event)
+
+
+# When it may end.
+
+
+@pytest.mark.parametrize("action", Action)
+def test_paid_is_paid_whenever_it_is_said(action: Action) -> None:
+    step = step_after(claim(9, action), Paid(), HANDED_OVER + timedelta(days=3))
+
+    assert (step.status, step.due_at, step.failure_code) == (Status.COMPLETED, None, None)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_refusal_with_a_code_is_a_failure_with_that_code(action: Action) -> None:
+    """The first two safe ways to FAILED: refused as it was handed over, or when asked later."""
+    step = step_after(claim(1, action), Refused("RECIPIENT_NOT_FOUND"), HANDED_OVER)
+
+    assert (step.status, step.due_at) == (Status.FAILED, None)
+    assert step.failure_code == "RECIPIENT_NOT_FOUND"
+
+
+def test_a_reference_that_was_never_seen_fails_after_a_quarter_of_an_hour() -> None:
+    """The third safe way to FAILED: younger than that, it may still be on its way."""
+    young = step_after(claim(), NotFound(), HANDED_OVER + QUARTER - INSTANT)
+    old = step_after(claim(), NotFound(), HANDED_OVER + QUARTER)
+
+    assert (young.status, young.failure_code) == (Status.PROCESSING, None)
+    assert (old.status, old.failure_code) == (Status.FAILED, "NOT_FOUND")
+
+
+@given(
+    st.sampled_from([Accepted(), Accepted(ask_after=QUARTER), Unknown("TimeoutError")]),
+    ATTEMPTS,
+    AGES,
+)
+def test_nothing_else_ever_ends_it(outcome: Outcome, number: int, age: timedelta) -> None:
+    now = HANDED_OVER + age
+    step = step_after(claim(number), outcome, now)
+
+    assert step.status is Status.PROCESSING
+    assert step.next_action is Action.CHECK
+    assert step.failure_code is None
+    assert step.due_at is not None
+    assert step.due_at > now
+
+
+def test_what_the_rail_never_saw_is_handed_over_again() -> None:
+    step = step_after(claim(), NotFound(), HANDED_OVER)
+
+    assert step.next_action is Action.SUBMIT
+    assert event_of(NotFound(), claim().instruction, HANDED_OVER) is Event.UNKNOWN
+
+
+@given(st.sampled_from([Accepted(), Paid(), Refused("X"), NotFound(), Unknown("x")]), AGES)
+def test_a_step_keeps_the_attempt_that_brought_it_about(outcome: Outcome, age: timedelta) -> None:
+    now = HANDED_OVER + age
+    step = step_after(claim(4), outcome, now)
+
+    assert (step.book, step.id, step.at) == (BOOK, UUID(int=3), now)
+    assert (step.attempt, step.outcome) == (4, outcome)
+    assert step.expected is Status.PROCESSING
+    assert (step.due_at is None) == (step.status in ENDS)
+    assert (step.failure_code is not None) == (step.status is Status.FAILED)
+
+
+def test_only_what_no_rail_has_heard_of_is_called_back() -> None:
+    step = cancellation(BOOK, UUID(int=3), HANDED_OVER)
+
+    assert (step.expected, step.status) == (Status.PENDING, Status.CANCELLED)
+    assert (step.due_at, step.attempt, step.outcome) == (None, None, None)
+
+
+# When to look again.
+
+
+def test_waits_double_from_two_seconds_to_a_quarter_of_an_hour() -> None:
+    waits = [wait_before(number, Unknown("x")).total_seconds() for number in range(1, 13)]
+
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
+
+
+@given(ATTEMPTS, st.sampled_from([Accepted(), NotFound(), Unknown("x")]))
+def test_no_number_of_attempts_makes_the_wait_longer_than_its_bound(
+    number: int, outcome: Outcome
+) -> None:
+    assert timedelta(0) < wait_before(number, outcome) <= QUARTER
+
+
+@given(ATTEMPTS, st.timedeltas(timedelta(0), timedelta(days=1)))
+def test_the_rail_s_own_advice_comes_first(number: int, advice: timedelta) -> None:
+    assert wait_before(number, Accepted(ask_after=advice)) == advice
+
+
+def test_a_claim_outlasts_the_longest_call() -> None:
+    assert timedelta(seconds=30) < CLAIM
+
+
+# The evidence.
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name", "evidence"),
+    [
+        (Accepted({"status": "ACCEPTED"}), "accepted", {"status": "ACCEPTED"}),
+        (Paid({"status": "COMPLETED"}), "paid", {"status": "COMPLETED"}),
+        (Refused("NO"), "refused", {"failureCode": "NO"}),
+        (NotFound(), "not_found", {}),
+        (Unknown("TimeoutError"), "unknown", {"why": "TimeoutError"}),
+    ],
+)
+def test_every_outcome_is_kept_under_its_name_with_what_came_back(
+    outcome: Outcome, name: str, evidence: dict[str, str]
+) -> None:
+    assert outcome_name(outcome) == name
+    assert outcome_evidence(outcome) == evidence
