@@ -136,22 +136,32 @@ class Merchant:
         answer = await self.keys.send("POST", "/api/v1/payments/token")
         self.token.headers["Authorization"] = f"Bearer {answer['accessToken']}"
 
-    async def collect(self, amount: int, country: str = "CMR", external_id: str = "") -> Answer:
-        """A payment that is complete when this returns: the wallet has `amount` less 5 %."""
+    async def pay(self, country: str = "CMR", **fields: object) -> Answer:
+        """A payment of 1,000 in a country, unless `fields` say otherwise; None leaves one out."""
         provider, phone = PAYERS[country]
-        answer = await self.keys.send(
-            "POST",
-            "/api/v1/payments/init",
-            {
-                "amount": amount,
-                "provider": provider,
-                "phoneNumber": phone,
-                "externalId": external_id or f"collect-{self.house.ids.uuid()}",
-            },
-        )
-        assert answer.status == 201, answer.raw
+        body = {
+            "amount": 1000,
+            "provider": provider,
+            "phoneNumber": phone,
+            "externalId": f"payment-{self.house.ids.uuid()}",
+            **fields,
+        }
+        return await self.keys.send("POST", "/api/v1/payments/init", _given(body))
+
+    async def collect(self, amount: int, country: str = "CMR", **fields: object) -> Answer:
+        """A payment that is complete when this returns: the wallet has `amount` less 5 %."""
+        made = await self.pay(country, amount=amount, **fields)
+        assert made.status == 201, made.raw
         await self.house.worker.run_until_idle()
-        return await self.keys.send("GET", f"/api/v1/payments/{answer['id']}")
+        return await self.payment(made)
+
+    async def payment(self, made: Answer) -> Answer:
+        """A payment as it stands now."""
+        return await self.keys.send("GET", f"/api/v1/payments/{made['id']}")
+
+    async def payout(self, made: Answer) -> Answer:
+        """A withdrawal as it stands now."""
+        return await self.keys.send("GET", f"/api/v1/payments/withdraw/{made['id']}")
 
     async def transfer(self, **fields: object) -> Answer:
         """A transfer from CMR to SEN, unless `fields` say otherwise; None leaves one out."""

@@ -31,7 +31,6 @@ from kpay.database.clock import DatabaseClock
 from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.signals import Signals
 from kpay.instructions.flow import Rails
-from kpay.instructions.store import StepRecords
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
 from kpay.payments.flow import Payments
@@ -82,30 +81,21 @@ class House:
         )
         self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
-        steps = StepRecords()
         self.transfers = Transfers(
             self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids
         )
         self.payments = Payments(
-            self.database,
-            self.poster,
-            self.rails,
-            self.routing,
-            self.catalogue,
-            steps,
-            self.clock,
-            self.ids,
+            self.database, self.poster, self.rails, self.clock, self.ids, self._something_due
         )
         self.payouts = Payouts(
             self.database,
             self.poster,
             self.rates,
             self.rails,
-            self.routing,
             self.catalogue,
-            steps,
             self.clock,
             self.ids,
+            self._something_due,
         )
         self.worker = Worker(
             Job("payments", self.payments.work),
@@ -159,6 +149,9 @@ class House:
             await self.payouts.finish_in_sandbox(book, payout_id, failure_code)
         else:
             raise Refusal(Code.NOT_FOUND, f"{identifier} is no id of a payment or a withdrawal.")
+
+    def _something_due(self) -> None:
+        self.worker.wake()
 
     async def _keep_clock(self) -> None:
         while True:

@@ -203,13 +203,13 @@ async def test_test_and_live_share_nothing(settings: Settings, clock: ManualCloc
         ScriptedRail().serve(house, Environment.PRODUCTION)
         live = await merchant.live()
 
-        payment = await merchant.collect(10_000, external_id="one")
+        payment = await merchant.collect(10_000, externalId="one")
         assert (await live.transfer(externalId="one")).status == 404
         assert (await live.withdraw(externalId="one")).status == 404
         assert await live.wallets() == {}
 
         # The same externalIds are free in production, and what they name is another thing.
-        assert (await live.collect(20_000, external_id="one"))["status"] == "COMPLETED"
+        assert (await live.collect(20_000, externalId="one"))["status"] == "COMPLETED"
         for each, destination in ((merchant, "SEN"), (live, "GAB")):
             transfer = await each.transfer(externalId="one", destinationCountry=destination)
             payout = await each.withdraw(externalId="one")

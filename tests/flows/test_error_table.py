@@ -12,7 +12,7 @@ import pytest
 from kpay.app import House
 from kpay.core.clock import ManualClock
 from kpay.settings import Settings
-from tests.client import PAYERS, Answer, Merchant
+from tests.client import Answer, Merchant
 from tests.houses import opened
 
 NAMES = {
@@ -103,20 +103,6 @@ async def funded(merchant: Merchant) -> Merchant:
     return merchant
 
 
-async def pay(merchant: Merchant, **fields: object) -> Answer:
-    """A payment of 1,000 by MTN Cameroon, unless `fields` say otherwise."""
-    provider, phone = PAYERS["CMR"]
-    body = {
-        "amount": 1_000,
-        "provider": provider,
-        "phoneNumber": phone,
-        "externalId": "payment-1",
-        **fields,
-    }
-    given = {name: value for name, value in body.items() if value is not None}
-    return await merchant.keys.send("POST", "/api/v1/payments/init", given)
-
-
 def refused(answer: Answer, status: int, word: str) -> None:
     """The envelope: a status, its name, one sentence that speaks of `word`, a code, an id."""
     assert answer.status == status, (answer.status, answer.raw)
@@ -140,7 +126,7 @@ async def written(house: House) -> list[int]:
     [
         pytest.param(Merchant.transfer, BAD_TRANSFERS, id="transfer"),
         pytest.param(Merchant.withdraw, BAD_WITHDRAWALS, id="withdrawal"),
-        pytest.param(pay, BAD_PAYMENTS, id="payment"),
+        pytest.param(Merchant.pay, BAD_PAYMENTS, id="payment"),
     ],
 )
 async def test_bad_data_is_a_400_that_says_what_to_change_and_writes_nothing(
@@ -191,7 +177,9 @@ async def test_withdrawal_beyond_the_available_balance_is_unprocessable(funded: 
 
 
 @pytest.mark.parametrize(
-    "operation", [Merchant.transfer, Merchant.withdraw, pay], ids=["transfer", "withdrawal", "pay"]
+    "operation",
+    [Merchant.transfer, Merchant.withdraw, Merchant.pay],
+    ids=["transfer", "withdrawal", "pay"],
 )
 async def test_a_used_external_id_is_a_conflict_that_names_what_exists(
     funded: Merchant, operation: Callable[..., Awaitable[Answer]]
@@ -212,7 +200,7 @@ async def test_a_used_external_id_is_a_conflict_that_names_what_exists(
 async def test_the_three_operations_do_not_share_external_ids(funded: Merchant) -> None:
     for operation in (funded.transfer, funded.withdraw):
         assert (await operation(externalId="same")).status == 201
-    assert (await pay(funded, externalId="same")).status == 201
+    assert (await funded.pay(externalId="same")).status == 201
 
 
 async def test_external_id_is_free_again_once_the_operation_failed_or_was_cancelled(
@@ -227,10 +215,21 @@ async def test_external_id_is_free_again_once_the_operation_failed_or_was_cancel
     assert (await funded.withdraw(externalId="again")).status == 201
     refused(await funded.withdraw(externalId="again"), 409, "already exists")
 
-    assert (await pay(funded, phoneNumber="237653456069")).status == 201
-    refused(await pay(funded), 409, "already exists")
+    assert (await funded.pay(phoneNumber="237653456069", externalId="mine")).status == 201
+    refused(await funded.pay(externalId="mine"), 409, "already exists")
     await funded.house.worker.run_until_idle()
-    assert (await pay(funded)).status == 201
+    assert (await funded.pay(externalId="mine")).status == 201
+
+
+async def test_external_id_of_a_transfer_is_never_free_again(
+    funded: Merchant, clock: ManualClock
+) -> None:
+    await funded.transfer(externalId="for ever", destinationCountry="GAB")
+    await funded.transfer(sourceCountry="GAB", destinationCountry="CMR")
+
+    clock.advance(days=400)
+    await funded.renew_token()
+    refused(await funded.transfer(externalId="for ever"), 409, "already exists")
 
 
 async def test_a_refused_operation_does_not_use_up_its_external_id(funded: Merchant) -> None:
@@ -243,7 +242,7 @@ async def test_a_refused_operation_does_not_use_up_its_external_id(funded: Merch
 
 async def test_another_applications_resources_are_not_found(funded: Merchant, house: House) -> None:
     stranger = await Merchant.join(house, company="Other")
-    payment = await funded.collect(1_000, external_id="secret-payment")
+    payment = await funded.collect(1_000, externalId="secret-payment")
     payout = await funded.withdraw(externalId="secret-payout")
     transfer = await funded.transfer(externalId="secret-transfer")
     base, finish = "/api/v1/payments", {"outcome": "FAILED"}

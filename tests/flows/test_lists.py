@@ -10,22 +10,7 @@ import pytest
 
 from kpay.app import House
 from kpay.core.clock import ManualClock
-from tests.client import PAYERS, Answer, Browser, Merchant
-
-
-async def pay(merchant: Merchant, external_id: str) -> Answer:
-    return await collect_in(merchant, "CMR", external_id)
-
-
-async def collect_in(merchant: Merchant, country: str, external_id: str) -> Answer:
-    provider, phone = PAYERS[country]
-    body = {
-        "amount": 1_000,
-        "provider": provider,
-        "phoneNumber": phone,
-        "externalId": external_id,
-    }
-    return await merchant.keys.send("POST", "/api/v1/payments/init", body)
+from tests.client import Answer, Browser, Merchant
 
 
 @dataclass(frozen=True)
@@ -47,7 +32,11 @@ class Listing:
         return [row["externalId"] for row in answer["data"]]
 
 
-PAYMENTS = Listing("/api/v1/payments", lambda merchant: merchant.keys, pay)
+PAYMENTS = Listing(
+    "/api/v1/payments",
+    lambda merchant: merchant.keys,
+    lambda merchant, external_id: merchant.pay(externalId=external_id),
+)
 WITHDRAWALS = Listing(
     "/api/v1/payments/withdrawals",
     lambda merchant: merchant.keys,
@@ -73,7 +62,7 @@ each_list = pytest.mark.parametrize(
 async def funded(house: House, clock: ManualClock) -> Merchant:
     """Money in Cameroon, collected a day before anything that a test lists."""
     merchant = await Merchant.join(house)
-    await merchant.collect(100_000, external_id="funds")
+    await merchant.collect(100_000, externalId="funds")
     clock.advance(days=1)
     await merchant.renew_token()
     return merchant
@@ -175,9 +164,9 @@ async def test_payments_are_narrowed_by_status_country_and_provider(
     merchant: Merchant, house: House
 ) -> None:
     for country in ("CMR", "GAB"):
-        await collect_in(merchant, country, f"done-{country}")
+        await merchant.pay(country, externalId=f"done-{country}")
     await house.worker.run_until_idle()
-    await pay(merchant, "waiting")
+    await merchant.pay(externalId="waiting")
 
     assert await PAYMENTS.found(merchant, status="COMPLETED") == ["done-GAB", "done-CMR"]
     assert await PAYMENTS.found(merchant, status="PENDING") == ["waiting"]

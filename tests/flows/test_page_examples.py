@@ -207,7 +207,7 @@ async def test_payout_across_currencies_answers_as_on_the_page(
         # The beneficiary receives ≈ 48 212 XOF on MTN Côte d'Ivoire.
         assert await sent_amount(merchant, answer) == "48212"
         assert await merchant.wallets() == {"CMR": (50_000, 0)}
-        detail = await merchant.keys.send("GET", f"/api/v1/payments/withdraw/{answer['id']}")
+        detail = await merchant.payout(answer)
         assert detail["description"] == "Supplier payment Côte d'Ivoire"
         assert detail["fx"] == {
             "rate": "1.01498421052631578947",
@@ -220,7 +220,7 @@ async def test_payout_across_currencies_answers_as_on_the_page(
 async def sent_amount(merchant: Merchant, payout: Answer) -> str:
     """What the rail was told to pay, once the payout is complete."""
     await merchant.house.worker.run_until_idle()
-    detail = await merchant.keys.send("GET", f"/api/v1/payments/withdraw/{payout['id']}")
+    detail = await merchant.payout(payout)
     assert detail["status"] == "COMPLETED", detail.raw
     amount: str = detail["attempts"][0]["sent"]["amount"]
     return amount

@@ -11,7 +11,7 @@ import pytest
 from kpay.app import House
 from kpay.core.clock import ManualClock
 from kpay.settings import Settings
-from tests.client import PAYERS, Answer, Merchant
+from tests.client import PAYERS, Merchant
 from tests.houses import opened, pinned
 
 ZONES = {"CEMAC": ("CMR", "GAB", "COG"), "UEMOA": ("SEN", "CIV", "BEN")}
@@ -135,7 +135,7 @@ async def test_the_rate_of_an_operation_is_fixed_when_it_is_accepted(
 
         shown = await merchant.token.send("GET", f"/api/wallets/transfer/{transfer['id']}")
         assert shown.json == transfer.json
-        detail = await merchant.keys.send("GET", f"/api/v1/payments/withdraw/{payout['id']}")
+        detail = await merchant.payout(payout)
         assert (detail["status"], detail["payoutAmount"]) == ("COMPLETED", Decimal("9645.35"))
         assert (detail["exchangeRate"], detail["fx"]["rate"]) == (Decimal("1.0153"), "1.0153")
         assert detail["attempts"][0]["sent"]["amount"] == "9645"
@@ -162,7 +162,7 @@ async def test_wave_is_suspended_and_says_so_while_its_neighbours_work(
     open_here = {"CIV": ("MTN_MOMO_CIV", "ORANGE_CIV"), "SEN": ("FREE_SEN", "ORANGE_SEN")}[country]
 
     for wave in (
-        await collect_by(merchant, f"WAVE_{country}", phone),
+        await merchant.pay(country, provider=f"WAVE_{country}"),
         await merchant.withdraw(provider=f"WAVE_{country}", phoneNumber=phone),
     ):
         assert (wave.status, wave["code"]) == (400, "provider_suspended")
@@ -170,21 +170,8 @@ async def test_wave_is_suspended_and_says_so_while_its_neighbours_work(
         assert all(other in wave["message"] for other in open_here)
 
     for provider in open_here:
-        assert (await collect_by(merchant, provider, phone)).status == 201
+        assert (await merchant.pay(country, provider=provider)).status == 201
         assert (await merchant.withdraw(provider=provider, phoneNumber=phone)).status == 201
-
-
-async def collect_by(merchant: Merchant, provider: str, phone: str) -> Answer:
-    return await merchant.keys.send(
-        "POST",
-        "/api/v1/payments/init",
-        {
-            "amount": 1_000,
-            "provider": provider,
-            "phoneNumber": phone,
-            "externalId": f"by-{provider}",
-        },
-    )
 
 
 async def test_the_balance_can_be_checked_with_keys_and_with_a_token(house: House) -> None:

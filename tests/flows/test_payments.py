@@ -12,30 +12,14 @@ from kpay.app import House
 from kpay.connectors.model import NotFound, Unknown
 from kpay.core.clock import ManualClock
 from tests.books import journal, lines
-from tests.client import PAYERS, Answer, Merchant
+from tests.client import Merchant
 from tests.rails import ScriptedRail
 
 PATH = "/api/v1/payments"
 
 
-async def init(merchant: Merchant, **fields: object) -> Answer:
-    """A payment of 5,000 by MTN Cameroon, unless `fields` say otherwise."""
-    provider, phone = PAYERS["CMR"]
-    body: dict[str, object] = {
-        "amount": 5_000,
-        "provider": provider,
-        "phoneNumber": phone,
-        "externalId": str(merchant.house.ids.uuid()),
-    }
-    return await merchant.keys.send("POST", f"{PATH}/init", body | fields)
-
-
-async def shown(merchant: Merchant, payment: Answer) -> Answer:
-    return await merchant.keys.send("GET", f"{PATH}/{payment['id']}")
-
-
 async def test_init_answers_with_every_field_of_the_contract(merchant: Merchant) -> None:
-    answer = await init(merchant, externalId="ORDER-1", currency="XAF")
+    answer = await merchant.pay(amount=5_000, externalId="ORDER-1", currency="XAF")
 
     assert answer.status == 201
     body: dict[str, Any] = answer.json
@@ -60,11 +44,11 @@ async def test_init_answers_with_every_field_of_the_contract(merchant: Merchant)
 async def test_detail_goes_from_pending_to_completed_with_fee_and_times(
     merchant: Merchant, house: House, clock: ManualClock
 ) -> None:
-    answer = await init(merchant, description="Order 1")
-    before = await shown(merchant, answer)
+    answer = await merchant.pay(amount=5_000, description="Order 1")
+    before = await merchant.payment(answer)
     clock.advance(seconds=7)
     await house.worker.run_until_idle()
-    after = await shown(merchant, answer)
+    after = await merchant.payment(answer)
 
     common = {
         "id": answer["id"],
@@ -103,20 +87,20 @@ async def test_a_completed_payment_moves_money_as_the_design_says(
 async def test_a_wallet_is_opened_by_the_first_completed_payment_and_by_no_failed_one(
     merchant: Merchant, house: House
 ) -> None:
-    failed = await init(merchant, phoneNumber="237653456039")
+    failed = await merchant.pay(phoneNumber="237653456039")
     await house.worker.run_until_idle()
 
-    detail = await shown(merchant, failed)
+    detail = await merchant.payment(failed)
     assert (detail["status"], detail["failureReason"]) == ("FAILED", "PAYMENT_NOT_APPROVED")
     assert (detail["failedAt"], detail["completedAt"]) == ("2026-06-23T10:00:00.000Z", None)
     assert await merchant.wallets() == {}
     assert await journal(house, failed["id"]) == ""
     assert (await merchant.transfer()).status == 404
 
-    await init(merchant)
+    await merchant.pay()
     assert await merchant.wallets() == {}
     await house.worker.run_until_idle()
-    assert await merchant.wallets() == {"CMR": (4_750, 0)}
+    assert await merchant.wallets() == {"CMR": (950, 0)}
 
 
 async def test_a_fee_of_a_fraction_is_kept_to_the_hundredth(merchant: Merchant) -> None:
@@ -127,27 +111,25 @@ async def test_a_fee_of_a_fraction_is_kept_to_the_hundredth(merchant: Merchant) 
 
 
 async def test_an_amount_has_no_more_decimals_than_its_provider_takes(merchant: Merchant) -> None:
-    refused = await init(merchant, amount=100.5)
+    refused = await merchant.pay(amount=100.5)
     assert (refused.status, refused["code"]) == (400, "invalid_amount")
     assert "whole number" in refused["message"]
     # A fraction that is nought is none.
-    assert (await init(merchant, amount=100.0)).status == 201
+    assert (await merchant.pay(amount=100.0)).status == 201
 
-    provider, phone = PAYERS["GAB"]
-    taken = await init(merchant, amount=100.5, provider=provider, phoneNumber=phone)
+    taken = await merchant.pay("GAB", amount=100.5)
     assert (taken.status, taken["amount"]) == (201, Decimal("100.5"))
     assert b'"amount":100.5,' in taken.raw
-    too_fine = await init(merchant, amount=100.555, provider=provider, phoneNumber=phone)
+    too_fine = await merchant.pay("GAB", amount=100.555)
     assert (too_fine.status, too_fine["code"]) == (400, "invalid_amount")
 
     # M-Pesa in Kenya collects whole shillings only, though it pays out hundredths.
-    provider, phone = PAYERS["KEN"]
-    assert (await init(merchant, amount=100.5, provider=provider, phoneNumber=phone)).status == 400
+    assert (await merchant.pay("KEN", amount=100.5)).status == 400
 
 
 async def test_the_least_and_the_most_of_a_payment_are_both_allowed(merchant: Merchant) -> None:
     for amount, status in ((49, 400), (50, 201), (10_000_000, 201), (10_000_001, 400)):
-        answer = await init(merchant, amount=amount)
+        answer = await merchant.pay(amount=amount)
         assert answer.status == status, amount
         if status == 400:
             assert answer["code"] == "amount_out_of_bounds"
@@ -155,7 +137,7 @@ async def test_the_least_and_the_most_of_a_payment_are_both_allowed(merchant: Me
 
 
 async def test_a_currency_that_is_not_the_provider_s_is_refused(merchant: Merchant) -> None:
-    answer = await init(merchant, currency="XOF")
+    answer = await merchant.pay(currency="XOF")
 
     assert (answer.status, answer["code"]) == (400, "currency_mismatch")
     assert "currency must be XAF" in answer["message"]
@@ -169,20 +151,20 @@ async def test_metadata_comes_back_unchanged(merchant: Merchant) -> None:
         {},
     ]
     for metadata in own:
-        answer = await init(merchant, metadata=metadata)
+        answer = await merchant.pay(metadata=metadata)
 
-        detail = await shown(merchant, answer)
+        detail = await merchant.payment(answer)
         assert json.loads(detail.raw)["metadata"] == metadata
 
 
 async def test_who_the_customer_is_comes_back_with_the_payment(merchant: Merchant) -> None:
     customer = {"customerName": "Aïcha N'Diaye", "customerEmail": "aicha@example.sn"}
 
-    answer = await init(merchant, **customer)
+    answer = await merchant.pay(**customer)
 
-    detail = await shown(merchant, answer)
+    detail = await merchant.payment(answer)
     assert {name: detail[name] for name in customer} == customer
-    without = await shown(merchant, await init(merchant))
+    without = await merchant.payment(await merchant.pay())
     assert {without[name] for name in customer} == {None}
 
 
@@ -190,19 +172,19 @@ async def test_a_payment_whose_answer_was_lost_is_credited_once_when_it_comes(
     merchant: Merchant, house: House, clock: ManualClock
 ) -> None:
     rail = ScriptedRail(Unknown("timeout"), NotFound()).serve(house)
-    payment = await init(merchant)
+    payment = await merchant.pay()
     for _ in range(4):
         await house.worker.run_until_idle()
         clock.advance(minutes=1)
 
     assert rail.verbs == ["submit", "check", "submit"]
-    detail = await shown(merchant, payment)
+    detail = await merchant.payment(payment)
     assert [attempt["outcome"] for attempt in detail["attempts"]] == [
         "unknown",
         "not_found",
         "paid",
     ]
-    assert await merchant.wallets() == {"CMR": (4_750, 0)}
+    assert await merchant.wallets() == {"CMR": (950, 0)}
 
 
 async def test_a_payment_cannot_be_read_as_a_withdrawal_nor_the_reverse(

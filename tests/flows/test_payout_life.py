@@ -27,10 +27,6 @@ async def funded(merchant: Merchant) -> Merchant:
     return merchant
 
 
-async def shown(merchant: Merchant, payout: Answer) -> Answer:
-    return await merchant.keys.send("GET", f"/api/v1/payments/withdraw/{payout['id']}")
-
-
 async def cancel(merchant: Merchant, payout: Answer) -> Answer:
     return await merchant.keys.send("POST", f"/api/v1/payments/withdraw/{payout['id']}/cancel")
 
@@ -51,7 +47,7 @@ async def test_a_payout_across_currencies_moves_money_as_the_design_says(
 
         await house.worker.run_until_idle()
 
-        assert (await shown(merchant, payout))["status"] == "COMPLETED"
+        assert (await merchant.payout(payout))["status"] == "COMPLETED"
         assert await journal(house, payout["id"]) == lines("""
             payout_requested
               reserved:CMR                +50,000.00 XAF
@@ -91,7 +87,7 @@ async def test_a_residue_of_rounding_within_one_currency_is_posted_too(
     payout = await funded.withdraw(amount=1_000.5)
     await house.worker.run_until_idle()
 
-    detail = await shown(funded, payout)
+    detail = await funded.payout(payout)
     assert detail["attempts"][0]["sent"]["amount"] == "950"
     assert await journal(house, payout["id"]) == lines("""
         payout_requested
@@ -111,7 +107,7 @@ async def test_an_operator_that_pays_hundredths_is_told_them(
     payout = await funded.withdraw(amount=1_000.5, provider="AIRTEL_GAB", sourceCountry="CMR")
     await house.worker.run_until_idle()
 
-    assert (await shown(funded, payout))["attempts"][0]["sent"]["amount"] == "950.47"
+    assert (await funded.payout(payout))["attempts"][0]["sent"]["amount"] == "950.47"
     assert "rounding" not in await journal(house, payout["id"])
 
 
@@ -123,7 +119,7 @@ async def test_a_failed_payout_gives_back_all_of_it_fee_included(
 
     await house.worker.run_until_idle()
 
-    detail = await shown(funded, payout)
+    detail = await funded.payout(payout)
     assert (detail["status"], detail["failureReason"]) == ("FAILED", "RECIPIENT_NOT_FOUND")
     assert (detail["failedAt"], detail["completedAt"]) == ("2026-06-23T10:00:00.000Z", None)
     assert await funded.wallets() == {"CMR": (95_000, 0)}
@@ -148,16 +144,16 @@ async def test_with_a_delay_it_is_accepted_first_and_paid_three_seconds_later(
 
         payout = await merchant.withdraw(amount=10_000)
         await house.worker.run_until_idle()
-        assert (await shown(merchant, payout))["status"] == "PROCESSING"
+        assert (await merchant.payout(payout))["status"] == "PROCESSING"
         assert await merchant.wallets() == {"CMR": (85_000, 10_000)}
 
         clock.advance(milliseconds=2_999)
         await house.worker.run_until_idle()
-        assert (await shown(merchant, payout))["status"] == "PROCESSING"
+        assert (await merchant.payout(payout))["status"] == "PROCESSING"
 
         clock.advance(milliseconds=1)
         await house.worker.run_until_idle()
-        detail = await shown(merchant, payout)
+        detail = await merchant.payout(payout)
         assert (detail["status"], detail["completedAt"]) == (
             "COMPLETED",
             "2026-06-23T10:00:06.000Z",
@@ -176,7 +172,7 @@ async def test_a_pending_payout_can_be_cancelled_and_gives_all_back(
     assert (answer.status, answer["status"], answer["id"]) == (200, "CANCELLED", payout["id"])
     assert await funded.wallets() == {"CMR": (95_000, 0)}
     await house.worker.run_until_idle()
-    detail = await shown(funded, payout)
+    detail = await funded.payout(payout)
     assert (detail["status"], detail["completedAt"], detail["failedAt"]) == (
         "CANCELLED",
         None,
@@ -191,12 +187,12 @@ async def test_a_payout_that_was_sent_or_has_ended_cannot_be_cancelled(
 ) -> None:
     payout = await funded.withdraw(phoneNumber=phone)
     await house.worker.run_until_idle()
-    before = await shown(funded, payout)
+    before = await funded.payout(payout)
 
     answer = await cancel(funded, payout)
 
     assert (answer.status, answer["code"]) == (409, "not_cancellable")
-    assert (await shown(funded, payout)).json == before.json
+    assert (await funded.payout(payout)).json == before.json
 
 
 async def test_a_payout_is_cancelled_only_once(funded: Merchant) -> None:
@@ -220,7 +216,7 @@ async def test_each_attempt_is_kept_with_what_was_sent_and_answered(
         await house.worker.run_until_idle()
         clock.advance(seconds=10)
 
-    detail = await shown(funded, payout)
+    detail = await funded.payout(payout)
 
     sent = {
         "reference": payout["providerReference"],
@@ -258,5 +254,5 @@ async def test_metadata_and_description_come_back_as_they_were_sent(funded: Merc
 
     payout = await funded.withdraw(metadata=own, description="Loyer août")
 
-    detail = await shown(funded, payout)
+    detail = await funded.payout(payout)
     assert (detail["metadata"], detail["description"]) == (own, "Loyer août")

@@ -38,13 +38,9 @@ async def funded(merchant: Merchant) -> Merchant:
     return merchant
 
 
-async def shown(merchant: Merchant, payout: Answer) -> Answer:
-    return await merchant.keys.send("GET", f"/api/v1/payments/withdraw/{payout['id']}")
-
-
 async def outcomes(merchant: Merchant, payout: Answer) -> list[tuple[str, str | None]]:
     """What each attempt did and what came of it."""
-    detail = await shown(merchant, payout)
+    detail = await merchant.payout(payout)
     return [(attempt["action"], attempt["outcome"]) for attempt in detail["attempts"]]
 
 
@@ -81,13 +77,13 @@ async def test_without_an_answer_the_hold_stays_until_there_is_one(
     payout = await funded.withdraw(amount=10_000)
     for _ in range(2):
         await house.worker.run_until_idle()
-        assert (await shown(funded, payout))["status"] == "PROCESSING"
+        assert (await funded.payout(payout))["status"] == "PROCESSING"
         assert await funded.wallets() == HELD
         clock.advance(hours=1)
 
     await house.worker.run_until_idle()
 
-    assert (await shown(funded, payout))["status"] == "COMPLETED"
+    assert (await funded.payout(payout))["status"] == "COMPLETED"
     assert await funded.wallets() == PAID
     # It was handed over once; from then on it is only asked about.
     assert rail.verbs == ["submit", "check", "check"]
@@ -107,7 +103,7 @@ async def test_an_unknown_one_may_turn_out_to_have_been_refused(
     clock.advance(minutes=1)
     await house.worker.run_until_idle()
 
-    assert (await shown(funded, payout))["failureReason"] == "RECIPIENT_NOT_FOUND"
+    assert (await funded.payout(payout))["failureReason"] == "RECIPIENT_NOT_FOUND"
     assert await funded.wallets() == GIVEN_BACK
 
 
@@ -169,7 +165,7 @@ async def test_what_the_rail_never_saw_is_handed_over_again_under_the_same_refer
 
     assert rail.verbs == ["submit", "check", "submit", "check"]
     assert {str(asked.reference) for _, asked in rail.asked} == {payout["providerReference"]}
-    assert (await shown(funded, payout))["status"] == "COMPLETED"
+    assert (await funded.payout(payout))["status"] == "COMPLETED"
     assert await funded.wallets() == PAID
 
 
@@ -184,7 +180,7 @@ async def test_not_found_is_final_once_the_submission_is_fifteen_minutes_old(
     clock.advance(minutes=15)
     await house.worker.run_until_idle()
 
-    detail = await shown(funded, payout)
+    detail = await funded.payout(payout)
     assert (detail["status"], detail["failureReason"]) == ("FAILED", "NOT_FOUND")
     assert await funded.wallets() == GIVEN_BACK
     clock.advance(hours=1)
@@ -211,13 +207,13 @@ async def test_not_found_is_not_final_while_a_later_submission_is_young(
         clock.advance(minutes=1)
         await house.worker.run_until_idle()
     assert rail.verbs == ["submit", "check", "submit", "check"]
-    assert (await shown(funded, payout))["status"] == "PROCESSING"
+    assert (await funded.payout(payout))["status"] == "PROCESSING"
     assert await funded.wallets() == HELD
 
     clock.advance(minutes=1)
     await house.worker.run_until_idle()
     assert rail.verbs[-1] == "submit"
-    assert (await shown(funded, payout))["status"] == "COMPLETED"
+    assert (await funded.payout(payout))["status"] == "COMPLETED"
 
 
 async def test_a_rail_that_never_hears_of_it_ends_in_failure_at_last(
@@ -230,7 +226,7 @@ async def test_a_rail_that_never_hears_of_it_ends_in_failure_at_last(
         await house.worker.run_until_idle()
         clock.advance(minutes=15)
 
-    assert (await shown(funded, payout))["failureReason"] == "NOT_FOUND"
+    assert (await funded.payout(payout))["failureReason"] == "NOT_FOUND"
     assert await funded.wallets() == GIVEN_BACK
     assert set(rail.verbs) == {"submit", "check"}
 
@@ -251,22 +247,39 @@ class Deaf(ScriptedRail):
 async def test_an_answer_after_the_end_changes_nothing(
     funded: Merchant, house: House, clock: ManualClock, first: Outcome
 ) -> None:
-    ScriptedRail(first).serve(house)
-    payout = await funded.withdraw(amount=10_000)
-    stalled = await claim_one(house)
-    clock.advance(minutes=1)
-    await house.worker.run_until_idle()
-    ended, books = await shown(funded, payout), await journal(house, payout["id"])
-    wallets = await funded.wallets()
-
-    tracked = await house.payouts.get(stalled.book, stalled.id)
+    """A worker is stuck in its call until another one has taken over and seen the end."""
     for late in (Paid(), Refused("TOO_LATE"), Unknown("?"), NotFound(), Accepted()):
-        verdict = await house.payouts.record(stalled, tracked.payout, late)
-        assert not verdict.posted
+        call = Stuck(late)
+        ScriptedRail(call.answer, first).serve(house)
+        payout = await funded.withdraw(amount=10_000)
+        stuck_worker = asyncio.create_task(house.worker.step())
+        await call.begun.wait()
+        clock.advance(minutes=1)
+        await house.worker.run_until_idle()
+        ended, books = await funded.payout(payout), await journal(house, payout["id"])
+        wallets = await funded.wallets()
 
-    assert (await shown(funded, payout))["status"] == ended["status"]
-    assert await journal(house, payout["id"]) == books
-    assert await funded.wallets() == wallets
+        call.released.set()
+        await stuck_worker
+
+        found = await funded.payout(payout)
+        for name in ("status", "failureReason", "completedAt", "failedAt"):
+            assert found[name] == ended[name]
+        assert await journal(house, payout["id"]) == books
+        assert await funded.wallets() == wallets
+
+
+class Stuck:
+    """A call that is answered when the test says so."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.begun, self.released = asyncio.Event(), asyncio.Event()
+        self._outcome = outcome
+
+    async def answer(self, _instruction: Instruction) -> Outcome:
+        self.begun.set()
+        await self.released.wait()
+        return self._outcome
 
 
 async def test_a_payout_whose_worker_died_before_the_call_is_taken_up_after_a_minute(
@@ -276,7 +289,7 @@ async def test_a_payout_whose_worker_died_before_the_call_is_taken_up_after_a_mi
     rail = ScriptedRail(NotFound(), Accepted(), Paid()).serve(house)
     payout = await funded.withdraw(amount=10_000)
     await claim_one(house)
-    assert (await shown(funded, payout))["status"] == "PROCESSING"
+    assert (await funded.payout(payout))["status"] == "PROCESSING"
 
     clock.advance(seconds=59)
     assert await house.worker.run_until_idle() == 0

@@ -69,20 +69,11 @@ async def use(merchant: Merchant, number: Number, provider: str) -> Answer:
     """Collect from a number, or pay it, with a provider that need not be of its country."""
     if number.operation is PAYOUT:
         return await merchant.withdraw(provider=provider, phoneNumber=number.phone_number)
-    return await merchant.keys.send(
-        "POST",
-        f"{PATHS[DEPOSIT]}/init",
-        {
-            "amount": 1_000,
-            "provider": provider,
-            "phoneNumber": number.phone_number,
-            "externalId": str(merchant.house.ids.uuid()),
-        },
-    )
+    return await merchant.pay(provider=provider, phoneNumber=number.phone_number)
 
 
 async def detail(merchant: Merchant, operation: OperationType, made: Answer) -> Answer:
-    return await merchant.keys.send("GET", f"{PATHS[operation]}/{made['id']}")
+    return await (merchant.payout(made) if operation is PAYOUT else merchant.payment(made))
 
 
 async def expect_outcomes(merchant: Merchant, uses: Iterable[tuple[Number, str]]) -> None:

@@ -53,7 +53,7 @@ class Notes:
             raise ValueError("this record cannot be written")
         if "severed" in records:
             await connection.execute("select pg_terminate_backend(pg_backend_pid())")
-        await connection.execute("insert into notes select unnest($1::text[])", records)
+        await connection.execute("insert into notes select unnest($1::text[]) order by 1", records)
 
 
 class Till:

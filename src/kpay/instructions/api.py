@@ -1,14 +1,24 @@
-"""What payments and payouts share over HTTP: narrowing a list, finishing in the sandbox."""
+"""What payments and payouts share over HTTP: one of them, lists, finishing in the sandbox."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
 
 import msgspec
 
-from kpay.core.fields import ShortText
+from kpay.core.clock import iso
+from kpay.core.fields import Page, ShortText, page_of, read_cursor
+from kpay.core.ids import parse_public_id
+from kpay.core.page import Filter, read_limit, read_moment
 from kpay.core.refusals import Code, Refusal
-from kpay.instructions.model import Status
+from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.instructions.flow import Attempt, Followed
+from kpay.instructions.model import Agreed, Status, Tracked
+
+A = TypeVar("A", bound=Agreed)
 
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 
@@ -33,14 +43,103 @@ class FinishRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     failure_code: ShortText | None = None
 
 
-def read_status(text: str | None) -> str | None:
-    """A status to narrow by. Refuses: invalid_parameter."""
+@dataclass(frozen=True, slots=True)
+class Shapes(Generic[A]):
+    """How one noun is shown: the fields of every answer about it, and what its detail adds."""
+
+    prefix: str
+    answer: type[Any]
+    detail: type[Any]
+    fields: Callable[[Tracked[A]], dict[str, Any]]
+    more: Callable[[A], dict[str, Any]]
+
+    def show(self, tracked: Tracked[A]) -> Any:
+        return self.answer(**self.fields(tracked))
+
+    def show_detail(self, tracked: Tracked[A], attempts: list[Attempt]) -> Any:
+        """In full: how it ended, and every attempt at the operator."""
+        progress = tracked.progress
+        ended = None if progress.ended_at is None else iso(progress.ended_at)
+        return self.detail(
+            **self.fields(tracked),
+            **self.more(tracked.agreed),
+            completed_at=ended if progress.status is Status.COMPLETED else None,
+            failed_at=ended if progress.status is Status.FAILED else None,
+            failure_reason=progress.failure_code,
+            attempts=attempts,
+        )
+
+
+def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str) -> list[Route]:
+    """The routes that look at what was agreed: `one` and `many` are their paths."""
+
+    async def detail(call: Call) -> Reply:
+        tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
+        attempts = await verbs.attempts(call.book, tracked.agreed.id)
+        return Reply(shapes.show_detail(tracked, attempts))
+
+    async def listing(call: Call) -> Reply:
+        wanted = _filter(call.query, shapes.prefix)
+        rows = await verbs.page(call.book, wanted)
+        return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))
+
+    async def finish(call: Call) -> Reply:
+        identifier = read_id(call, shapes.prefix, verbs.word)
+        found = await verbs.finish_in_sandbox(call.book, identifier, _failure(call.body))
+        return Reply(shapes.show(found), 202)
+
+    return [
+        Route("GET", f"{one}/{{id}}", f"One {verbs.word}", Guard.KEYS, detail, shapes.detail),
+        Route(
+            "GET",
+            many,
+            f"The {verbs.word}s, newest first",
+            Guard.KEYS,
+            listing,
+            Page[shapes.answer],  # type: ignore[name-defined]
+            query=ListQuery,
+        ),
+        Route(
+            "POST",
+            f"{one}/{{id}}/sandbox/finish",
+            f"Decide how a sandbox {verbs.word} that stays open ends",
+            Guard.KEYS,
+            finish,
+            shapes.answer,
+            status=202,
+            body=FinishRequest,
+        ),
+    ]
+
+
+def read_id(call: Call, prefix: str, word: str) -> UUID:
+    """The identifier in the path. Refuses: not_found, for text that was never one of ours."""
+    identifier = parse_public_id(prefix, call.path["id"])
+    if identifier is None:
+        raise Refusal(Code.NOT_FOUND, f"There is no {word} with this id.")
+    return identifier
+
+
+def _filter(query: ListQuery, prefix: str) -> Filter:
+    return Filter(
+        external_id=query.external_id,
+        status=_status(query.status),
+        country=query.country,
+        provider=query.provider,
+        since=read_moment(query.since, "from"),
+        until=read_moment(query.until, "to"),
+        before=read_cursor(query.cursor, lambda text: parse_public_id(prefix, text)),
+        limit=read_limit(query.limit),
+    )
+
+
+def _status(text: str | None) -> str | None:
     if text is not None and text not in set(Status):
         raise Refusal(Code.INVALID_PARAMETER, f"status must be one of {', '.join(Status)}.")
     return text
 
 
-def failure_of(request: FinishRequest) -> str | None:
+def _failure(request: FinishRequest) -> str | None:
     """The failure code that was decided, or None for a completion."""
     if request.outcome == "COMPLETED":
         return None

@@ -8,25 +8,43 @@ payment's or the payout's own business; their flows post it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from kpay.catalogue.model import Catalogue, OperationType
-from kpay.connectors.model import Outcome, Unknown
+from kpay import metrics
+from kpay.access.model import Terms
+from kpay.catalogue.model import Catalogue, OperationType, Provider
+from kpay.connectors.model import Connector, Outcome, Unknown
+from kpay.connectors.phones import read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
-from kpay.core.book import Book
+from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock, iso
+from kpay.core.money import Money
+from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database, Row, outside_transaction
 from kpay.instructions import store
-from kpay.instructions.model import CLAIM, Action, Claim, Progress, Status
+from kpay.instructions.model import (
+    CLAIM,
+    Action,
+    Agreed,
+    Claim,
+    Progress,
+    Status,
+    Tracked,
+    outcome_name,
+)
+from kpay.instructions.store import TrackedRows
 
 _ANSWER_WITHIN_SECONDS = 30
+
+G = TypeVar("G", bound=Agreed)
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +78,27 @@ class Rails:
         self._routing = routing
         self._sandbox = sandbox
         self._clock = clock
+        self.steps = store.StepRecords()
+
+    def open_provider(self, environment: Environment, code: str, terms: Terms) -> Provider:
+        """A provider that is open and that the application may use.
+
+        Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed.
+        """
+        provider = self._routing.open_provider(environment, code)
+        terms.check_provider(provider.code)
+        return provider
+
+    def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
+        """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
+        own = terms.limits.get((type_, amount.currency))
+        (own or self._catalogue.limits[type_, amount.currency]).check(amount)
+
+    def read_phone(
+        self, environment: Environment, type_: OperationType, provider: Provider, text: str
+    ) -> str:
+        """Refuses: invalid_phone_number, not_a_test_number."""
+        return read_phone(self._catalogue, environment, type_, provider, text)
 
     async def claim(self, type_: OperationType, limit: int) -> list[Claim]:
         """Take up to `limit` of what is due; nobody else does, until the claim runs out."""
@@ -81,19 +120,30 @@ class Rails:
         connector = self._routing.connector(instruction.book.environment, provider)
         if connector is None:
             return Unknown("no connector serves this provider now")
-        verb = connector.submit if claim.action is Action.SUBMIT else connector.check
-        try:
-            async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
-                return await verb(instruction)
-        except Exception as problem:
-            log.warning(
-                "rail_call_unknown",
-                connector=connector.name,
-                action=claim.action,
-                reference=str(instruction.reference),
-                exc_info=problem,
-            )
-            return Unknown(type(problem).__name__)
+        outcome = await _call(connector, claim)
+        metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
+        return outcome
+
+    async def work(
+        self,
+        type_: OperationType,
+        limit: int,
+        rows: TrackedRows[G],
+        record: Callable[[Claim, G, Outcome], Awaitable[object]],
+    ) -> int:
+        """Make one attempt at each of up to `limit` that are due; `record` writes what it came to.
+
+        Returns how many attempts were made.
+        """
+        claims = await self.claim(type_, limit)
+        if claims:
+            found = await rows.of_ids([(claim.book, claim.id) for claim in claims])
+
+            async def attempt(claim: Claim) -> None:
+                await record(claim, found[claim.id].agreed, await self.ask(claim))
+
+            await asyncio.gather(*map(attempt, claims))
+        return len(claims)
 
     async def attempts(self, book: Book, instruction_id: UUID) -> list[Attempt]:
         """The evidence trail of one payment or payout, oldest first."""
@@ -114,6 +164,56 @@ class Rails:
             )
         await self._sandbox.decide(book, progress.reference, failure_code)
         await store.hasten(self._database, book, instruction_id, self._clock.now())
+
+
+class Followed(Generic[G]):
+    """What can be asked about every payment and payout, whatever its own story is."""
+
+    # The merchant's word for one of them, in sentences.
+    word: str
+
+    def __init__(self, rows: TrackedRows[G], rails: Rails) -> None:
+        self._rows = rows
+        self._rails = rails
+
+    async def get(self, book: Book, identifier: UUID) -> Tracked[G]:
+        """One of a book. Refuses: not_found."""
+        found = (await self._rows.of_ids([(book, identifier)])).get(identifier)
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, f"There is no {self.word} with this id.")
+        return found
+
+    async def page(self, book: Book, wanted: Filter) -> list[Tracked[G]]:
+        """A page of a book's, newest first, with one row more if there is another page."""
+        return await self._rows.page(book, wanted)
+
+    async def attempts(self, book: Book, identifier: UUID) -> list[Attempt]:
+        """Every attempt at the rail, oldest first."""
+        return await self._rails.attempts(book, identifier)
+
+    async def finish_in_sandbox(
+        self, book: Book, identifier: UUID, failure_code: str | None
+    ) -> Tracked[G]:
+        """Decide how one that stays open in the sandbox ends. Refuses: not_found, not_open."""
+        found = await self.get(book, identifier)
+        await self._rails.finish_in_sandbox(book, identifier, found.progress, failure_code)
+        return found
+
+
+async def _call(connector: Connector, claim: Claim) -> Outcome:
+    verb = connector.submit if claim.action is Action.SUBMIT else connector.check
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
+            return await verb(claim.instruction)
+    except Exception as problem:
+        log.warning(
+            "rail_call_unknown",
+            connector=connector.name,
+            action=claim.action,
+            reference=str(claim.instruction.reference),
+            exc_info=problem,
+        )
+        return Unknown(type(problem).__name__)
 
 
 def _attempt(row: Row) -> Attempt:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
@@ -22,6 +23,8 @@ from kpay.connectors.model import (
     Unknown,
 )
 from kpay.core.book import Book
+
+A = TypeVar("A")
 
 
 class Status(StrEnum):
@@ -78,6 +81,27 @@ class Progress:
     reference: UUID
     failure_code: str | None = None
     ended_at: datetime | None = None
+
+
+class Agreed(Protocol):
+    """What an instruction carries out: a payment or a payout, as it was agreed."""
+
+    @property
+    def book(self) -> Book: ...
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def public_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked(Generic[A]):
+    """A payment or a payout, and how far it has come."""
+
+    agreed: A
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)

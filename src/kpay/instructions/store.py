@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, outcome_evidence
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
+from kpay.core.page import Filter
 from kpay.database.pool import Connection, Database, Row
-from kpay.database.queries import beside
-from kpay.instructions.model import ENDS, Action, Claim, New, Progress, Status, Step, outcome_name
+from kpay.database.queries import Queries, beside
+from kpay.instructions.model import (
+    ENDS,
+    Action,
+    Claim,
+    New,
+    Progress,
+    Status,
+    Step,
+    Tracked,
+    outcome_name,
+)
 from kpay.ledger.model import Reason, Verdict
 
 SQL = beside(__file__)
+
+A = TypeVar("A")
 
 
 async def taken(connection: Connection, fresh: Sequence[New]) -> Mapping[int, Verdict]:
@@ -132,14 +146,52 @@ async def hasten(database: Database, book: Book, instruction_id: UUID, now: date
     )
 
 
-def progress(row: Row) -> Progress:
-    """How far it has come, from a row that was joined with its instruction."""
-    return Progress(
-        status=Status(row["status"]),
-        reference=row["reference"],
-        failure_code=row["failure_code"],
-        ended_at=row["ended_at"],
-    )
+class TrackedRows(Generic[A]):
+    """Reads one noun's rows, each joined with its instruction.
+
+    The noun's queries have two statements of one shape: `of_ids` and `list`.
+    """
+
+    def __init__(self, database: Database, queries: Queries, read: Callable[[Row], A]) -> None:
+        self._database = database
+        self._queries = queries
+        self._read = read
+
+    async def of_ids(self, wanted: Sequence[tuple[Book, UUID]]) -> dict[UUID, Tracked[A]]:
+        """Those of these books and identifiers, by identifier."""
+        rows = await self._database.fetch(
+            self._queries["of_ids"],
+            [book.application_id for book, _ in wanted],
+            [book.environment for book, _ in wanted],
+            [identifier for _, identifier in wanted],
+        )
+        return {row["id"]: self._tracked(row) for row in rows}
+
+    async def page(self, book: Book, wanted: Filter) -> list[Tracked[A]]:
+        """One row more than the page holds tells that there is another."""
+        rows = await self._database.fetch(
+            self._queries["list"],
+            book.application_id,
+            book.environment,
+            wanted.external_id,
+            wanted.status,
+            wanted.country,
+            wanted.provider,
+            wanted.since,
+            wanted.until,
+            wanted.before,
+            wanted.limit + 1,
+        )
+        return [self._tracked(row) for row in rows]
+
+    def _tracked(self, row: Row) -> Tracked[A]:
+        progress = Progress(
+            status=Status(row["status"]),
+            reference=row["reference"],
+            failure_code=row["failure_code"],
+            ended_at=row["ended_at"],
+        )
+        return Tracked(self._read(row), progress)
 
 
 def _claim(row: Row, type_: OperationType) -> Claim:

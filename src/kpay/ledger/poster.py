@@ -68,6 +68,7 @@ class Poster:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         # Accounts are never deleted, so one that was seen once need not be made again.
         self._known: set[AccountKey] = set()
 
@@ -75,21 +76,20 @@ class Poster:
         self._task = asyncio.create_task(self._run(), name="poster")
 
     async def stop(self) -> None:
-        """Post what waits, then stop."""
-        if self._task is None:
-            return
-        while self._waiting:
-            await asyncio.gather(*[item.verdict for item in self._waiting], return_exceptions=True)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        """Take no more, post what is under way and what waits, then stop."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
 
     async def post(self, order: Order[R], records: Records[R]) -> Verdict:
         """Wait for the order's verdict: when it is posted, it is on disk.
 
-        Raises Refusal: busy when too much waits, database_unavailable when it cannot be known.
+        Raises Refusal: busy when too much waits or the end has come, database_unavailable when the
+        verdict cannot be known.
         """
-        if len(self._waiting) >= self._queue_limit:
+        if self._stopping or len(self._waiting) >= self._queue_limit:
             raise Refusal(Code.BUSY, "Too many requests are waiting: try again in a second.")
         item = _Waiting(order, records, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
@@ -97,7 +97,7 @@ class Poster:
         return await item.verdict
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
@@ -119,9 +119,7 @@ class Poster:
             for item in batch:
                 await self._settle([item])
         else:
-            for item, verdict in zip(batch, verdicts, strict=True):
-                if not item.verdict.done():
-                    item.verdict.set_result(verdict)
+            _tell(batch, verdicts)
 
     async def _settle_alone(self, item: _Waiting, problem: Exception) -> None:
         """An order that failed by itself: tried again while it may be a race, then told."""
@@ -136,10 +134,10 @@ class Poster:
             except Exception as again:
                 problem = again
             else:
-                item.verdict.set_result(verdicts[0])
+                _tell([item], verdicts)
                 return
         if isinstance(problem, asyncpg.UniqueViolationError):
-            item.verdict.set_result(Verdict(Reason.CLASH))
+            _tell([item], [Verdict(Reason.CLASH)])
         else:
             log.error("posting_failed", kind=_kind(item.order), exc_info=problem)
             _fail([item], problem)
@@ -210,6 +208,13 @@ def _by_records(batch: Sequence[_Waiting]) -> list[tuple[Records[Any], list[int]
     for position, item in enumerate(batch):
         groups.setdefault(id(item.records), (item.records, []))[1].append(position)
     return sorted(groups.values(), key=lambda group: type(group[0]).__name__)
+
+
+def _tell(batch: Sequence[_Waiting], verdicts: Sequence[Verdict]) -> None:
+    """Give each its verdict, but for the callers that have given up waiting."""
+    for item, verdict in zip(batch, verdicts, strict=True):
+        if not item.verdict.done():
+            item.verdict.set_result(verdict)
 
 
 def _fail(batch: Sequence[_Waiting], problem: Exception) -> None:

@@ -13,7 +13,6 @@ from kpay.core.fields import (
     ExternalId,
     MetadataJson,
     Number,
-    Page,
     PhoneNumber,
     ProviderCode,
     ShortText,
@@ -21,19 +20,14 @@ from kpay.core.fields import (
     json_text,
     metadata_text,
     no_metadata,
-    page_of,
-    read_cursor,
     shown_metadata,
 )
-from kpay.core.ids import parse_public_id
-from kpay.core.page import Filter, read_limit, read_moment
-from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import FinishRequest, ListQuery, failure_of, read_status
+from kpay.instructions.api import Shapes, reading_routes
 from kpay.instructions.flow import Attempt
-from kpay.instructions.model import Status
+from kpay.instructions.model import Status, Tracked
 from kpay.payments.flow import Payments
-from kpay.payments.model import PREFIX, Tracked
+from kpay.payments.model import PREFIX, Payment
 
 _MESSAGES = {
     Status.PENDING: "Payment request received. The payer will be asked to confirm it.",
@@ -109,38 +103,7 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
             metadata=metadata_text(body.metadata),
         )
         tracked = await payments.init(call.book, wanted, application.terms)
-        return Reply(PaymentAnswer(**_shown(tracked)), 201)
-
-    async def detail(call: Call) -> Reply:
-        tracked = await payments.get(call.book, _read_id(call))
-        attempts = await payments.attempts(call.book, tracked.payment.id)
-        return Reply(_detail(tracked, attempts))
-
-    async def listing(call: Call) -> Reply:
-        query: ListQuery = call.query
-        wanted = Filter(
-            external_id=query.external_id,
-            status=read_status(query.status),
-            country=query.country,
-            provider=query.provider,
-            since=read_moment(query.since, "from"),
-            until=read_moment(query.until, "to"),
-            before=read_cursor(query.cursor, lambda text: parse_public_id(PREFIX, text)),
-            limit=read_limit(query.limit),
-        )
-        rows = await payments.page(call.book, wanted)
-        return Reply(
-            page_of(
-                rows,
-                wanted.limit,
-                lambda row: PaymentAnswer(**_shown(row)),
-                lambda row: row.payment.public_id,
-            )
-        )
-
-    async def finish(call: Call) -> Reply:
-        tracked = await payments.finish_in_sandbox(call.book, _read_id(call), failure_of(call.body))
-        return Reply(PaymentAnswer(**_shown(tracked)), 202)
+        return Reply(SHAPES.show(tracked), 201)
 
     base = "/api/v1/payments"
     return [
@@ -154,39 +117,13 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
             status=201,
             body=PaymentRequest,
         ),
-        Route("GET", f"{base}/{{id}}", "One payment", Guard.KEYS, detail, PaymentDetail),
-        Route(
-            "GET",
-            base,
-            "Payments, newest first",
-            Guard.KEYS,
-            listing,
-            Page[PaymentAnswer],
-            query=ListQuery,
-        ),
-        Route(
-            "POST",
-            f"{base}/{{id}}/sandbox/finish",
-            "Decide how a sandbox payment that stays open ends",
-            Guard.KEYS,
-            finish,
-            PaymentAnswer,
-            status=202,
-            body=FinishRequest,
-        ),
+        *reading_routes(payments, SHAPES, one=base, many=base),
     ]
 
 
-def _read_id(call: Call) -> Any:
-    payment_id = parse_public_id(PREFIX, call.path["id"])
-    if payment_id is None:
-        raise Refusal(Code.NOT_FOUND, "There is no payment with this id.")
-    return payment_id
-
-
-def _shown(tracked: Tracked) -> dict[str, Any]:
+def _fields(tracked: Tracked[Payment]) -> dict[str, Any]:
     """The fields that every answer about a payment has."""
-    payment, progress = tracked.payment, tracked.progress
+    payment, progress = tracked.agreed, tracked.progress
     return {
         "id": payment.public_id,
         "reference": payment.reference,
@@ -204,19 +141,15 @@ def _shown(tracked: Tracked) -> dict[str, Any]:
     }
 
 
-def _detail(tracked: Tracked, attempts: list[Attempt]) -> PaymentDetail:
-    payment, progress = tracked.payment, tracked.progress
-    ended = None if progress.ended_at is None else iso(progress.ended_at)
-    return PaymentDetail(
-        **_shown(tracked),
-        net_amount=payment.net.number,
-        fee_amount=payment.fee.number,
-        description=payment.description,
-        customer_name=payment.customer_name,
-        customer_email=payment.customer_email,
-        metadata=shown_metadata(payment.metadata),
-        completed_at=ended if progress.status is Status.COMPLETED else None,
-        failed_at=ended if progress.status is Status.FAILED else None,
-        failure_reason=progress.failure_code,
-        attempts=attempts,
-    )
+def _more(payment: Payment) -> dict[str, Any]:
+    return {
+        "net_amount": payment.net.number,
+        "fee_amount": payment.fee.number,
+        "description": payment.description,
+        "customer_name": payment.customer_name,
+        "customer_email": payment.customer_email,
+        "metadata": shown_metadata(payment.metadata),
+    }
+
+
+SHAPES = Shapes(PREFIX, PaymentAnswer, PaymentDetail, _fields, _more)

@@ -7,60 +7,53 @@ wallet of the provider's country, which its first payment opens. Nothing is post
 
 from __future__ import annotations
 
-import asyncio
-from uuid import UUID
+from collections.abc import Callable
 
 import structlog
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import Catalogue, OperationType
+from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, Outcome
-from kpay.connectors.phones import read_phone
-from kpay.connectors.routing import Routing
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
 from kpay.core.money import fee_of, read_amount
-from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
-from kpay.instructions.flow import Attempt, Rails
-from kpay.instructions.model import Claim, New, Progress, Status, Step, step_after
-from kpay.instructions.store import StepRecords
+from kpay.instructions.flow import Followed, Rails
+from kpay.instructions.model import Claim, New, Progress, Status, Step, Tracked, step_after
+from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Reason, Verdict
 from kpay.ledger.poster import Poster
 from kpay.payments import store
-from kpay.payments.model import PREFIX, Payment, Tracked, Wanted
+from kpay.payments.model import PREFIX, Payment, Wanted
 
 _DRAWS = 3
 
 log = structlog.get_logger(__name__)
 
 
-class Payments:
-    """The verbs of payments."""
+class Payments(Followed[Payment]):
+    """The verbs of payments. `something_due` is called when the worker has new work."""
+
+    word = "payment"
 
     def __init__(
         self,
         database: Database,
         poster: Poster,
         rails: Rails,
-        routing: Routing,
-        catalogue: Catalogue,
-        steps: StepRecords,
         clock: Clock,
         ids: Ids,
+        something_due: Callable[[], None],
     ) -> None:
-        self._database = database
+        super().__init__(TrackedRows(database, store.SQL, store.read), rails)
         self._poster = poster
-        self._rails = rails
-        self._routing = routing
-        self._catalogue = catalogue
         self._clock = clock
         self._ids = ids
+        self._something_due = something_due
         self._new = store.PaymentRecords()
-        self._steps = steps
 
     # Init: is what was asked for possible, and if so, on record.
 
@@ -80,21 +73,19 @@ class Payments:
         metadata: str | None,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        operator = self._routing.open_provider(book.environment, provider)
-        terms.check_provider(operator.code)
+        operator = self._rails.open_provider(book.environment, provider, terms)
         if currency is not None and currency != operator.currency:
             raise Refusal(
                 Code.CURRENCY_MISMATCH,
                 f"currency must be {operator.currency}, as {operator.code} collects, or left out.",
             )
         money = read_amount(amount, operator.currency, decimals=operator.deposit_decimals)
-        own = terms.limits.get((OperationType.DEPOSIT, money.currency))
-        (own or self._catalogue.limits[OperationType.DEPOSIT, money.currency]).check(money)
+        self._rails.check_limits(OperationType.DEPOSIT, money, terms)
         return Wanted(
             amount=money,
             provider=operator,
-            phone_number=read_phone(
-                self._catalogue, book.environment, OperationType.DEPOSIT, operator, phone_number
+            phone_number=self._rails.read_phone(
+                book.environment, OperationType.DEPOSIT, operator, phone_number
             ),
             external_id=external_id,
             customer_name=customer_name,
@@ -103,7 +94,7 @@ class Payments:
             metadata=metadata,
         )
 
-    async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked:
+    async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
         for _ in range(_DRAWS):
             payment = self._draw(book, wanted, terms)
@@ -113,6 +104,7 @@ class Payments:
             )
             verdict = await self._poster.post(order, self._new)
             if verdict.posted:
+                self._something_due()
                 return Tracked(payment, Progress(Status.PENDING, new.instruction.reference))
             if verdict.reason is not Reason.CLASH:
                 raise _used(payment, verdict)
@@ -122,17 +114,7 @@ class Payments:
 
     async def work(self, limit: int) -> int:
         """Make one attempt at each of up to `limit` payments that are due. Returns how many."""
-        claims = await self._rails.claim(OperationType.DEPOSIT, limit)
-        if claims:
-            found = await store.of_ids(self._database, [(claim.book, claim.id) for claim in claims])
-            await asyncio.gather(
-                *(self._pursue(claim, found[claim.id].payment) for claim in claims)
-            )
-        return len(claims)
-
-    async def _pursue(self, claim: Claim, payment: Payment) -> None:
-        outcome = await self._rails.ask(claim)
-        await self.record(claim, payment, outcome)
+        return await self._rails.work(OperationType.DEPOSIT, limit, self._rows, self.record)
 
     # Credit or fail: what the rail said becomes an entry and a status, in one transaction.
 
@@ -146,7 +128,7 @@ class Payments:
             step,
             claim=("payment step", payment.id),
         )
-        verdict = await self._poster.post(order, self._steps)
+        verdict = await self._poster.post(order, self._rails.steps)
         if not verdict.posted:
             log.warning(
                 "payment_answer_after_end",
@@ -154,29 +136,6 @@ class Payments:
                 outcome=type(outcome).__name__,
             )
         return verdict
-
-    async def finish_in_sandbox(
-        self, book: Book, payment_id: UUID, failure_code: str | None
-    ) -> Tracked:
-        """Decide how a sandbox payment that stays open ends. Refuses: not_found, not_open."""
-        found = await self.get(book, payment_id)
-        await self._rails.finish_in_sandbox(book, payment_id, found.progress, failure_code)
-        return found
-
-    # Reading.
-
-    async def get(self, book: Book, payment_id: UUID) -> Tracked:
-        """One payment of a book. Refuses: not_found."""
-        found = await store.find(self._database, book, payment_id)
-        if found is None:
-            raise Refusal(Code.NOT_FOUND, "There is no payment with this id.")
-        return found
-
-    async def attempts(self, book: Book, payment_id: UUID) -> list[Attempt]:
-        return await self._rails.attempts(book, payment_id)
-
-    async def page(self, book: Book, wanted: Filter) -> list[Tracked]:
-        return await store.page(self._database, book, wanted)
 
     def _draw(self, book: Book, wanted: Wanted, terms: Terms) -> Payment:
         return Payment(

@@ -10,7 +10,6 @@ from kpay.catalogue.model import Provider
 from kpay.core.book import Book
 from kpay.core.ids import dated_reference, public_id
 from kpay.core.money import Money
-from kpay.instructions.model import Progress
 
 PREFIX = "pay"
 
@@ -59,11 +58,3 @@ class Payment:
     @property
     def reference(self) -> str:
         return dated_reference("KPAY", self.created_at, self.suffix)
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """A payment and how far it has come."""
-
-    payment: Payment
-    progress: Progress

@@ -15,26 +15,20 @@ from kpay.core.fields import (
     ExternalId,
     MetadataJson,
     Number,
-    Page,
     PhoneNumber,
     ProviderCode,
     Text,
     json_text,
     metadata_text,
     no_metadata,
-    page_of,
-    read_cursor,
     shown_metadata,
 )
-from kpay.core.ids import parse_public_id
-from kpay.core.page import Filter, read_limit, read_moment
-from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import FinishRequest, ListQuery, failure_of, read_status
+from kpay.instructions.api import Shapes, read_id, reading_routes
 from kpay.instructions.flow import Attempt
-from kpay.instructions.model import Status
+from kpay.instructions.model import Status, Tracked
 from kpay.payouts.flow import Payouts
-from kpay.payouts.model import PREFIX, Tracked
+from kpay.payouts.model import PREFIX, Payout
 from kpay.rates.api import Exchange, exchange, shown_rate
 
 _MESSAGES = {
@@ -110,41 +104,11 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             metadata=metadata_text(body.metadata),
         )
         tracked = await payouts.request(call.book, wanted, application.terms)
-        return Reply(WithdrawalAnswer(**_shown(tracked)), 201)
-
-    async def detail(call: Call) -> Reply:
-        tracked = await payouts.get(call.book, _read_id(call))
-        attempts = await payouts.attempts(call.book, tracked.payout.id)
-        return Reply(_detail(tracked, attempts))
-
-    async def listing(call: Call) -> Reply:
-        query: ListQuery = call.query
-        wanted = Filter(
-            external_id=query.external_id,
-            status=read_status(query.status),
-            country=query.country,
-            provider=query.provider,
-            since=read_moment(query.since, "from"),
-            until=read_moment(query.until, "to"),
-            before=read_cursor(query.cursor, lambda text: parse_public_id(PREFIX, text)),
-            limit=read_limit(query.limit),
-        )
-        rows = await payouts.page(call.book, wanted)
-        return Reply(
-            page_of(
-                rows,
-                wanted.limit,
-                lambda row: WithdrawalAnswer(**_shown(row)),
-                lambda row: row.payout.public_id,
-            )
-        )
+        return Reply(SHAPES.show(tracked), 201)
 
     async def cancel(call: Call) -> Reply:
-        return Reply(WithdrawalAnswer(**_shown(await payouts.cancel(call.book, _read_id(call)))))
-
-    async def finish(call: Call) -> Reply:
-        tracked = await payouts.finish_in_sandbox(call.book, _read_id(call), failure_of(call.body))
-        return Reply(WithdrawalAnswer(**_shown(tracked)), 202)
+        payout_id = read_id(call, PREFIX, payouts.word)
+        return Reply(SHAPES.show(await payouts.cancel(call.book, payout_id)))
 
     base = "/api/v1/payments/withdraw"
     return [
@@ -158,16 +122,6 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             status=201,
             body=WithdrawalRequest,
         ),
-        Route("GET", f"{base}/{{id}}", "One withdrawal", Guard.KEYS, detail, WithdrawalDetail),
-        Route(
-            "GET",
-            "/api/v1/payments/withdrawals",
-            "Withdrawals, newest first",
-            Guard.KEYS,
-            listing,
-            Page[WithdrawalAnswer],
-            query=ListQuery,
-        ),
         Route(
             "POST",
             f"{base}/{{id}}/cancel",
@@ -176,29 +130,13 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             cancel,
             WithdrawalAnswer,
         ),
-        Route(
-            "POST",
-            f"{base}/{{id}}/sandbox/finish",
-            "Decide how a sandbox withdrawal that stays open ends",
-            Guard.KEYS,
-            finish,
-            WithdrawalAnswer,
-            status=202,
-            body=FinishRequest,
-        ),
+        *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
     ]
 
 
-def _read_id(call: Call) -> Any:
-    payout_id = parse_public_id(PREFIX, call.path["id"])
-    if payout_id is None:
-        raise Refusal(Code.NOT_FOUND, "There is no withdrawal with this id.")
-    return payout_id
-
-
-def _shown(tracked: Tracked) -> dict[str, Any]:
+def _fields(tracked: Tracked[Payout]) -> dict[str, Any]:
     """The fields that every answer about a withdrawal has."""
-    payout, progress = tracked.payout, tracked.progress
+    payout, progress = tracked.agreed, tracked.progress
     fields: dict[str, Any] = {
         "id": payout.public_id,
         "reference": payout.reference,
@@ -224,16 +162,12 @@ def _shown(tracked: Tracked) -> dict[str, Any]:
     return fields
 
 
-def _detail(tracked: Tracked, attempts: list[Attempt]) -> WithdrawalDetail:
-    payout, progress = tracked.payout, tracked.progress
-    ended = None if progress.ended_at is None else iso(progress.ended_at)
-    return WithdrawalDetail(
-        **_shown(tracked),
-        description=payout.description,
-        metadata=shown_metadata(payout.metadata),
-        completed_at=ended if progress.status is Status.COMPLETED else None,
-        failed_at=ended if progress.status is Status.FAILED else None,
-        failure_reason=progress.failure_code,
-        fx=exchange(payout.quote) if payout.is_converted else None,
-        attempts=attempts,
-    )
+def _more(payout: Payout) -> dict[str, Any]:
+    return {
+        "description": payout.description,
+        "metadata": shown_metadata(payout.metadata),
+        "fx": exchange(payout.quote) if payout.is_converted else None,
+    }
+
+
+SHAPES = Shapes(PREFIX, WithdrawalAnswer, WithdrawalDetail, _fields, _more)

@@ -8,7 +8,7 @@ answer is unknown, not failed: the hold stays and the question is asked again.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
@@ -16,23 +16,29 @@ import structlog
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType
 from kpay.connectors.model import Instruction, Outcome
-from kpay.connectors.phones import read_phone
-from kpay.connectors.routing import Routing
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
 from kpay.core.money import read_amount
-from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
-from kpay.instructions.flow import Attempt, Rails
-from kpay.instructions.model import Claim, New, Progress, Status, Step, cancellation, step_after
-from kpay.instructions.store import StepRecords
+from kpay.instructions.flow import Followed, Rails
+from kpay.instructions.model import (
+    Claim,
+    New,
+    Progress,
+    Status,
+    Step,
+    Tracked,
+    cancellation,
+    step_after,
+)
+from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Reason, Verdict
 from kpay.ledger.poster import Poster
 from kpay.payouts import store
-from kpay.payouts.model import PREFIX, Payout, Price, Tracked, Wanted, price
+from kpay.payouts.model import PREFIX, Payout, Price, Wanted, price
 from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 
@@ -41,8 +47,10 @@ _DRAWS = 3
 log = structlog.get_logger(__name__)
 
 
-class Payouts:
-    """The verbs of payouts."""
+class Payouts(Followed[Payout]):
+    """The verbs of payouts. `something_due` is called when the worker has new work."""
+
+    word = "withdrawal"
 
     def __init__(
         self,
@@ -50,22 +58,19 @@ class Payouts:
         poster: Poster,
         rates: Rates,
         rails: Rails,
-        routing: Routing,
         catalogue: Catalogue,
-        steps: StepRecords,
         clock: Clock,
         ids: Ids,
+        something_due: Callable[[], None],
     ) -> None:
-        self._database = database
+        super().__init__(TrackedRows(database, store.SQL, store.read), rails)
         self._poster = poster
         self._rates = rates
-        self._rails = rails
-        self._routing = routing
         self._catalogue = catalogue
         self._clock = clock
         self._ids = ids
+        self._something_due = something_due
         self._new = store.PayoutRecords()
-        self._steps = steps
 
     # Request: is what was asked for possible at all?
 
@@ -83,19 +88,17 @@ class Payouts:
         metadata: str | None,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        operator = self._routing.open_provider(book.environment, provider)
-        terms.check_provider(operator.code)
+        operator = self._rails.open_provider(book.environment, provider, terms)
         # Without a sourceCountry the wallet of the provider's own country is debited.
         source = self._catalogue.country(source_country or operator.country, "sourceCountry")
         money = read_amount(amount, source.currency)
-        own = terms.limits.get((OperationType.PAYOUT, source.currency))
-        (own or self._catalogue.limits[OperationType.PAYOUT, source.currency]).check(money)
+        self._rails.check_limits(OperationType.PAYOUT, money, terms)
         return Wanted(
             source_country=source.code,
             amount=money,
             provider=operator,
-            phone_number=read_phone(
-                self._catalogue, book.environment, OperationType.PAYOUT, operator, phone_number
+            phone_number=self._rails.read_phone(
+                book.environment, OperationType.PAYOUT, operator, phone_number
             ),
             external_id=external_id,
             description=description,
@@ -104,7 +107,7 @@ class Payouts:
 
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
-    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked:
+    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payout]:
         """Accept a payout. When this returns, it is on disk, its money held, and due at once.
 
         Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
@@ -118,6 +121,7 @@ class Payouts:
             new = self._new_instruction(payout, agreed)
             verdict = await self._poster.post(_reserve(payout, new), self._new)
             if verdict.posted:
+                self._something_due()
                 return Tracked(payout, Progress(Status.PENDING, new.instruction.reference))
             if verdict.reason is not Reason.CLASH:
                 raise _refusal(payout, verdict)
@@ -127,15 +131,7 @@ class Payouts:
 
     async def work(self, limit: int) -> int:
         """Make one attempt at each of up to `limit` payouts that are due. Returns how many."""
-        claims = await self._rails.claim(OperationType.PAYOUT, limit)
-        if claims:
-            found = await store.of_ids(self._database, [(claim.book, claim.id) for claim in claims])
-            await asyncio.gather(*(self._pursue(claim, found[claim.id].payout) for claim in claims))
-        return len(claims)
-
-    async def _pursue(self, claim: Claim, payout: Payout) -> None:
-        outcome = await self._rails.ask(claim)
-        await self.record(claim, payout, outcome)
+        return await self._rails.work(OperationType.PAYOUT, limit, self._rows, self.record)
 
     # Settle or release: what the rail said becomes an entry and a status, in one transaction.
 
@@ -151,14 +147,14 @@ class Payouts:
             )
         return verdict
 
-    async def cancel(self, book: Book, payout_id: UUID) -> Tracked:
+    async def cancel(self, book: Book, payout_id: UUID) -> Tracked[Payout]:
         """Call back a payout that no rail has heard of; all of the hold is given back.
 
         Refuses: not_found, not_cancellable.
         """
         found = await self.get(book, payout_id)
         step = cancellation(book, payout_id, self._clock.now())
-        verdict = await self._post(found.payout, step, _released(found.payout))
+        verdict = await self._post(found.agreed, step, _released(found.agreed))
         if not verdict.posted:
             raise Refusal(
                 Code.NOT_CANCELLABLE,
@@ -167,32 +163,9 @@ class Payouts:
             )
         return await self.get(book, payout_id)
 
-    async def finish_in_sandbox(
-        self, book: Book, payout_id: UUID, failure_code: str | None
-    ) -> Tracked:
-        """Decide how a sandbox payout that stays open ends. Refuses: not_found, not_open."""
-        found = await self.get(book, payout_id)
-        await self._rails.finish_in_sandbox(book, payout_id, found.progress, failure_code)
-        return found
-
-    # Reading.
-
-    async def get(self, book: Book, payout_id: UUID) -> Tracked:
-        """One payout of a book. Refuses: not_found."""
-        found = await store.find(self._database, book, payout_id)
-        if found is None:
-            raise Refusal(Code.NOT_FOUND, "There is no withdrawal with this id.")
-        return found
-
-    async def attempts(self, book: Book, payout_id: UUID) -> list[Attempt]:
-        return await self._rails.attempts(book, payout_id)
-
-    async def page(self, book: Book, wanted: Filter) -> list[Tracked]:
-        return await store.page(self._database, book, wanted)
-
     async def _post(self, payout: Payout, step: Step, entry: Entry | None) -> Verdict:
         order = Order(payout.book, payout.id, entry, step, claim=("payout step", payout.id))
-        return await self._poster.post(order, self._steps)
+        return await self._poster.post(order, self._rails.steps)
 
     def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote) -> Payout:
         return Payout(

@@ -11,7 +11,6 @@ from kpay.core.book import Book
 from kpay.core.ids import dated_reference, public_id
 from kpay.core.money import Money, convert, fee_of, to_rail
 from kpay.core.refusals import Code, Refusal
-from kpay.instructions.model import Progress
 from kpay.rates.model import Quote
 
 PREFIX = "wdr"
@@ -78,14 +77,6 @@ class Payout:
     @property
     def is_converted(self) -> bool:
         return self.payout_amount.currency != self.amount.currency
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """A payout and how far it has come."""
-
-    payout: Payout
-    progress: Progress
 
 
 def price(wanted: Wanted, quote: Quote, fee_bps: int) -> Price:

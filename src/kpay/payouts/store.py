@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from uuid import UUID
 
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
-from kpay.core.page import Filter
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
 from kpay.instructions import store as instructions
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
-from kpay.payouts.model import Payout, Tracked
+from kpay.payouts.model import Payout
 from kpay.rates.model import Quote
 
 SQL = beside(__file__)
@@ -56,41 +54,9 @@ class PayoutRecords:
         )
 
 
-async def of_ids(database: Database, wanted: Sequence[tuple[Book, UUID]]) -> dict[UUID, Tracked]:
-    """The payouts of these books and identifiers, by identifier."""
-    rows = await database.fetch(
-        SQL["of_ids"],
-        [book.application_id for book, _ in wanted],
-        [book.environment for book, _ in wanted],
-        [payout_id for _, payout_id in wanted],
-    )
-    return {row["id"]: _tracked(row) for row in rows}
-
-
-async def find(database: Database, book: Book, payout_id: UUID) -> Tracked | None:
-    return (await of_ids(database, [(book, payout_id)])).get(payout_id)
-
-
-async def page(database: Database, book: Book, wanted: Filter) -> list[Tracked]:
-    """One row more than the page holds tells that there is another."""
-    rows = await database.fetch(
-        SQL["list"],
-        book.application_id,
-        book.environment,
-        wanted.external_id,
-        wanted.status,
-        wanted.country,
-        wanted.provider,
-        wanted.since,
-        wanted.until,
-        wanted.before,
-        wanted.limit + 1,
-    )
-    return [_tracked(row) for row in rows]
-
-
-def _tracked(row: Row) -> Tracked:
-    payout = Payout(
+def read(row: Row) -> Payout:
+    """A row as the payout that was agreed."""
+    return Payout(
         book=Book(row["application_id"], Environment(row["book_environment"])),
         id=row["id"],
         suffix=row["suffix"],
@@ -113,4 +79,3 @@ def _tracked(row: Row) -> Tracked:
         metadata=row["metadata"],
         created_at=row["created_at"],
     )
-    return Tracked(payout, instructions.progress(row))
