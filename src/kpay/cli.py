@@ -115,6 +115,9 @@ def create_application(
     company: Annotated[str, Parameter(help="The company's name; it is made when it is new.")],
     name: Annotated[str, Parameter(help="The application's name.")],
     as_json: AsJson = False,
+    export: Annotated[
+        bool, Parameter(negative="", help="Print the test keys as lines that a shell can eval.")
+    ] = False,
 ) -> None:
     """Make an application with its keys. Secrets are shown this once."""
 
@@ -126,6 +129,11 @@ def create_application(
     shown = _with_house(create)
     if as_json:
         _print_json(shown)
+        return
+    if export:
+        print(f"export KPAY_APPLICATION_ID={shown['application']['id']}")
+        print(f"export KPAY_API_KEY={shown['test']['apiKey']}")
+        print(f"export KPAY_SECRET_KEY={shown['test']['secretKey']}")
         return
     table = _table("What", "Value")
     table.add_row("company", f"{shown['company']['name']}  {shown['company']['id']}")

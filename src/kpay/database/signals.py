@@ -26,28 +26,32 @@ class Signals:
     def __init__(self, url: str, listeners: Mapping[str, Callable[[], None]]) -> None:
         self._url = url
         self._listeners = dict(listeners)
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to listen; returns when the first connection listens."""
-        connection = await self._listen()
-        self._task = asyncio.create_task(self._keep_listening(connection), name="signals")
+        self._connection = await self._listen()
+        self._task = asyncio.create_task(self._keep_listening(self._connection), name="signals")
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        if self._connection is not None:
+            await self._connection.close(timeout=1)
+            self._connection = None
 
     async def _keep_listening(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         while True:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _, lost=lost: lost.set())
-            try:
+            # One that broke before this line has nobody left to tell.
+            if not connection.is_closed():
                 await lost.wait()
-            finally:
-                await connection.close(timeout=1)
-            connection = await self._listen_again()
+            self._connection = None
+            self._connection = connection = await self._listen_again()
 
     async def _listen_again(self) -> asyncpg.Connection[asyncpg.Record]:
         while True:
