@@ -92,7 +92,7 @@ BAD_PAYMENTS: list[Case] = [
     ({"currency": "XOF"}, "currency must be XAF"),
     ({"customerName": 5}, "customerName"),
     ({"metadata": 5}, "metadata"),
-    ({"country": "CMR"}, "Unknown field: country"),
+    ({"callbackUrl": "https://shop.example"}, "Unknown field: callbackUrl"),
 ]
 
 
@@ -263,14 +263,14 @@ async def test_another_applications_resources_are_not_found(funded: Merchant, ho
     assert (await stranger.token.send("GET", "/api/wallets/transfers"))["data"] == []
 
 
-@pytest.mark.parametrize("id_", ["nothing", "pay_", "wdr_" + "z" * 26, "%00", str(uuid4()), "'--"])
-async def test_an_id_that_is_none_is_not_found(merchant: Merchant, id_: str) -> None:
-    for browser, path in (
-        (merchant.keys, f"/api/v1/payments/{id_}"),
-        (merchant.keys, f"/api/v1/payments/withdraw/{id_}"),
-        (merchant.token, f"/api/wallets/transfer/{id_}"),
-    ):
-        refused(await browser.send("GET", path), 404, "There is no")
+async def test_an_id_that_is_none_is_not_found(merchant: Merchant) -> None:
+    for id_ in ("nothing", "pay_", "wdr_" + "z" * 26, "%00", str(uuid4()), "'--"):
+        for browser, path in (
+            (merchant.keys, f"/api/v1/payments/{id_}"),
+            (merchant.keys, f"/api/v1/payments/withdraw/{id_}"),
+            (merchant.token, f"/api/wallets/transfer/{id_}"),
+        ):
+            refused(await browser.send("GET", path), 404, "There is no")
 
 
 async def test_every_error_has_the_envelope(merchant: Merchant) -> None:

@@ -1,4 +1,4 @@
-"""Claims on due work: each taken once, its intent on record, and taken up again when it runs out."""
+"""Claims on due work: each taken once, its intent on record, taken up again when they run out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import pytest
 from kpay.app import House
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import NotFound, Unknown
-from kpay.core.book import Book, Environment
 from kpay.core.clock import ManualClock
 from kpay.instructions.model import CLAIM, Action, Claim, Status, step_after
-from kpay.ledger.model import Order
 from kpay.settings import Settings
 from tests.client import Merchant
 from tests.houses import opened
@@ -126,9 +124,6 @@ async def test_the_first_answer_on_record_stays(funded: Merchant) -> None:
 
 async def answer(house: House, claim: Claim, outcome: Unknown | NotFound) -> None:
     """Record what an attempt came to, when it moves no money."""
-    step = step_after(claim, outcome, house.clock.now())
-    verdict = await house.poster.post(
-        Order(Book(claim.book.application_id, Environment.TEST), claim.id, None, step),
-        house.payouts._steps,
-    )
+    found = await house.payouts.get(claim.book, claim.id)
+    verdict = await house.payouts.record(claim, found.agreed, outcome)
     assert verdict.posted

@@ -58,9 +58,10 @@ class Endpoint:
             refusal = refusal_of(problem)
             status, body, retry_after = error_answer(refusal, request_id)
             log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
-        await write_json(send, status, body, request_id, retry_after)
+        # Counted before it is sent: who has the answer can rely on finding it counted.
         metrics.requests.labels(method, self.path, status).inc()
         metrics.seconds.labels(self.path).observe(time.perf_counter() - started)
+        await write_json(send, status, body, request_id, retry_after)
 
     async def _answer(
         self, method: str, scope: Scope, receive: Receive, path: Mapping[str, str]

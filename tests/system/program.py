@@ -1,0 +1,163 @@
+"""The real program, as a person starts it: a command, its output, its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Bounds, not expectations: a healthy program needs a fraction of them.
+START_SECONDS = 30
+STOP_SECONDS = 30
+COMMAND_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Program:
+    """The `kpay` command with its own home."""
+
+    home: Path
+    extra: Mapping[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Only what a fresh shell would have, so that nothing of the run's own leaks in."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        source = str(Path(__file__).parents[2] / "src")
+        return {**kept, "PYTHONPATH": source, "KPAY_HOME": str(self.home), **self.extra}
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            self._command(*words),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    def json(self, *words: str) -> Any:
+        """Run a command that prints JSON, and read it."""
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    @contextmanager
+    def serving(self, command: str = "serve", *options: str) -> Iterator[Server]:
+        """A server that answers, stopped at the end however the test ends."""
+        port = free_port()
+        process = subprocess.Popen(
+            self._command(command, "--port", str(port), *options),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            server = Server(process, port)
+            server.wait_until_ready()
+            yield server
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait(STOP_SECONDS)
+
+    @contextmanager
+    def working(self) -> Iterator[subprocess.Popen[bytes]]:
+        """`kpay worker`, stopped at the end."""
+        process = subprocess.Popen(
+            self._command("worker"),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "kpay", *words]
+
+
+@dataclass(frozen=True)
+class Server:
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_until_ready(self) -> None:
+        wait_for(self._is_ready, START_SECONDS)
+
+    def request(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON (or text) of an answer."""
+        request = urllib.request.Request(  # noqa: S310 - it is this server's own address
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **(headers or {})},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+                return answer.status, _read(answer.read())
+        except urllib.error.HTTPError as problem:
+            with problem:
+                return problem.code, _read(problem.read())
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end. Returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, "the server ended before it was ready"
+        try:
+            return self.request("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+
+def wait_for(condition: Any, seconds: float) -> None:
+    """Look again and again until another process has got so far; bounded."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"nothing came of it in {seconds} seconds"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def key_headers(pair: Mapping[str, str]) -> dict[str, str]:
+    return {"X-API-Key": pair["apiKey"], "X-Secret-Key": pair["secretKey"]}
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode()

@@ -1,0 +1,139 @@
+"""The operator's commands: what they print for a person, for a program, and when they cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.system.program import STOP_SECONDS, Program, Server, key_headers, wait_for
+
+
+def test_app_create_prints_every_secret_once_as_json(program: Program) -> None:
+    made = program.json("app", "create", "--company", "Acme", "--name", "json")
+
+    assert set(made) == {
+        "company",
+        "application",
+        "test",
+        "live",
+        "webhookSecret",
+        "gatewaySecret",
+    }
+    assert made["company"]["name"] == "Acme"
+    assert made["application"]["name"] == "json"
+    assert made["test"]["apiKey"].startswith("kpay_test_")
+    assert made["test"]["secretKey"].startswith("sk_test_")
+    assert made["live"] is None
+
+
+def test_live_keys_come_with_approval(program: Program) -> None:
+    made = program.json("app", "create", "--company", "Approved", "--name", "before")
+    application = made["application"]["id"]
+    refused = program.run("key", "regenerate", application, "live")
+    assert refused.returncode == 2
+    assert "not approved" in refused.stderr
+
+    assert program.run("company", "approve", "Approved").returncode == 0
+
+    pair = program.json("key", "regenerate", application, "live")
+    assert pair["apiKey"].startswith("kpay_live_")
+    later = program.json("app", "create", "--company", "Approved", "--name", "after")
+    assert later["live"]["secretKey"].startswith("sk_live_")
+
+
+def test_a_key_regenerated_by_command_ends_at_once_for_a_running_server(program: Program) -> None:
+    made = program.json("app", "create", "--company", "Keys", "--name", "one")
+    with program.serving() as server:
+        old = key_headers(made["test"])
+        assert server.request("GET", "/api/v1/payments/me", None, old)[0] == 200
+
+        new = program.json("key", "regenerate", made["application"]["id"], "test")
+
+        assert server.request("GET", "/api/v1/payments/me", None, old)[0] == 401
+        assert server.request("GET", "/api/v1/payments/me", None, key_headers(new))[0] == 200
+
+
+def test_terms_changed_by_command_hold_for_the_next_request(program: Program) -> None:
+    made = program.json("app", "create", "--company", "Terms", "--name", "one")
+    application = made["application"]["id"]
+    keys = key_headers(made["test"])
+    words = ["--payment-fee-bps", "100", "--providers", "ORANGE_CMR"]
+    assert program.run("app", "configure", application, *words).returncode == 0
+    assert program.run("app", "limit", application, "DEPOSIT", "XAF", "500", "900").returncode == 0
+    with program.serving() as server:
+        fine = _init(server, keys, "ORANGE_CMR", 900)
+        assert fine[0] == 201
+        _, detail = server.request("GET", f"/api/v1/payments/{fine[1]['id']}", None, keys)
+        assert detail["feeAmount"] == 9
+        assert _init(server, keys, "ORANGE_CMR", 901)[1]["code"] == "amount_out_of_bounds"
+        assert _init(server, keys, "MTN_MOMO_CMR", 900)[1]["code"] == "provider_not_allowed"
+
+
+def test_sandbox_finish_ends_what_stays_open(program: Program) -> None:
+    made = program.json("app", "create", "--company", "Open", "--name", "one")
+    keys = key_headers(made["test"])
+    with program.serving() as server:
+        _, payment = _init(server, keys, "MTN_MOMO_CMR", 1000, "237653456129")
+        path = f"/api/v1/payments/{payment['id']}"
+
+        def status() -> str:
+            return str(server.request("GET", path, None, keys)[1]["status"])
+
+        wait_for(lambda: status() == "PROCESSING", STOP_SECONDS)
+        done = program.run(
+            "sandbox",
+            "finish",
+            payment["id"],
+            "COMPLETED",
+            "--application",
+            made["application"]["id"],
+        )
+        assert done.returncode == 0, done.stderr
+        wait_for(lambda: status() == "COMPLETED", STOP_SECONDS)
+
+
+def test_verify_counts_checks_and_finds_nothing_wrong(program: Program) -> None:
+    done = program.run("verify")
+    assert done.returncode == 0, done.stdout
+    assert "Every promise holds." in done.stdout
+
+    told = program.json("verify")
+    assert told["broken"] == 0
+    assert {check["promise"] for check in told["checks"]} >= {1, 2, 3, 4, 5, 7, 10}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["serve"],
+        ["api"],
+        ["worker"],
+        ["verify"],
+        ["demo"],
+        ["app"],
+        ["app", "create"],
+        ["company", "approve"],
+        ["key", "regenerate"],
+        ["token-key", "rotate"],
+        ["sandbox", "finish"],
+    ],
+    ids=" ".join,
+)
+def test_help_explains_every_command(program: Program, words: list[str]) -> None:
+    done = program.run(*words, "--help")
+    assert done.returncode == 0
+    assert "Usage: kpay" in done.stdout
+
+
+def _init(
+    server: Server, keys: dict[str, str], provider: str, amount: int, phone: str = "237653456789"
+) -> tuple[int, Any]:
+    body = {
+        "amount": amount,
+        "provider": provider,
+        "phoneNumber": phone,
+        "externalId": f"{provider}-{amount}",
+    }
+    return server.request("POST", "/api/v1/payments/init", body, keys)

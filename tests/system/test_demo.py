@@ -1,0 +1,37 @@
+"""`make run`: the scenarios are played over HTTP, shown, checked, and it goes on serving."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.system.program import Program, free_port
+
+
+def test_once_plays_the_three_scenarios_shows_the_wallets_and_ends_with_zero(
+    program: Program,
+) -> None:
+    for _ in range(2):
+        done = program.run("demo", "--once", "--port", str(free_port()))
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        for words in ("Scenario 1", "Scenario 2", "Scenario 3", "POST /api/wallets/transfer"):
+            assert words in done.stdout
+        assert '"payoutAmount": 48226.75' in done.stdout
+        assert "Before" in done.stdout
+        assert "Every figure is as the page says." in done.stdout
+        assert "sk_test_" not in done.stdout
+
+
+def test_a_figure_that_is_off_ends_with_one(program: Program, tmp_path: Path) -> None:
+    """The demonstration's application pays another fee, so every net is off."""
+    keys = json.loads((program.home / "demonstration.json").read_text())
+    application = keys["application"]["id"]
+    program.run("app", "configure", application, "--payout-fee-bps", "400")
+    try:
+        done = program.run("demo", "--once", "--port", str(free_port()))
+    finally:
+        program.run("app", "configure", application, "--payout-fee-bps", "500")
+
+    assert done.returncode == 1
+    assert "Off: the fee to ORANGE_GAB is 400, expected 500" in done.stdout
