@@ -14,11 +14,12 @@ from tests.system.program import COMMAND_SECONDS, Program
 
 _README = Path(__file__).parents[2] / "README.md"
 _BLOCK = re.compile(r"^```(bash|js)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What a reader's own pace gives: the worker settles what one block began before the next looks at it.
+# What a reader's own pace gives: the worker settles one block's work before the next looks at it.
 _SETTLED = """
 for _ in $(seq 300); do
   open=$(for list in payments payments/withdrawals; do
-    curl -sS "$KPAY_URL/api/v1/$list" -H "X-API-Key: $KPAY_API_KEY" -H "X-Secret-Key: $KPAY_SECRET_KEY"
+    curl -sS "$KPAY_URL/api/v1/$list" \\
+      -H "X-API-Key: $KPAY_API_KEY" -H "X-Secret-Key: $KPAY_SECRET_KEY"
   done | grep -cE '"(PENDING|PROCESSING)"' || true)
   if [ "$open" = 0 ]; then break; fi
   sleep 0.1

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from kpay.app import House
 from kpay.core.routes import Guard, Route
-from kpay.settings import Settings
 from kpay.web.openapi import document
+from tests.route_table import name_of, route_table
 
 # What the contract promises, and who may call it. More is welcome; less is not.
 CONTRACT = {
@@ -37,19 +35,8 @@ CONTRACT = {
 }
 
 
-def route_table() -> list[Route]:
-    """The routes of a house that was put together and never opened: nothing is connected to."""
-    return House(
-        Settings(home=Path("/nowhere"), database_url="postgresql://nowhere/kpay", secret="s" * 32)
-    ).routes()
-
-
 ROUTES = route_table()
 DOCUMENT: dict[str, Any] = msgspec.json.decode(document(ROUTES, "https://pay.example.com"))
-
-
-def name_of(route: Route) -> str:
-    return f"{route.method} {route.path}"
 
 
 def operation_of(route: Route) -> dict[str, Any]:

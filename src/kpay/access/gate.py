@@ -7,7 +7,8 @@ A token is bound to the key pair that it was given for and ends with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -93,13 +94,12 @@ class Gate:
 
     async def application(self, application_id: UUID) -> Application | None:
         """An application with its company and terms, or None where there is none."""
-        kept = self._applications.get(application_id)
-        if kept is None:
+
+        async def look_up() -> Application | None:
             found = await store.find_application(self._database, application_id)
-            if found is None:
-                return None
-            kept = self._applications.put(application_id, found[0])
-        return kept
+            return None if found is None else found[0]
+
+        return await self._applications.get(application_id, look_up)
 
     async def own_application(self, principal: Principal, application_id: UUID) -> Application:
         """An application of the caller's company. Refuses: application_not_yours."""
@@ -113,28 +113,26 @@ class Gate:
         return application
 
     async def _key(self, api_key: str) -> Key | None:
-        kept = self._keys.get(api_key)
-        if kept is None:
-            found = await store.find_key(self._database, api_key)
-            kept = None if found is None else self._keys.put(api_key, found)
-        return kept
+        return await self._keys.get(api_key, lambda: store.find_key(self._database, api_key))
 
     async def _holds(self, principal: Principal) -> bool:
-        kept = self._in_force.get(principal.key_id)
-        if kept is None:
-            found = await store.key_in_force(self._database, principal.book, principal.key_id)
-            kept = self._in_force.put(principal.key_id, found)
-        return kept
+        holds = await self._in_force.get(
+            principal.key_id,
+            lambda: store.key_in_force(self._database, principal.book, principal.key_id),
+        )
+        return bool(holds)
 
     async def _signing_keys(self) -> list[UUID]:
-        kept = self._token_keys.get(None)
-        if kept is None:
-            kept = await self._load_token_keys()
-            if not kept:
+        """Newest first; the first one is made when there is none."""
+
+        async def look_up() -> list[UUID]:
+            found = await self._load_token_keys()
+            if not found:
                 await store.first_token_key(self._database, self._ids.uuid(), self._clock.now())
-                kept = await self._load_token_keys()
-            self._token_keys.put(None, kept)
-        return kept
+                found = await self._load_token_keys()
+            return found
+
+        return await self._token_keys.get(None, look_up) or []
 
     async def _load_token_keys(self) -> list[UUID]:
         return await store.token_keys(self._database, self._clock.now() - TOKEN_LIFE)
@@ -159,27 +157,44 @@ class Gate:
 
 
 class _Kept(Generic[K, V]):
-    """Values kept for a second, by the house's clock."""
+    """Values kept for a second, by the house's clock. One look-up at a time for each key.
+
+    A look-up that began before `clear` may have read what has just changed, so it is not kept.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._values: dict[K, tuple[V, datetime]] = {}
+        self._looking: dict[K, asyncio.Task[V | None]] = {}
 
-    def get(self, key: K) -> V | None:
+    async def get(self, key: K, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
+        """The value kept, or what `look_up` finds; nothing found is not kept."""
         kept = self._values.get(key)
-        if kept is None or kept[1] <= self._clock.now():
-            return None
-        return kept[0]
+        if kept is not None and kept[1] > self._clock.now():
+            return kept[0]
+        looking = self._looking.get(key)
+        if looking is None:
+            looking = asyncio.create_task(look_up())
+            self._looking[key] = looking
+            looking.add_done_callback(lambda done: self._keep(key, done))
+        # Shielded: a caller that goes away must not take the others' look-up with it.
+        return await asyncio.shield(looking)
 
-    def put(self, key: K, value: V) -> V:
-        if len(self._values) >= _MOST_KEPT:
-            self._values.clear()
-        self._values[key] = (value, self._clock.now() + _KEEP)
-        return value
+    def clear(self) -> None:
+        self._values.clear()
+        self._looking.clear()
 
-    @property
-    def clear(self) -> Callable[[], None]:
-        return self._values.clear
+    def _keep(self, key: K, done: asyncio.Task[V | None]) -> None:
+        if self._looking.get(key) is not done:
+            return
+        del self._looking[key]
+        if done.cancelled() or done.exception() is not None:
+            return
+        found = done.result()
+        if found is not None:
+            if len(self._values) >= _MOST_KEPT:
+                self._values.clear()
+            self._values[key] = (found, self._clock.now() + _KEEP)
 
 
 def _principal(claims: dict[str, Any]) -> Principal:

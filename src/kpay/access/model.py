@@ -134,6 +134,9 @@ def new_pair(key_id: UUID, environment: Environment, random: bytes) -> KeyPair:
 
 def environment_of(api_key: str, secret_key: str) -> Environment | None:
     """The environment that both halves name; a test key with a live secret has none."""
+    if not api_key.isprintable():
+        # No key of ours, and nothing that could be looked for in a database.
+        return None
     for environment in Environment:
         word = environment.word
         if api_key.startswith(f"kpay_{word}_") and secret_key.startswith(f"sk_{word}_"):

@@ -6,6 +6,7 @@ merchant wrote and what the ledger holds; `core.money.read_amount` makes it exac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
@@ -19,6 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST_METADATA_BYTES = 4_096
+_MOST_EXPONENT_DIGITS = 3
 
 AmountJson: TypeAlias = Annotated[
     msgspec.Raw,
@@ -96,15 +98,27 @@ def metadata_text(raw: msgspec.Raw) -> str | None:
         return None
     try:
         # Read once though it is kept as text: what PostgreSQL cannot hold must be refused here.
-        msgspec.json.decode(text, type=dict[str, Any])
+        _metadata.decode(text)
     except (msgspec.DecodeError, RecursionError):
         text = ""
     if not text or len(text) > MOST_METADATA_BYTES:
         raise Refusal(
             Code.INVALID_BODY,
-            f"metadata must be a JSON object of at most {MOST_METADATA_BYTES} bytes.",
+            f"metadata must be a JSON object of at most {MOST_METADATA_BYTES} bytes, without "
+            "numbers such as 1e999.",
         )
     return text
+
+
+def _usual_float(text: str) -> float:
+    """A number that every program can hold: PostgreSQL, for one, cannot hold 1e-99999."""
+    _, _, exponent = text.lower().partition("e")
+    if len(exponent.lstrip("+-0")) > _MOST_EXPONENT_DIGITS or math.isinf(float(text)):
+        raise ValueError("a number is too large or too small")
+    return float(text)
+
+
+_metadata = msgspec.json.Decoder(dict[str, Any], float_hook=_usual_float)
 
 
 def shown_metadata(text: str | None) -> Any:

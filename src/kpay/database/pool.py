@@ -34,6 +34,17 @@ UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
+_SESSION = {
+    "application_name": "kpay",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+    # Every statement here looks rows up by their key. A plan is made once, often while its tables
+    # are nearly empty, and kept: it must not be a scan that is slow when they have grown.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
@@ -59,11 +70,8 @@ class Database:
             timeout=10,
             command_timeout=30,
             max_inactive_connection_lifetime=0,
-            server_settings={
-                "application_name": "kpay",
-                "lock_timeout": "10s",
-                "idle_in_transaction_session_timeout": "30s",
-            },
+            server_settings=_SESSION,
+            reset=_leave_as_it_is,
         )
 
     async def close(self) -> None:
@@ -117,6 +125,10 @@ class Database:
         """A connection for more than one statement outside a transaction."""
         async with self._pool.acquire() as connection:
             yield connection
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """Nothing here changes a session, so there is nothing to undo between two uses of it."""
 
 
 async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 import structlog
 
+from kpay import metrics
 from kpay.core.clock import Clock
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import UNAVAILABLE, Connection, Database
@@ -102,7 +103,10 @@ class Poster:
             self._wake.clear()
             while self._waiting:
                 count = min(len(self._waiting), MOST_PER_FLUSH)
-                await self._settle([self._waiting.popleft() for _ in range(count)])
+                batch = [self._waiting.popleft() for _ in range(count)]
+                metrics.waiting_orders.set(len(self._waiting))
+                metrics.flushed_orders.observe(count)
+                await self._settle(batch)
 
     async def _settle(self, batch: Sequence[_Waiting]) -> None:
         """Flush a batch and give every order its verdict, whatever happens."""

@@ -90,7 +90,8 @@ class Payouts(Followed[Payout]):
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
         operator = self._rails.open_provider(book.environment, provider, terms)
         # Without a sourceCountry the wallet of the provider's own country is debited.
-        source = self._catalogue.country(source_country or operator.country, "sourceCountry")
+        country = operator.country if source_country is None else source_country
+        source = self._catalogue.country(country, "sourceCountry")
         money = read_amount(amount, source.currency)
         self._rails.check_limits(OperationType.PAYOUT, money, terms)
         return Wanted(

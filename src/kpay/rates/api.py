@@ -24,7 +24,9 @@ class Exchange(msgspec.Struct, rename="camel"):
     margin_bps: int
 
 
-class RateQuery(msgspec.Struct, rename={"source": "from", "target": "to"}):
+class RateQuery(
+    msgspec.Struct, rename={"source": "from", "target": "to"}, forbid_unknown_fields=True
+):
     """Two currencies, such as from=XAF&to=XOF."""
 
     source: str

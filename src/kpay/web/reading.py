@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -37,6 +39,7 @@ class BodyReader:
         self._type = type_
         self._decoder = msgspec.json.Decoder(type_)
         self._optional = optional
+        self._names = [f'"{field.encode_name}"'.encode() for field in msgspec.structs.fields(type_)]
 
     def read(self, body: bytes) -> Any:
         """The body as the route's type. Refuses: malformed_body, invalid_body."""
@@ -45,6 +48,8 @@ class BodyReader:
                 return self._type()
             raise Refusal(Code.MALFORMED_BODY, "The body is empty: send a JSON object.")
         try:
+            # The decoder passes over raw values unread, so the whole is looked at here.
+            body.decode()
             decoded = self._decoder.decode(body)
         except msgspec.ValidationError as problem:
             raise Refusal(Code.INVALID_BODY, self._explain(body, str(problem))) from problem
@@ -52,11 +57,29 @@ class BodyReader:
             raise Refusal(
                 Code.MALFORMED_BODY, f"The body is not well-formed JSON: {problem}."
             ) from problem
+        except UnicodeDecodeError as problem:
+            raise Refusal(Code.MALFORMED_BODY, "The body must be JSON in UTF-8.") from problem
         except RecursionError as problem:
             raise Refusal(Code.MALFORMED_BODY, "The body is nested too deeply.") from problem
+        self._check_no_field_twice(body)
         if b"\\u0000" in body:
             raise Refusal(Code.INVALID_BODY, "Text must not contain the NUL character, \\u0000.")
         return decoded
+
+    def _check_no_field_twice(self, body: bytes) -> None:
+        """Of two amounts nobody could say which was meant. Refuses: malformed_body."""
+        # Counting is cheap and nearly always enough: a name has one spelling without an escape.
+        if b"\\u" not in body and all(body.count(name) < 2 for name in self._names):
+            return
+        try:
+            members = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+        except RecursionError as problem:
+            raise Refusal(Code.MALFORMED_BODY, "The body is nested too deeply.") from problem
+        twice = [name for name, count in Counter(name for name, _ in members).items() if count > 1]
+        if twice:
+            raise Refusal(
+                Code.MALFORMED_BODY, f"A field is given more than once: {', '.join(twice)}."
+            )
 
     def _explain(self, body: bytes, problem: str) -> str:
         """What to change, all at once where fields are unknown or missing."""

@@ -1,0 +1,299 @@
+"""Bad input of every kind: a 4xx with a sentence that says what to change, and nothing is written.
+
+The cases are made from the route table, so a route or a field that is added one day is tried too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pprint import pformat
+from typing import Any
+
+import msgspec
+import pytest
+
+from kpay.core.refusals import Code, Refusal
+from kpay.core.routes import Guard, Route
+from kpay.web.reading import MOST_BODY_BYTES, read_body
+from tests.bad_values import (
+    JUNK,
+    NEVER,
+    NO_AMOUNT,
+    NO_BODIES,
+    NO_OBJECT,
+    NOT_TEXT,
+    SQL,
+    WRONG_QUERIES,
+)
+from tests.client import Answer, Browser, Merchant
+from tests.route_table import name_of, route_table
+
+ROUTES = route_table()
+POSTS = [route for route in ROUTES if route.method == "POST" and route.body is not None]
+
+# Numbers whose payments and payouts stay open, so that they can be finished by hand.
+OPEN_NUMBER = "237653456129"
+# A value that is accepted for each field; a new field must be given one here.
+GOOD: dict[str, object] = {
+    "amount": 1000,
+    "sourceCountry": "CMR",
+    "destinationCountry": "GAB",
+    "provider": "MTN_MOMO_CMR",
+    "phoneNumber": "237653456789",
+    "currency": "XAF",
+    "externalId": "ONE",
+    "description": "Supplier payment",
+    "customerName": "Ada",
+    "customerEmail": "ada@example.com",
+    "metadata": {"order": [1, 2.5, "three", None]},
+    "outcome": "FAILED",
+    "failureCode": "NO_ANSWER",
+}
+# Text that means nothing to us and is kept as it is, whatever it says.
+FREE_TEXT = {"externalId", "description", "customerName", "customerEmail", "failureCode"}
+
+# What a sentence for a merchant never has in it.
+_INSIDE = re.compile(
+    r"traceback|asyncpg|msgspec|postgres|relation|constraint|violates|duplicate key|syntax error"
+    r"|exception|decimal\.|object at 0x|\.py\b|(?-i:\bNone\b)",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Shop:
+    """A merchant with money, and one open payment and payout to try things on."""
+
+    merchant: Merchant
+    ids: Mapping[str, str]
+
+    def address(self, route: Route) -> str:
+        """The path of a route, with the identifier of what is open in it."""
+        return route.path.format(id=self.ids["pay" if "withdraw" not in route.path else "wdr"])
+
+    def good(self, route: Route) -> dict[str, object]:
+        """A body that the route accepts."""
+        values = {**GOOD, "applicationId": self.merchant.application_id}
+        return {
+            field.encode_name: values[field.encode_name]
+            for field in msgspec.structs.fields(route.body)
+        }
+
+    def caller(self, route: Route) -> Browser:
+        return self.merchant.token if route.guard is Guard.TOKEN else self.merchant.keys
+
+    async def send(self, route: Route, raw: bytes = b"", **options: Any) -> Answer:
+        return await self.caller(route).send(
+            route.method, options.pop("path", self.address(route)), raw=raw, **options
+        )
+
+    async def rows(self) -> dict[str, int]:
+        """How many rows there are in every table."""
+        database = self.merchant.house.database
+        tables = await database.fetch(
+            "select tablename from pg_tables where schemaname = 'public' order by 1"
+        )
+        return {
+            table: await database.fetchval(f'select count(*) from "{table}"')  # noqa: S608
+            for (table,) in tables
+        }
+
+
+@pytest.fixture
+async def shop(merchant: Merchant) -> AsyncIterator[Shop]:
+    """Whatever is tried in it, nothing is written and what is there stays as it is."""
+    await merchant.collect(100_000)
+    await merchant.house.rates.quote(merchant.new.test.environment, "XAF", "XOF")
+    paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
+    withdrawn = await merchant.withdraw(phoneNumber=OPEN_NUMBER)
+    await merchant.house.worker.run_until_idle()
+    made = Shop(merchant, {"pay": paid["id"], "wdr": withdrawn["id"]})
+    before = await made.rows(), await merchant.wallets()
+    yield made
+    assert (await made.rows(), await merchant.wallets()) == before
+
+
+def complaint(answer: Answer, least: int = 400) -> str | None:
+    """What is wrong with a refusal, or None when it is one that a merchant can work with."""
+    if not least <= answer.status < 500:
+        return f"{answer.status} {answer.raw[:200]!r}"
+    body = answer.json
+    message = body["message"]
+    if body["statusCode"] != answer.status or body["code"] not in set(Code):
+        return f"not the envelope: {body}"
+    if not re.fullmatch(r"[^\n\x00]{10,1500}", message) or _INSIDE.search(message):
+        return f"not a sentence for a merchant: {message}"
+    return None
+
+
+def field_cases(route: Route) -> Iterator[tuple[str, bytes]]:
+    """Each field of a body with each value that is wrong for it."""
+    for field in msgspec.structs.fields(route.body):
+        name = field.encode_name
+        wrong = {"amount": NO_AMOUNT, "metadata": NO_OBJECT}.get(name, NOT_TEXT)
+        missing = [b"null"] if field.required else []
+        text = [] if name in FREE_TEXT | {"amount", "metadata"} else [f'"{SQL}"'.encode(), b'""']
+        yield from ((name, value) for value in [*NEVER, *wrong, *missing, *text])
+
+
+def with_raw(body: Mapping[str, object], name: str, raw: bytes) -> bytes:
+    """A body as JSON, with raw bytes in the place of one field's value."""
+    members = [
+        json.dumps(key).encode() + b":" + (raw if key == name else json.dumps(value).encode())
+        for key, value in body.items()
+    ]
+    return b"{" + b",".join(members) + b"}"
+
+
+async def test_a_good_body_is_accepted_so_that_the_bad_part_is_what_is_refused(
+    merchant: Merchant,
+) -> None:
+    await merchant.collect(100_000)
+    for route in POSTS:
+        paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
+        withdrawn = await merchant.withdraw(phoneNumber=OPEN_NUMBER)
+        await merchant.house.worker.run_until_idle()
+        shop = Shop(merchant, {"pay": paid["id"], "wdr": withdrawn["id"]})
+        answer = await shop.send(route, json.dumps(shop.good(route)).encode())
+        assert answer.status == route.status, (name_of(route), answer.raw)
+
+
+async def test_what_is_wrong_for_a_field_is_refused(shop: Shop) -> None:
+    problems = {}
+    for route in POSTS:
+        for name, value in field_cases(route):
+            answer = await shop.send(route, with_raw(shop.good(route), name, value))
+            if problem := complaint(answer):
+                problems[name_of(route), name, value[:40]] = problem
+
+    assert not problems, pformat(problems)
+
+
+async def test_what_is_no_json_object_is_refused(shop: Shop) -> None:
+    problems = {}
+    for route in POSTS:
+        for raw in [*NO_BODIES, *([] if route.body_optional else [b"", b"{}"])]:
+            if problem := complaint(await shop.send(route, raw)):
+                problems[name_of(route), raw[:40]] = problem
+
+    assert not problems, pformat(problems)
+
+
+async def test_unknown_fields_are_named_all_at_once(shop: Shop) -> None:
+    for route in POSTS:
+        unknown = {"surprise": 1, "Amount": 1000, "extra": {"a": []}}
+        answer = await shop.send(route, json.dumps({**shop.good(route), **unknown}).encode())
+
+        assert complaint(answer) is None, name_of(route)
+        assert all(name in answer["message"] for name in unknown), answer["message"]
+
+
+async def test_missing_fields_are_named_all_at_once(shop: Shop) -> None:
+    for route in POSTS:
+        required = [f.encode_name for f in msgspec.structs.fields(route.body) if f.required]
+        if not required:
+            continue
+        answer = await shop.send(route, b"{}")
+
+        assert complaint(answer) is None, name_of(route)
+        assert all(name in answer["message"] for name in required), answer["message"]
+
+
+async def test_a_field_that_is_given_twice_is_refused(shop: Shop) -> None:
+    problems = {}
+    for route in POSTS:
+        good = shop.good(route)
+        for name, value in good.items():
+            spelled = json.dumps(value)
+            escaped = f"\\u{ord(name[0]):04x}{name[1:]}"
+            for again in (name, escaped):
+                raw = json.dumps(good)[:-1] + f', "{again}": {spelled}}}'
+                answer = await shop.send(route, raw.encode())
+                problem = complaint(answer)
+                if problem or name not in answer["message"]:
+                    problems[name_of(route), again] = problem or answer["message"]
+
+    assert not problems, pformat(problems)
+
+
+async def test_a_body_that_is_too_large_is_413(shop: Shop) -> None:
+    for route in POSTS:
+        raw = json.dumps({**shop.good(route), "description": "a" * MOST_BODY_BYTES}).encode()
+        answer = await shop.send(route, raw)
+
+        assert complaint(answer, 413) is None, name_of(route)
+        assert answer.status == 413
+
+
+async def test_a_body_that_never_ends_is_cut_off() -> None:
+    taken = 0
+
+    async def receive() -> dict[str, object]:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": b"a" * 10_000, "more_body": True}
+
+    with pytest.raises(Refusal) as caught:
+        await read_body(receive)
+    assert caught.value.code is Code.BODY_TOO_LARGE
+    assert taken < 10
+
+
+# Addresses and queries.
+
+
+async def test_an_identifier_that_was_never_ours_is_not_found(shop: Shop) -> None:
+    problems = {}
+    for route in ROUTES:
+        if "{id}" not in route.path:
+            continue
+        raw = json.dumps(shop.good(route)).encode() if route.body else b"\xff{"
+        for junk in JUNK:
+            answer = await shop.send(route, raw, path=route.path.format(id=junk))
+            problem = complaint(answer)
+            if problem or answer.status != 404:
+                problems[name_of(route), junk[:20]] = problem or str(answer.status)
+
+    assert not problems, pformat(problems)
+
+
+async def test_a_parameter_that_is_not_as_documented_is_refused(shop: Shop) -> None:
+    problems = {}
+    for route in ROUTES:
+        if route.query is None:
+            continue
+        fields = msgspec.structs.fields(route.query)
+        good = {f.encode_name: ("XAF", "XOF")[f.encode_name == "to"] for f in fields if f.required}
+        assert (await shop.send(route, query=good)).status == 200
+        cases = [(f.encode_name, value) for f in fields for value in WRONG_QUERIES[f.encode_name]]
+        for name, value in [*cases, ("surprise", "1"), ("Limit", "5")]:
+            if problem := complaint(await shop.send(route, query={**good, name: value})):
+                problems[name_of(route), name, str(value)[:40]] = problem
+
+    assert not problems, pformat(problems)
+
+
+# SQL where any text may be.
+
+
+async def test_sql_in_free_text_is_text_and_nothing_else(merchant: Merchant) -> None:
+    await merchant.collect(100_000)
+    texts = {"externalId": SQL, "description": SQL}
+    metadata = {SQL: [SQL]}
+    paid = await merchant.pay(**texts, metadata=metadata, customerName=SQL, customerEmail=SQL)
+    withdrawn = await merchant.withdraw(**texts, metadata=metadata)
+    moved = await merchant.transfer(**texts)
+
+    payment, payout = await merchant.payment(paid), await merchant.payout(withdrawn)
+    assert {payment[name] for name in ("description", "customerName", "customerEmail")} == {SQL}
+    assert (payout["externalId"], payout["description"]) == (SQL, SQL)
+    assert payment["metadata"] == payout["metadata"] == metadata
+    assert (moved["externalId"], moved["description"]) == (SQL, SQL)
+    for path in ("/api/v1/payments", "/api/v1/payments/withdrawals"):
+        found = await merchant.keys.send("GET", path, query={"externalId": SQL})
+        assert [row["externalId"] for row in found["data"]] == [SQL]
+        for name in ("country", "provider"):
+            assert (await merchant.keys.send("GET", path, query={name: SQL}))["data"] == []

@@ -1,0 +1,229 @@
+"""Promise 8: nobody reaches what belongs to another application, or to the other environment.
+
+Made from the route table, so that a route that is added one day is guarded or fails here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from kpay.app import House
+from kpay.core.clock import ManualClock
+from kpay.core.routes import Guard, Route
+from tests.client import Answer, Browser, Merchant
+from tests.route_table import name_of, route_table
+
+ROUTES = route_table()
+GUARDED = [route for route in ROUTES if route.guard is not Guard.PUBLIC]
+WITH_ID = [route for route in ROUTES if "{id}" in route.path]
+LISTS = [route for route in ROUTES if "cursor" in getattr(route.query, "__annotations__", ())]
+
+# Numbers whose payments and payouts stay open, and words that must never be seen by anybody else.
+OPEN_NUMBER = "237653456129"
+SECRETS = ("our-own-order", "Our own supplier", "KPAY-", "TRF-", OPEN_NUMBER, "4321")
+
+
+@dataclass
+class Owned:
+    """A merchant with a transfer, an open payment and an open payout of its own."""
+
+    merchant: Merchant
+    ids: dict[str, str]
+
+    @classmethod
+    async def by(cls, merchant: Merchant) -> Owned:
+        await merchant.collect(100_000)
+        told: dict[str, Any] = {
+            "externalId": "our-own-order",
+            "description": "Our own supplier",
+            "amount": 4_321,
+        }
+        transfer = await merchant.transfer(**told)
+        payment = await merchant.pay(**told, phoneNumber=OPEN_NUMBER)
+        payout = await merchant.withdraw(**told, phoneNumber=OPEN_NUMBER)
+        await merchant.house.worker.run_until_idle()
+        ids = {"transfer": transfer["id"], "payment": payment["id"], "withdraw": payout["id"]}
+        return cls(merchant, ids)
+
+    def address(self, route: Route) -> str:
+        """The route of what is ours."""
+        nouns = [noun for noun in ("transfer", "withdraw") if noun in route.path]
+        return route.path.format(id=self.ids[nouns[0] if nouns else "payment"])
+
+    async def state(self) -> list[Any]:
+        """All that there is to see of it."""
+        merchant = self.merchant
+        seen = [await send(merchant, route, self) for route in WITH_ID if route.method == "GET"]
+        assert {answer.status for answer in seen} == {200}
+        assert all(OPEN_NUMBER in str(answer.raw) or "TRF-" in str(answer.raw) for answer in seen)
+        return [*(answer.json for answer in seen), await merchant.wallets()]
+
+
+@pytest.fixture
+async def owned(merchant: Merchant) -> Owned:
+    return await Owned.by(merchant)
+
+
+async def send(
+    caller: Merchant, route: Route, owned: Owned, *, browser: Browser | None = None
+) -> Answer:
+    """A route called by somebody on what is owned, with a body that would be accepted."""
+    browser = browser or (caller.token if route.guard is Guard.TOKEN else caller.keys)
+    body: dict[str, object] = {}
+    if route.path.endswith("/finish"):
+        body = {"outcome": "COMPLETED"}
+    query = {"from": "XAF", "to": "XOF"} if route.path.endswith("/exchange-rate") else None
+    return await browser.send(route.method, owned.address(route), body, query=query)
+
+
+async def refusals(
+    owned: Owned, routes: Sequence[Route], browser: Browser, expected: int
+) -> dict[str, str]:
+    """The routes that do not refuse a caller as they should, or that tell what is not theirs."""
+    problems = {}
+    for route in routes:
+        answer = await send(owned.merchant, route, owned, browser=browser)
+        told = answer.raw.decode()
+        if answer.status != expected or any(secret in told for secret in SECRETS):
+            problems[name_of(route)] = f"{answer.status} {told}"
+    return problems
+
+
+def both(keys: Browser, token: Browser) -> Browser:
+    """Everything that somebody has, sent at once."""
+    return Browser(keys.api, {**keys.headers, **token.headers})
+
+
+def bad_credentials(merchant: Merchant) -> dict[str, dict[str, str]]:
+    """Headers that let nobody in anywhere."""
+    pair, token = merchant.new.test, merchant.token.headers["Authorization"]
+    return {
+        "nothing": {},
+        "half a pair": {"X-API-Key": pair.api_key},
+        "the other half": {"X-Secret-Key": pair.secret_key},
+        "a wrong secret": {"X-API-Key": pair.api_key, "X-Secret-Key": pair.secret_key[:-1] + "!"},
+        "swapped": {"X-API-Key": pair.secret_key, "X-Secret-Key": pair.api_key},
+        "a live secret": {
+            "X-API-Key": pair.api_key,
+            "X-Secret-Key": pair.secret_key.replace("test", "live"),
+        },
+        "unknown": {"X-API-Key": "kpay_test_unknown", "X-Secret-Key": pair.secret_key},
+        "text that no database holds": {
+            "X-API-Key": "kpay_test_\x00",
+            "X-Secret-Key": "sk_test_\x00",
+            "Authorization": "Bearer \x00",
+        },
+        "SQL": {
+            "X-API-Key": "kpay_test_' or true; --",
+            "X-Secret-Key": "sk_test_' or true; --",
+            "Authorization": "Bearer ' or true; --",
+        },
+        "no scheme": {"Authorization": token.removeprefix("Bearer ")},
+        "another scheme": {"Authorization": token.replace("Bearer", "Basic")},
+        "a changed token": {"Authorization": token[:-8] + "AAAAAAAA"},
+        "a long token": {"Authorization": "Bearer " + "a" * 100_000},
+    }
+
+
+async def test_without_good_credentials_no_guarded_route_does_anything(owned: Owned) -> None:
+    before = await owned.state()
+
+    for name, headers in bad_credentials(owned.merchant).items():
+        browser = Browser(owned.merchant.api, headers)
+        assert await refusals(owned, GUARDED, browser, 401) == {}, name
+    assert await owned.state() == before
+
+
+async def test_an_expired_token_opens_nothing(owned: Owned, clock: ManualClock) -> None:
+    clock.advance(minutes=30)
+
+    of_tokens = [route for route in GUARDED if route.guard is Guard.TOKEN]
+    assert await refusals(owned, of_tokens, owned.merchant.token, 401) == {}
+
+
+async def test_a_replaced_key_pair_and_its_tokens_open_nothing(owned: Owned) -> None:
+    merchant = owned.merchant
+    await merchant.house.office.regenerate_keys(
+        merchant.new.application.id, merchant.new.test.environment
+    )
+    merchant.house.gate.forget()
+
+    browser = both(merchant.keys, merchant.token)
+    assert await refusals(owned, GUARDED, browser, 401) == {}
+
+
+@pytest.mark.parametrize("company", ["Acme", "Rival"])
+async def test_another_application_finds_nothing_of_ours(
+    owned: Owned, house: House, company: str
+) -> None:
+    """Neither one of another company nor the company's own second one."""
+    before = await owned.state()
+    stranger = await Merchant.join(house, company, "second")
+
+    browser = both(stranger.keys, stranger.token)
+    assert await refusals(owned, WITH_ID, browser, 404) == {}
+    assert await refusals(owned, LISTS, browser, 200) == {}
+    assert await stranger.wallets() == {}
+    assert await owned.state() == before
+
+
+async def test_the_other_environment_finds_nothing_of_ours(owned: Owned) -> None:
+    before = await owned.state()
+    live = await owned.merchant.live()
+
+    assert await refusals(owned, WITH_ID, both(live.keys, live.token), 404) == {}
+    assert await refusals(owned, LISTS, both(live.keys, live.token), 200) == {}
+    assert await live.wallets() == {}
+    assert (await live.transfer(destinationCountry="GAB"))["code"] == "no_wallet"
+    assert await owned.state() == before
+
+
+async def test_lists_are_narrowed_to_ours_and_empty_for_others(owned: Owned, house: House) -> None:
+    stranger = await Merchant.join(house, "Rival")
+
+    assert len(LISTS) >= 3
+    for route in LISTS:
+        (row,) = [
+            row
+            for row in (await send(owned.merchant, route, owned))["data"]
+            if row["externalId"] == "our-own-order"
+        ]
+        for query in ({}, {"externalId": "our-own-order"}, {"cursor": row["id"]}):
+            browser = stranger.token if route.guard is Guard.TOKEN else stranger.keys
+            found = await browser.send(route.method, route.path, query=query)
+            assert (found.status, found["data"]) == (200, []), (name_of(route), query)
+
+
+async def test_an_external_id_of_another_application_is_free(owned: Owned, house: House) -> None:
+    for company in ("Acme", "Rival"):
+        second = await Owned.by(await Merchant.join(house, company, "second"))
+
+        assert not set(second.ids.values()) & set(owned.ids.values())
+
+
+async def test_money_of_another_company_is_not_moved_and_not_even_known_to_be_there(
+    owned: Owned, house: House
+) -> None:
+    before = await owned.state()
+    stranger = await Merchant.join(house, "Rival")
+
+    existing = await stranger.transfer(applicationId=owned.merchant.application_id)
+    random = await stranger.transfer(applicationId=str(uuid4()))
+
+    assert (existing.status, existing["error"]) == (403, "Forbidden")
+    told = [{**answer.json, "requestId": ""} for answer in (existing, random)]
+    assert told[0] == told[1]
+    assert await owned.state() == before
+
+
+async def test_an_answer_of_ours_holds_what_the_others_must_not_see(owned: Owned) -> None:
+    """The words that are looked for above are really there for whom they belong to."""
+    told = str([msgspec.json.encode(part).decode() for part in await owned.state()])
+
+    assert all(secret in told for secret in SECRETS)
