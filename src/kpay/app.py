@@ -30,6 +30,7 @@ from kpay.core.routes import Route
 from kpay.database.clock import DatabaseClock
 from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.signals import Signals
+from kpay.events import api as events_api
 from kpay.instructions.flow import Rails
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
@@ -113,6 +114,7 @@ class House:
             *transfers_api.routes(self.transfers, self.gate),
             *payments_api.routes(self.payments, self.gate),
             *payouts_api.routes(self.payouts, self.gate),
+            *events_api.routes(self.database),
             *rates_api.routes(self.rates),
             *connectors_api.routes(self.catalogue, self.routing),
         ]

@@ -328,13 +328,32 @@ async def test_two_workers_never_pursue_one_payout_both(
         rail.serve(other)
         payouts = [await funded.withdraw() for _ in range(40)]
 
-        done = await asyncio.gather(*(each.worker.run_until_idle() for each in (house, other) * 2))
+        # Claims of one row each, all at once: nearly every one of them meets another.
+        await asyncio.gather(*(each.payouts.work(1) for each in (house, other) * 20))
+        await asyncio.gather(*(each.worker.run_until_idle() for each in (house, other)))
 
-        assert sum(done) == 40
         assert Counter(str(asked.reference) for _, asked in rail.asked) == Counter(
             payout["providerReference"] for payout in payouts
         )
         assert await funded.wallets() == {"CMR": (55_000, 0)}
+
+
+async def test_a_worker_passes_over_what_another_one_is_claiming(
+    funded: Merchant, house: House, database_url: str
+) -> None:
+    rail = ScriptedRail().serve(house)
+    taken, free = await funded.withdraw(), await funded.withdraw()
+    connection = await asyncpg.connect(database_url)
+    async with connection.transaction():
+        await connection.execute(
+            "select from instructions where id = $1 for update", operation_of(taken["id"])
+        )
+        await house.worker.run_until_idle()
+        assert [str(asked.reference) for _, asked in rail.asked] == [free["providerReference"]]
+    await connection.close()
+
+    await house.worker.run_until_idle()
+    assert str(rail.asked[-1][1].reference) == taken["providerReference"]
 
 
 async def linger(_instruction: Instruction) -> Outcome:

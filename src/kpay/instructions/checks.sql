@@ -14,3 +14,19 @@ end;
 select application_id, environment::text, id, status::text
 from instructions
 where status in ('PENDING', 'PROCESSING') and due_at is null;
+
+-- name: ends_are_told
+-- 9. Everything that ended has its event, and nothing that goes on has one.
+select
+    instructions.application_id, instructions.environment::text, instructions.id,
+    instructions.status::text, events.type
+from instructions
+left join events
+    on events.application_id = instructions.application_id
+    and events.environment = instructions.environment
+    and events.operation_id = instructions.id
+where events.type is distinct from case
+    when instructions.ended_at is not null
+    then case instructions.type when 'DEPOSIT' then 'payment' else 'payout' end
+        || '.' || lower(instructions.status::text)
+end;

@@ -137,6 +137,7 @@ class Step:
 
     book: Book
     id: UUID
+    type: OperationType
     expected: Status
     status: Status
     at: datetime
@@ -184,6 +185,7 @@ def step_after(claim: Claim, outcome: Outcome, now: datetime) -> Step:
     return Step(
         book=claim.book,
         id=claim.id,
+        type=claim.type,
         expected=Status.PROCESSING,
         status=status,
         at=now,
@@ -196,11 +198,12 @@ def step_after(claim: Claim, outcome: Outcome, now: datetime) -> Step:
     )
 
 
-def cancellation(book: Book, instruction_id: UUID, now: datetime) -> Step:
+def cancellation(book: Book, instruction_id: UUID, type_: OperationType, now: datetime) -> Step:
     """Calling back what no rail has heard of."""
     return Step(
         book=book,
         id=instruction_id,
+        type=type_,
         expected=Status.PENDING,
         status=TRANSITIONS[Status.PENDING, Event.CANCEL],
         at=now,

@@ -15,6 +15,8 @@ from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import Queries, beside
+from kpay.events import store as events
+from kpay.events.model import Event
 from kpay.instructions.model import (
     ENDS,
     Action,
@@ -97,6 +99,15 @@ class StepRecords:
             [step.at if step.status in ENDS else None for step in records],
         )
         await _record_answers(connection, records)
+        ended = [_end(step) for step in records if step.status in ENDS]
+        if ended:
+            await events.insert(connection, ended)
+
+
+def _end(step: Step) -> Event:
+    """What the merchant must hear of an end."""
+    subject = "payment" if step.type is OperationType.DEPOSIT else "payout"
+    return Event(step.book, f"{subject}.{step.status.lower()}", step.id, step.at)
 
 
 async def _record_answers(connection: Connection, steps: Sequence[Step]) -> None:

@@ -154,7 +154,7 @@ class Payouts(Followed[Payout]):
         Refuses: not_found, not_cancellable.
         """
         found = await self.get(book, payout_id)
-        step = cancellation(book, payout_id, self._clock.now())
+        step = cancellation(book, payout_id, OperationType.PAYOUT, self._clock.now())
         verdict = await self._post(found.agreed, step, _released(found.agreed))
         if not verdict.posted:
             raise Refusal(

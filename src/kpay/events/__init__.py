@@ -1,0 +1,1 @@
+"""Events: what a merchant must hear about, recorded with what caused it."""
