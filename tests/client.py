@@ -163,6 +163,11 @@ class Merchant:
         """A withdrawal as it stands now."""
         return await self.keys.send("GET", f"/api/v1/payments/withdraw/{made['id']}")
 
+    async def attempts(self, made: Answer) -> list[tuple[str, str | None]]:
+        """What each attempt at a withdrawal did, and what came of it."""
+        rows = (await self.payout(made))["attempts"]
+        return [(row["action"], row["outcome"]) for row in rows]
+
     async def transfer(self, **fields: object) -> Answer:
         """A transfer from CMR to SEN, unless `fields` say otherwise; None leaves one out."""
         body = {

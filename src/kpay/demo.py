@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from kpay.access.show import shown_application
 from kpay.app import House
 from kpay.core.ids import SystemIds
 from kpay.core.money import round_half_up
+from kpay.core.refusals import Refusal
 from kpay.database.ready import Say, ready_database
 from kpay.settings import Settings
 from kpay.web.server import check_port
@@ -64,14 +66,16 @@ def play(settings: Settings, *, host: str, port: int, workers: int, once: bool, 
 
 
 async def _demonstration_merchant(settings: Settings) -> dict[str, Any]:
-    """The demonstration's keys: made by the first start, kept for the next ones."""
+    """The demonstration's keys: made by the first start, kept for as long as they are in force."""
     path = settings.home / "demonstration.json"
-    if path.exists():
-        kept: dict[str, Any] = json.loads(path.read_text())
-        return kept
     house = House(settings)
     await house.open()
     try:
+        if path.exists():
+            kept: dict[str, Any] = json.loads(path.read_text())
+            with suppress(Refusal):
+                await house.gate.by_keys(kept["test"]["apiKey"], kept["test"]["secretKey"])
+                return kept
         name = f"Shop {house.ids.suffix()}"
         merchant = shown_application(await house.office.create_application("Demonstration", name))
     finally:

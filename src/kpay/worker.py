@@ -16,6 +16,8 @@ import structlog
 _MOST_PER_CLAIM = 200
 _AFTER_TROUBLE_SECONDS = 1.0
 _DRAIN_SECONDS = 10
+_PATIENCE_SECONDS = 1.0
+_MOST_ROUNDS = 8
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._rounds: set[asyncio.Future[int]] = set()
 
     async def step(self) -> int:
         """One round: each job once. Returns how much was done."""
@@ -64,26 +67,47 @@ class Worker:
         self._stopping = True
         self.wake()
         _, late = await asyncio.wait({self._task}, timeout=_DRAIN_SECONDS)
-        for task in late:
+        for task in (*late, *(self._rounds if late else ())):
             task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(self._task, *self._rounds, return_exceptions=True)
         self._task = None
 
     async def _loop(self) -> None:
         await asyncio.gather(*(self._drive(job) for job in self._jobs))
 
     async def _drive(self, job: Job) -> None:
-        """One job's own loop, so that a slow one delays no other."""
+        """One job's own loop, so that a slow one delays no other.
+
+        Rounds may overlap: while one waits for a rail that does not answer, the next ones go on
+        with what has come due since.
+        """
+        rounds: set[asyncio.Future[int]] = set()
         while not self._stopping:
-            try:
-                done = await job.run(_MOST_PER_CLAIM)
-            except Exception as problem:
-                # The database may be away; whatever it was, the rows are still due.
-                log.warning("job_failed", job=job.name, problem=repr(problem))
-                await self._rest(_AFTER_TROUBLE_SECONDS)
-            else:
-                if not done:
-                    await self._rest(job.idle_seconds)
+            latest = asyncio.ensure_future(job.run(_MOST_PER_CLAIM))
+            rounds.add(latest)
+            self._rounds.add(latest)
+            latest.add_done_callback(self._rounds.discard)
+            await asyncio.wait({latest}, timeout=_PATIENCE_SECONDS)
+            if len(rounds) >= _MOST_ROUNDS:
+                await asyncio.wait(rounds, return_when=asyncio.FIRST_COMPLETED)
+            for done in [task for task in rounds if task.done()]:
+                rounds.discard(done)
+                self._note_trouble(job, done)
+            if latest.done():
+                await self._rest_after(job, latest)
+        await asyncio.gather(*rounds, return_exceptions=True)
+
+    def _note_trouble(self, job: Job, done: asyncio.Future[int]) -> None:
+        problem = done.exception()
+        if problem is not None:
+            # The database may be away; whatever it was, the rows are still due.
+            log.warning("job_failed", job=job.name, problem=repr(problem))
+
+    async def _rest_after(self, job: Job, latest: asyncio.Future[int]) -> None:
+        if latest.exception() is not None:
+            await self._rest(_AFTER_TROUBLE_SECONDS)
+        elif not latest.result():
+            await self._rest(job.idle_seconds)
 
     async def _rest(self, seconds: float) -> None:
         self._wake.clear()

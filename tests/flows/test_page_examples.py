@@ -14,6 +14,7 @@ import pytest
 from kpay.app import House
 from kpay.core.clock import ManualClock
 from kpay.settings import Settings
+from tests.books import journal, lines
 from tests.client import Answer, Merchant
 from tests.houses import opened, pinned
 
@@ -92,6 +93,11 @@ async def test_transfer_in_the_same_currency_answers_as_on_the_page(funded: Merc
         createdAt="2026-06-23T10:00:00.000Z",
     )
     assert await funded.wallets() == {"CMR": (50_000, 0), "GAB": (50_000, 0)}
+    assert await journal(funded.house, answer["id"]) == lines("""
+        transfer
+          wallet:CMR                  -50,000.00 XAF
+          wallet:GAB                  +50,000.00 XAF
+    """)
 
 
 async def test_transfer_across_currencies_answers_as_on_the_page(
@@ -123,6 +129,13 @@ async def test_transfer_across_currencies_answers_as_on_the_page(
     )
     assert b'"exchangeRate":1.0153' in answer.raw
     assert await funded.wallets() == {"CMR": (0, 0), "SEN": (101_530, 0)}
+    assert await journal(funded.house, answer["id"]) == lines("""
+        transfer
+          fx:XAF                     +100,000.00 XAF
+          fx:XOF                     -101,530.00 XOF
+          wallet:CMR                 -100,000.00 XAF
+          wallet:SEN                 +101,530.00 XOF
+    """)
 
 
 async def test_transfer_needs_neither_description_nor_external_id(funded: Merchant) -> None:

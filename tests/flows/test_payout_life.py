@@ -6,8 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-
 from kpay.app import House
 from kpay.connectors.model import Accepted, Refused
 from kpay.core.clock import ManualClock
@@ -18,13 +16,6 @@ from tests.houses import opened, pinned
 from tests.rails import ScriptedRail
 
 PAGE_RATE = "1.01498421052631578947"
-
-
-@pytest.fixture
-async def funded(merchant: Merchant) -> Merchant:
-    """95,000 XAF in Cameroon."""
-    await merchant.collect(100_000)
-    return merchant
 
 
 async def cancel(merchant: Merchant, payout: Answer) -> Answer:

@@ -1,4 +1,4 @@
-"""Payouts when rails and processes misbehave: promises 5, 6 and 10.
+"""Payouts when a rail misbehaves: promise 5.
 
 A rail that says nothing has not said no. Whatever it does, the hold stays, the question is asked
 again, and the beneficiary is paid at most once.
@@ -7,47 +7,22 @@ again, and the beneficiary is paid at most once.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
 
-import asyncpg
 import pytest
 
 from kpay.app import House
-from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
 from kpay.instructions import flow as instructions
-from kpay.instructions.model import Claim
-from kpay.settings import Settings
 from tests.books import journal, operation_of
 from tests.client import Answer, Merchant
-from tests.houses import opened
 from tests.rails import Said, ScriptedRail
 
 HELD = {"CMR": (85_000, 10_000)}
 PAID = {"CMR": (85_000, 0)}
 GIVEN_BACK = {"CMR": (95_000, 0)}
-
-
-@pytest.fixture
-async def funded(merchant: Merchant) -> Merchant:
-    """95,000 XAF in Cameroon."""
-    await merchant.collect(100_000)
-    return merchant
-
-
-async def outcomes(merchant: Merchant, payout: Answer) -> list[tuple[str, str | None]]:
-    """What each attempt did and what came of it."""
-    detail = await merchant.payout(payout)
-    return [(attempt["action"], attempt["outcome"]) for attempt in detail["attempts"]]
-
-
-async def claim_one(house: House) -> Claim:
-    """What a worker does before it calls a rail; a test may then let that worker die."""
-    (claim,) = await house.rails.claim(OperationType.PAYOUT, 10)
-    return claim
 
 
 async def hang(_instruction: Instruction) -> Outcome:
@@ -82,7 +57,7 @@ async def test_without_an_answer_the_hold_stays_until_there_is_one(
         assert (await funded.payout(payout))["status"] == "COMPLETED"
         # It was handed over once; from then on it is only asked about.
         assert rail.verbs == ["submit", "check", "check"]
-        assert await outcomes(funded, payout) == [
+        assert await funded.attempts(payout) == [
             ("submit", "unknown"),
             ("check", "unknown"),
             ("check", "paid"),
@@ -276,125 +251,3 @@ class Stuck:
         self.begun.set()
         await self.released.wait()
         return self._outcome
-
-
-async def test_a_payout_whose_worker_died_before_the_call_is_taken_up_after_a_minute(
-    funded: Merchant, house: House, clock: ManualClock
-) -> None:
-    """Promise 6: the intent is on record, so the successor asks first and never pays blindly."""
-    rail = ScriptedRail(NotFound(), Accepted(), Paid()).serve(house)
-    payout = await funded.withdraw(amount=10_000)
-    await claim_one(house)
-    assert (await funded.payout(payout))["status"] == "PROCESSING"
-
-    clock.advance(seconds=59)
-    assert await house.worker.run_until_idle() == 0
-    clock.advance(seconds=1)
-    for _ in range(3):
-        await house.worker.run_until_idle()
-        clock.advance(minutes=1)
-
-    assert rail.verbs == ["check", "submit", "check"]
-    assert await outcomes(funded, payout) == [
-        ("submit", None),
-        ("check", "not_found"),
-        ("submit", "accepted"),
-        ("check", "paid"),
-    ]
-    assert await funded.wallets() == PAID
-
-
-async def test_a_payout_whose_worker_died_after_the_call_is_not_paid_again(
-    funded: Merchant, house: House, clock: ManualClock
-) -> None:
-    rail = ScriptedRail(Paid()).serve(house)
-    await funded.withdraw(amount=10_000)
-    claim = await claim_one(house)
-    await rail.submit(claim.instruction)
-
-    clock.advance(minutes=1)
-    await house.worker.run_until_idle()
-
-    assert rail.verbs == ["submit", "check"]
-    assert await funded.wallets() == PAID
-
-
-async def test_two_workers_never_pursue_one_payout_both(
-    settings: Settings, clock: ManualClock, funded: Merchant, house: House
-) -> None:
-    async with opened(settings, clock) as other:
-        rail = ScriptedRail(otherwise=linger)
-        rail.serve(house)
-        rail.serve(other)
-        payouts = [await funded.withdraw() for _ in range(40)]
-
-        # Claims of one row each, all at once: nearly every one of them meets another.
-        await asyncio.gather(*(each.payouts.work(1) for each in (house, other) * 20))
-        await asyncio.gather(*(each.worker.run_until_idle() for each in (house, other)))
-
-        assert Counter(str(asked.reference) for _, asked in rail.asked) == Counter(
-            payout["providerReference"] for payout in payouts
-        )
-        assert await funded.wallets() == {"CMR": (55_000, 0)}
-
-
-async def test_a_worker_passes_over_what_another_one_is_claiming(
-    funded: Merchant, house: House, database_url: str
-) -> None:
-    rail = ScriptedRail().serve(house)
-    taken, free = await funded.withdraw(), await funded.withdraw()
-    connection = await asyncpg.connect(database_url)
-    async with connection.transaction():
-        await connection.execute(
-            "select from instructions where id = $1 for update", operation_of(taken["id"])
-        )
-        await house.worker.run_until_idle()
-        assert [str(asked.reference) for _, asked in rail.asked] == [free["providerReference"]]
-    await connection.close()
-
-    await house.worker.run_until_idle()
-    assert str(rail.asked[-1][1].reference) == taken["providerReference"]
-
-
-async def linger(_instruction: Instruction) -> Outcome:
-    """Let everybody else run before answering, so that two workers have every chance to meet."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-    return Paid()
-
-
-async def test_no_transaction_is_open_while_a_rail_is_called(
-    funded: Merchant, house: House, database_url: str
-) -> None:
-    seen: list[list[asyncpg.Record]] = []
-
-    async def look(_instruction: Instruction) -> Outcome:
-        connection = await asyncpg.connect(database_url)
-        rows = await connection.fetch(
-            "select state, query from pg_stat_activity where datname = current_database() "
-            "and pid <> pg_backend_pid() and xact_start is not null"
-        )
-        seen.append(rows)
-        await connection.close()
-        return Paid()
-
-    ScriptedRail(look).serve(house)
-    await funded.withdraw(amount=10_000)
-    await house.worker.run_until_idle()
-
-    assert seen == [[]]
-    assert await funded.wallets() == PAID
-
-
-async def test_a_call_to_a_rail_inside_a_transaction_is_refused(
-    funded: Merchant, house: House
-) -> None:
-    rail = ScriptedRail().serve(house)
-    await funded.withdraw()
-    claim = await claim_one(house)
-
-    async with house.database.transaction():
-        with pytest.raises(RuntimeError, match="inside a transaction"):
-            await house.rails.ask(claim)
-
-    assert rail.asked == []

@@ -189,13 +189,13 @@ async def test_lists_are_narrowed_to_ours_and_empty_for_others(owned: Owned, hou
 
     assert len(LISTS) >= 3
     for route in LISTS:
-        (row,) = [
-            row
-            for row in (await send(owned.merchant, route, owned))["data"]
-            if row["externalId"] == "our-own-order"
-        ]
-        for query in ({}, {"externalId": "our-own-order"}, {"cursor": row["id"]}):
-            browser = stranger.token if route.guard is Guard.TOKEN else stranger.keys
+        ours = (await send(owned.merchant, route, owned))["data"]
+        assert ours, name_of(route)
+        queries: list[dict[str, object]] = [{}, {"cursor": ours[0]["id"]}]
+        if "externalId" in ours[0]:
+            queries.append({"externalId": "our-own-order"})
+        browser = stranger.token if route.guard is Guard.TOKEN else stranger.keys
+        for query in queries:
             found = await browser.send(route.method, route.path, query=query)
             assert (found.status, found["data"]) == (200, []), (name_of(route), query)
 

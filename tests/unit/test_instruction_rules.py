@@ -179,7 +179,7 @@ def test_a_step_keeps_the_attempt_that_brought_it_about(outcome: Outcome, age: t
 
 
 def test_only_what_no_rail_has_heard_of_is_called_back() -> None:
-    step = cancellation(BOOK, UUID(int=3), HANDED_OVER)
+    step = cancellation(BOOK, UUID(int=3), OperationType.PAYOUT, HANDED_OVER)
 
     assert (step.expected, step.status) == (Status.PENDING, Status.CANCELLED)
     assert (step.due_at, step.attempt, step.outcome) == (None, None, None)

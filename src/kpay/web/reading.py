@@ -14,6 +14,9 @@ from kpay.core.refusals import Code, Refusal
 
 MOST_BODY_BYTES = 65_536
 
+# A complaint may quote what was sent; it need not quote all of it.
+_MOST_SHOWN = 200
+
 
 async def read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
     """The whole body. Refuses: body_too_large."""
@@ -100,7 +103,7 @@ class BodyReader:
         ]
         if missing:
             return f"Missing field: {', '.join(missing)}."
-        return f"A field is not as documented: {problem}."
+        return f"A field is not as documented: {problem[:_MOST_SHOWN]}."
 
 
 def read_query(type_: Any, query_string: bytes) -> Any:
