@@ -16,6 +16,7 @@ from kpay.app import House
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
 from kpay.instructions import flow as instructions
+from kpay.instructions.model import outcome_name
 from tests.books import journal, operation_of
 from tests.client import Answer, Merchant
 from tests.rails import Said, ScriptedRail
@@ -63,6 +64,16 @@ async def test_without_an_answer_the_hold_stays_until_there_is_one(
             ("check", "paid"),
         ]
     assert await funded.wallets() == {"CMR": (45_000, 0)}
+
+
+async def test_an_answer_with_text_that_json_columns_cannot_hold_settles_all_the_same(
+    funded: Merchant, house: House
+) -> None:
+    for note in ("nul \0", "half a pair \ud800"):
+        ScriptedRail(Paid({"note": note})).serve(house)
+        payout = await funded.withdraw()
+        await house.worker.run_until_idle()
+        assert (await funded.payout(payout))["status"] == "COMPLETED"
 
 
 async def test_an_unknown_one_may_turn_out_to_have_been_refused(
@@ -215,7 +226,7 @@ class Deaf(ScriptedRail):
 
 
 @pytest.mark.parametrize("first", [Paid(), Refused("RECIPIENT_NOT_FOUND")], ids=["paid", "refused"])
-async def test_an_answer_after_the_end_changes_nothing(
+async def test_an_answer_after_the_end_changes_nothing_and_is_kept_as_evidence(
     funded: Merchant, house: House, clock: ManualClock, first: Outcome
 ) -> None:
     """A worker is stuck in its call until another one has taken over and seen the end."""
@@ -238,6 +249,7 @@ async def test_an_answer_after_the_end_changes_nothing(
             assert found[name] == ended[name]
         assert await journal(house, payout["id"]) == books
         assert await funded.wallets() == wallets
+        assert found["attempts"][0]["outcome"] == outcome_name(late)
 
 
 class Stuck:

@@ -120,8 +120,7 @@ async def outside() -> AsyncIterator[Outside]:
 
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with await Database.open(database_url, size=4) as pool:
-        await pool.execute("truncate rate_snapshots, rate_refreshes")
+    async with Database(database_url, size=4) as pool:
         yield pool
 
 
@@ -199,7 +198,8 @@ async def test_a_rate_is_asked_for_once_an_hour(
 async def test_while_it_is_fresh_a_rate_needs_neither_the_network_nor_the_database(
     process: Processes, database_url: str, database: Database, clock: ManualClock
 ) -> None:
-    pool = await Database.open(database_url, size=1)
+    pool = Database(database_url, size=1)
+    await pool.open()
     rates = process(database=pool)
     await rates.quote(LIVE, "XAF", "KES")
     await pool.close()

@@ -86,10 +86,34 @@ class Connector(Protocol):
 
 
 def outcome_evidence(outcome: Outcome) -> dict[str, Any]:
-    """What came back, as it is kept with the attempt."""
+    """What came back, as it is kept with the attempt: always something a JSON column can hold."""
     evidence = dict(outcome.raw)
     if isinstance(outcome, Refused):
         evidence["failureCode"] = outcome.code
     elif isinstance(outcome, Unknown):
         evidence["why"] = outcome.why
-    return evidence
+    kept: dict[str, Any] = _storable(evidence)
+    return kept
+
+
+def storable_text(text: str) -> str:
+    """Text as PostgreSQL can hold it: a rail may send a NUL or half a surrogate pair.
+
+    Refusing such an answer would leave money held for ever over a stray byte.
+    """
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return storable_text(value)
+        case Mapping():
+            return {storable_text(str(name)): _storable(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_storable(part) for part in value]
+        case None | bool() | int():
+            return value
+        case _:
+            # A Decimal, a date, a number that JSON has no word for: as it is written.
+            return storable_text(str(value))

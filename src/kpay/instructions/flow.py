@@ -37,6 +37,7 @@ from kpay.instructions.model import (
     Claim,
     Progress,
     Status,
+    Step,
     Tracked,
     outcome_name,
 )
@@ -144,6 +145,19 @@ class Rails:
 
             await asyncio.gather(*map(attempt, claims))
         return len(claims)
+
+    async def keep_late_answer(self, step: Step) -> None:
+        """Keep an answer that came after the end: it changes nothing, and is evidence all the same.
+
+        One that contradicts the end is for a person to look at, so it is said loudly.
+        """
+        await store.record_answers(self._database, [step])
+        log.warning(
+            "answer_after_end",
+            instruction=str(step.id),
+            attempt=step.attempt,
+            outcome=None if step.outcome is None else outcome_name(step.outcome),
+        )
 
     async def attempts(self, book: Book, instruction_id: UUID) -> list[Attempt]:
         """The evidence trail of one payment or payout, oldest first."""

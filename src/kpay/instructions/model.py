@@ -21,6 +21,7 @@ from kpay.connectors.model import (
     Paid,
     Refused,
     Unknown,
+    storable_text,
 )
 from kpay.core.book import Book
 
@@ -181,7 +182,9 @@ def step_after(claim: Claim, outcome: Outcome, now: datetime) -> Step:
     status = TRANSITIONS[Status.PROCESSING, event]
     failure_code = None
     if event is Event.REFUSED:
-        failure_code = outcome.code if isinstance(outcome, Refused) else NEVER_ARRIVED
+        failure_code = (
+            storable_text(outcome.code) if isinstance(outcome, Refused) else NEVER_ARRIVED
+        )
     return Step(
         book=claim.book,
         id=claim.id,

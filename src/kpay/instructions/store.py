@@ -98,7 +98,7 @@ class StepRecords:
             [step.due_at for step in records],
             [step.at if step.status in ENDS else None for step in records],
         )
-        await _record_answers(connection, records)
+        await record_answers(connection, records)
         ended = [_end(step) for step in records if step.status in ENDS]
         if ended:
             await events.insert(connection, ended)
@@ -110,7 +110,8 @@ def _end(step: Step) -> Event:
     return Event(step.book, f"{subject}.{step.status.lower()}", step.id, step.at)
 
 
-async def _record_answers(connection: Connection, steps: Sequence[Step]) -> None:
+async def record_answers(connection: Connection | Database, steps: Sequence[Step]) -> None:
+    """Keep what came back from the rail with each attempt; the first answer kept stays."""
     answered = [
         (step, step.attempt, step.outcome)
         for step in steps

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from kpay.access.model import Terms
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, Outcome
@@ -30,8 +28,6 @@ from kpay.payments import store
 from kpay.payments.model import PREFIX, Payment, Wanted
 
 _DRAWS = 3
-
-log = structlog.get_logger(__name__)
 
 
 class Payments(Followed[Payment]):
@@ -130,11 +126,7 @@ class Payments(Followed[Payment]):
         )
         verdict = await self._poster.post(order, self._rails.steps)
         if not verdict.posted:
-            log.warning(
-                "payment_answer_after_end",
-                payment=payment.public_id,
-                outcome=type(outcome).__name__,
-            )
+            await self._rails.keep_late_answer(step)
         return verdict
 
     def _draw(self, book: Book, wanted: Wanted, terms: Terms) -> Payment:

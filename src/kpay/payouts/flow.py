@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-import structlog
-
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType
 from kpay.connectors.model import Instruction, Outcome
@@ -43,8 +41,6 @@ from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 
 _DRAWS = 3
-
-log = structlog.get_logger(__name__)
 
 
 class Payouts(Followed[Payout]):
@@ -141,11 +137,7 @@ class Payouts(Followed[Payout]):
         step = step_after(claim, outcome, self._clock.now())
         verdict = await self._post(payout, step, _closing(payout, step, claim.instruction))
         if not verdict.posted:
-            log.warning(
-                "payout_answer_after_end",
-                payout=payout.public_id,
-                outcome=type(outcome).__name__,
-            )
+            await self._rails.keep_late_answer(step)
         return verdict
 
     async def cancel(self, book: Book, payout_id: UUID) -> Tracked[Payout]:
