@@ -74,7 +74,7 @@ async def database_url(server: EmbeddedServer, template: str) -> AsyncIterator[s
     """An empty migrated database of this test's own."""
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(server.url)
-    await connection.execute(f"create database {name} template {template}")
+    await connection.execute(f"create database {name} template {template} strategy file_copy")
     yield _url(server, name)
     await connection.execute(f"drop database {name} with (force)")
     await connection.close()

@@ -24,6 +24,10 @@ from tests.soundness import assert_balances_are_sums
 
 BOOK = Book(UUID(int=1), Environment.TEST)
 POISON = "poison"
+# Countries from each to the next and round to the first, and the same way back.
+RING = ["BEN", "CIV", "CMR", "COG", "GAB", "SEN"]
+THERE = list(zip(RING, RING[1:] + RING[:1], strict=True))
+BACK = [(destination, source) for source, destination in reversed(THERE)]
 
 
 class Notes:
@@ -234,22 +238,42 @@ async def test_two_processes_that_take_the_same_names_share_them(till: Till, oth
     assert await till.names() == set(names)
 
 
+async def test_accounts_are_locked_in_the_order_of_their_keys(till: Till, other: Till) -> None:
+    """So that no two batches can each hold what the other waits for."""
+    for country in RING:
+        await till.collect(1_000, country)
+    async with other.database.transaction() as connection, asyncio.timeout(20):
+        await connection.execute("select from accounts where code = 'wallet:CMR' for update")
+        batch = asyncio.gather(*(till.post(f"{uuid4()}", transfer(1, *pair)) for pair in THERE))
+        while not await other.database.fetchval(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        ):
+            continue
+        free = await other.database.fetch(
+            "select code from accounts where code like 'wallet:%' for update skip locked"
+        )
+    # It waits for Cameroon with what sorts before it in hand, and has touched nothing after it.
+    assert {row["code"] for row in free} == {"wallet:COG", "wallet:GAB", "wallet:SEN"}
+    assert set(outcomes(await batch)) == {"posted"}
+
+
 async def test_opposite_transfers_of_two_processes_never_deadlock(
     till: Till, other: Till, logs: list[MutableMapping[str, Any]]
 ) -> None:
-    for country in ("CMR", "GAB"):
+    for country in RING:
         await till.collect(1_000, country)
 
     for _ in range(10):
         verdicts = await asyncio.gather(
-            *(till.post(f"{uuid4()}", transfer(7, "CMR", "GAB")) for _ in range(20)),
-            *(other.post(f"{uuid4()}", transfer(7, "GAB", "CMR")) for _ in range(20)),
+            *(till.post(f"{uuid4()}", transfer(7, *pair)) for pair in THERE),
+            *(other.post(f"{uuid4()}", transfer(7, *pair)) for pair in BACK),
         )
         assert set(outcomes(verdicts)) == {"posted"}
 
     # A deadlock would be told here: its batch is done again, order by order.
     assert logs == []
-    assert (await till.balance("wallet:CMR"), await till.balance("wallet:GAB")) == (1_000, 1_000)
+    assert {await till.balance(f"wallet:{country}") for country in RING} == {1_000}
 
 
 # Bounds, and the database gone.
