@@ -6,28 +6,28 @@ Heavy parts are imported by the commands that need them, so that a small questio
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
 from kpay import __version__
-from kpay.core.refusals import Refusal
-from kpay.settings import Settings, SettingsError
+from kpay.settings import Settings
+from kpay.terminal import (
+    err,
+    new_table,
+    open_house,
+    out,
+    print_json,
+    ready_settings,
+    stage,
+    told,
+    with_house,
+)
 
 if TYPE_CHECKING:
     from kpay.app import House
-
-T = TypeVar("T")
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 app = App(
     name="kpay",
@@ -72,7 +72,7 @@ def worker() -> None:
     """Drive payments and payouts, without serving the API."""
     from kpay.web.logs import configure_logs
 
-    with _ready_settings() as settings:
+    with ready_settings() as settings:
         configure_logs(settings.log_level)
         asyncio.run(_drive(settings))
 
@@ -83,7 +83,7 @@ def verify(*, as_json: AsJson = False) -> None:
 
     Exits 1 when anything differs.
     """
-    with _ready_settings() as settings:
+    with ready_settings() as settings:
         broken = asyncio.run(_verify(settings.database_url or "", as_json=as_json))
     sys.exit(1 if broken else 0)
 
@@ -102,9 +102,9 @@ def demo(
     """
     from kpay.demo import play
 
-    with _told():
+    with told():
         code = play(
-            Settings.from_env(), host=host, port=port, workers=workers, once=once, say=_stage
+            Settings.from_env(), host=host, port=port, workers=workers, once=once, say=stage
         )
     sys.exit(code)
 
@@ -126,16 +126,16 @@ def create_application(
 
         return shown_application(await house.office.create_application(company, name))
 
-    shown = _with_house(create)
+    shown = with_house(create)
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     if export:
         print(f"export KPAY_APPLICATION_ID={shown['application']['id']}")
         print(f"export KPAY_API_KEY={shown['test']['apiKey']}")
         print(f"export KPAY_SECRET_KEY={shown['test']['secretKey']}")
         return
-    table = _table("What", "Value")
+    table = new_table("What", "Value")
     table.add_row("company", f"{shown['company']['name']}  {shown['company']['id']}")
     table.add_row("application", f"{shown['application']['name']}  {shown['application']['id']}")
     for environment in ("test", "live"):
@@ -166,11 +166,11 @@ def list_applications(*, as_json: AsJson = False) -> None:
             for row in await house.office.applications()
         ]
 
-    rows = _with_house(fetch)
+    rows = with_house(fetch)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    table = _table("Company", "Live", "Application", "Id")
+    table = new_table("Company", "Live", "Application", "Id")
     for row in rows:
         live = "approved" if row["approved"] else "no"
         table.add_row(row["company"], live, row["name"], row["id"])
@@ -198,7 +198,7 @@ def configure(
             allowed_providers=allowed,
         )
 
-    _with_house(change)
+    with_house(change)
     out.print("Changed.")
 
 
@@ -219,7 +219,7 @@ def limit(
         bounds = Limits(Money(least * UNIT, currency), Money(most * UNIT, currency))
         await house.office.set_limit(application, operation, bounds)
 
-    _with_house(change)
+    with_house(change)
     out.print("Changed.")
 
 
@@ -232,7 +232,7 @@ def approve(
     async def change(house: House) -> str:
         return (await house.office.approve_company(company)).name
 
-    out.print(f"{_with_house(change)} is approved for live keys.")
+    out.print(f"{with_house(change)} is approved for live keys.")
 
 
 @keys.command
@@ -251,11 +251,11 @@ def regenerate(
         wanted = Environment.TEST if environment == "test" else Environment.PRODUCTION
         return shown_pair(await house.office.regenerate_keys(application, wanted))
 
-    pair = _with_house(change)
+    pair = with_house(change)
     if as_json:
-        _print_json(pair)
+        print_json(pair)
         return
-    table = _table("What", "Value")
+    table = new_table("What", "Value")
     table.add_row("API key", pair["apiKey"])
     table.add_row("secret key", pair["secretKey"])
     out.print(table)
@@ -268,7 +268,7 @@ def rotate() -> None:
     async def change(house: House) -> UUID:
         return await house.office.rotate_token_key()
 
-    out.print(f"Tokens are signed with {_with_house(change)} from now on.")
+    out.print(f"Tokens are signed with {with_house(change)} from now on.")
 
 
 @sandbox.command
@@ -286,7 +286,7 @@ def finish(
             application, identifier, None if outcome == "COMPLETED" else failure_code
         )
 
-    _with_house(decide)
+    with_house(decide)
     out.print("Decided: a running worker settles it within a second.")
 
 
@@ -299,9 +299,9 @@ def _serve(host: str, port: int, workers: int, *, drive_work: bool, quiet: bool 
     from kpay.web import server
 
     err.quiet = quiet
-    with _told():
+    with told():
         server.check_port(host, port)
-        with _ready_settings() as settings:
+        with ready_settings() as settings:
             err.print(f"Serving on http://{host}:{port}; Ctrl-C stops it.")
             server.serve(settings, host=host, port=port, workers=workers, drive_work=drive_work)
     err.print("Stopped.")
@@ -314,7 +314,7 @@ async def _drive(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with _open_house(settings) as house:
+    async with open_house(settings) as house:
         house.worker.start()
         err.print("Driving payments and payouts; Ctrl-C stops it.")
         await stop.wait()
@@ -331,7 +331,7 @@ async def _verify(url: str, *, as_json: bool) -> int:
             status.update(f"Checked {finding.check.name}…")
     broken = sum(finding.broken for finding in findings)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "rows": counts,
                 "broken": broken,
@@ -351,7 +351,7 @@ async def _verify(url: str, *, as_json: bool) -> int:
         )
         return broken
     out.print(", ".join(f"{count:,} {table}" for table, count in counts.items()))
-    table = _table("Promise", "What is checked", "Broken")
+    table = new_table("Promise", "What is checked", "Broken")
     for finding in findings:
         colour = "red" if finding.broken else "green"
         table.add_row(
@@ -372,75 +372,3 @@ def _provider_list(house: House, text: str) -> list[str]:
     if text == "all":
         return []
     return [house.catalogue.provider(code.strip()).code for code in text.split(",")]
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tell what is wrong in one sentence, with no trace, and exit 2."""
-    from kpay.access.flow import AccessError
-    from kpay.database.embedded import EmbeddedServerError
-    from kpay.database.migrate import MigrationError
-    from kpay.database.pool import UNAVAILABLE
-    from kpay.web.server import ServerError
-
-    known = (SettingsError, AccessError, EmbeddedServerError, MigrationError, ServerError, Refusal)
-    try:
-        yield
-    except known as problem:
-        _fail(str(problem))
-    except UNAVAILABLE as problem:
-        _fail(f"The database cannot be reached: {problem}")
-
-
-def _fail(sentence: str) -> NoReturn:
-    err.quiet = False
-    err.print(sentence, style="red", markup=False, soft_wrap=True)
-    sys.exit(2)
-
-
-@contextmanager
-def _ready_settings() -> Iterator[Settings]:
-    """The settings with a database that is up and migrated; each long stage is told."""
-    from kpay.database.ready import ready_database
-
-    with _told(), ready_database(Settings.from_env(), say=_stage) as settings:
-        yield settings
-
-
-def _stage(words: str) -> None:
-    err.print(f"[dim]… {words}[/dim]")
-
-
-def _with_house(act: Callable[[House], Awaitable[T]]) -> T:
-    """Do one thing in a house that is opened for it."""
-
-    async def run(settings: Settings) -> T:
-        async with _open_house(settings) as house:
-            return await act(house)
-
-    with _ready_settings() as settings:
-        return asyncio.run(run(settings))
-
-
-@asynccontextmanager
-async def _open_house(settings: Settings) -> AsyncIterator[House]:
-    from kpay.app import House
-
-    house = House(settings)
-    await house.open()
-    try:
-        yield house
-    finally:
-        await house.close()
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print_json(value: object) -> None:
-    # Not through the console, which would wrap a long line.
-    print(json.dumps(value))

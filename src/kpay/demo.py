@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from rich.console import Console
 from rich.table import Table
 
 from kpay.access.show import shown_application
@@ -29,6 +28,7 @@ from kpay.core.money import round_half_up
 from kpay.core.refusals import Refusal
 from kpay.database.ready import Say, ready_database
 from kpay.settings import Settings
+from kpay.terminal import out
 from kpay.web.server import check_port
 
 _TRIES = 1_000
@@ -40,8 +40,6 @@ _COLLECTED = (
     ("AIRTEL_GAB", "24174345678", 100_000),
     ("AIRTEL_COG", "242053456789", 50_000),
 )
-
-out = Console(highlight=False)
 
 
 def play(settings: Settings, *, host: str, port: int, workers: int, once: bool, say: Say) -> int:

@@ -158,6 +158,8 @@ CLAIM = timedelta(seconds=60)
 
 _FIRST_WAIT = timedelta(seconds=2)
 _LONGEST_WAIT = timedelta(minutes=15)
+# Whatever a rail advises, it is not asked without pause, and not forgotten.
+_SHORTEST_WAIT = timedelta(milliseconds=100)
 _MOST_DOUBLINGS = 16
 
 
@@ -216,7 +218,7 @@ def cancellation(book: Book, instruction_id: UUID, type_: OperationType, now: da
 def wait_before(attempts: int, outcome: Outcome) -> timedelta:
     """How long until the next attempt: what the rail advises, else doubling up to a bound."""
     if isinstance(outcome, Accepted) and outcome.ask_after is not None:
-        return outcome.ask_after
+        return min(max(outcome.ask_after, _SHORTEST_WAIT), _LONGEST_WAIT)
     doublings = min(attempts - 1, _MOST_DOUBLINGS)
     return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
 

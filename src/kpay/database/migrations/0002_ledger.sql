@@ -131,11 +131,37 @@ create trigger postings_chain after insert on postings
     referencing new table as fresh
     for each statement execute function check_postings_chain();
 
+-- A balance moves only with postings: an account that is changed by hand is refused. Runs after the
+-- whole statement, when the postings of the same flush are there.
+create function check_account_follows_postings() returns trigger language plpgsql as $$
+begin
+    if exists (
+        select
+        from changed
+        left join postings
+            on postings.application_id = changed.application_id
+            and postings.environment = changed.environment
+            and postings.account = changed.code
+            and postings.version = changed.version
+        where postings.balance_after is distinct from changed.balance
+            or postings.currency is distinct from changed.currency
+    ) then
+        raise exception 'an account was changed without a posting'
+            using errcode = 'integrity_constraint_violation', constraint = 'accounts_follow_postings';
+    end if;
+    return null;
+end
+$$;
+
+create trigger accounts_follow_postings after update on accounts
+    referencing new table as changed
+    for each statement execute function check_account_follows_postings();
+
 -- What is written stays written.
 create function refuse_change() returns trigger language plpgsql as $$
 begin
     raise exception '% is insert-only', tg_table_name
-        using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_insert_only';
+        using errcode = 'integrity_constraint_violation', constraint = tg_name;
 end
 $$;
 

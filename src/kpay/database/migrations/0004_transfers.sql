@@ -32,3 +32,6 @@ create table transfers (
         or (rate = 1 and source_amount = destination_amount)
     )
 );
+
+create trigger transfers_insert_only before update or delete or truncate on transfers
+    for each statement execute function refuse_change();

@@ -1,0 +1,100 @@
+"""The terminal: how commands speak to a person or a program, and how they open the house.
+
+Words for a person go through rich: colour where somebody looks, plain text where it is piped.
+Progress and trouble go to standard error, so that what is asked for can be piped alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from kpay.core.refusals import Refusal
+from kpay.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from kpay.app import House
+
+T = TypeVar("T")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell what is wrong in one sentence, with no trace, and exit 2."""
+    from kpay.access.flow import AccessError
+    from kpay.database.embedded import EmbeddedServerError
+    from kpay.database.migrate import MigrationError
+    from kpay.database.pool import UNAVAILABLE
+    from kpay.web.server import ServerError
+
+    known = (SettingsError, AccessError, EmbeddedServerError, MigrationError, ServerError, Refusal)
+    try:
+        yield
+    except known as problem:
+        fail(str(problem))
+    except UNAVAILABLE as problem:
+        fail(f"The database cannot be reached: {problem}")
+
+
+def fail(sentence: str) -> NoReturn:
+    err.quiet = False
+    err.print(sentence, style="red", markup=False, soft_wrap=True)
+    sys.exit(2)
+
+
+@contextmanager
+def ready_settings() -> Iterator[Settings]:
+    """The settings with a database that is up and migrated; each long stage is told."""
+    from kpay.database.ready import ready_database
+
+    with told(), ready_database(Settings.from_env(), say=stage) as settings:
+        yield settings
+
+
+def stage(words: str) -> None:
+    err.print(f"[dim]… {words}[/dim]")
+
+
+def with_house(act: Callable[[House], Awaitable[T]]) -> T:
+    """Do one thing in a house that is opened for it."""
+
+    async def run(settings: Settings) -> T:
+        async with open_house(settings) as house:
+            return await act(house)
+
+    with ready_settings() as settings:
+        return asyncio.run(run(settings))
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    from kpay.app import House
+
+    house = House(settings)
+    await house.open()
+    try:
+        yield house
+    finally:
+        await house.close()
+
+
+def new_table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def print_json(value: object) -> None:
+    # Not through the console, which would wrap a long line.
+    print(json.dumps(value))
