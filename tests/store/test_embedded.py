@@ -24,9 +24,13 @@ import asyncpg
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from kpay.database import embedded, embedded_user
-from kpay.database.embedded import EmbeddedServer, EmbeddedServerError
-from kpay.database.embedded_user import AclEntry, acl_with_passage
+from kpay.database.embedded import EmbeddedServer, EmbeddedServerError, programs
+from kpay.database.embedded.log import Log, failure
+from kpay.database.embedded.passage import AclEntry, acl_with_passage
+from kpay.database.embedded.places import Places, prepare_home, short_folder
+from kpay.database.embedded.private import private_folder
+from kpay.database.embedded.process import alive, running
+from kpay.database.embedded.user import ServerUser
 
 # Another Python finds what this one finds.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -143,16 +147,16 @@ def contents(path: Path, wrong: bytes) -> Iterator[None]:
 
 
 def end_server(home: Path) -> None:
-    places = embedded._Places(home.resolve())
-    if home.is_dir() and (server := embedded._running(places)) and server.pid:
+    places = Places(home.resolve())
+    if home.is_dir() and (server := running(places)) and server.pid:
         os.kill(server.pid, signal.SIGQUIT)
         wait_for_death(server.pid)
-    shutil.rmtree(embedded._short_folder(places), ignore_errors=True)
+    shutil.rmtree(short_folder(places), ignore_errors=True)
 
 
 def wait_for_death(pid: int) -> None:
     give_up = time.monotonic() + 10
-    while embedded._alive(pid):
+    while alive(pid):
         assert time.monotonic() < give_up, f"process {pid} did not end"
         time.sleep(0.005)
 
@@ -217,7 +221,7 @@ def test_the_server_is_shared_and_stops_after_the_last_release(
     assert ask(ours.url, "select 1") == 1
 
     ours.release()
-    assert not embedded._alive(pid)
+    assert not alive(pid)
     ours.release()
 
 
@@ -236,7 +240,7 @@ def test_the_server_survives_a_kill_of_our_process_and_is_found_again(
     assert ask(server.url, "select n from kept_by_kill") == 7
 
     server.release()
-    assert not embedded._alive(pid), "the killed process must not count as a user"
+    assert not alive(pid), "the killed process must not count as a user"
 
 
 def test_a_killed_server_is_started_again_with_its_data(made: Path, attach: Attach) -> None:
@@ -309,25 +313,25 @@ def test_a_folder_name_that_no_socket_can_have_works(folder: Path, name: str) ->
     try:
         with EmbeddedServer.attach(home) as server:
             assert ask(server.url, "select 1") == 1
-            assert embedded._short_folder(embedded._Places(home.resolve())).exists()
+            assert short_folder(Places(home.resolve())).exists()
     finally:
         end_server(home)
-    assert not embedded._short_folder(embedded._Places(home.resolve())).exists()
+    assert not short_folder(Places(home.resolve())).exists()
 
 
 def test_a_folder_that_somebody_else_put_in_the_way_of_the_socket_is_refused(
     tmp_path: Path,
 ) -> None:
-    user = embedded_user.ServerUser(os.geteuid(), os.getegid())
+    user = ServerUser(os.geteuid(), os.getegid())
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "own").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "own")
 
-    embedded_user.private_folder(tmp_path / "own", user)
+    private_folder(tmp_path / "own", user)
     for planted in ("open", "link"):
         with pytest.raises(EmbeddedServerError, match="remove it and try again"):
-            embedded_user.private_folder(tmp_path / planted, user)
+            private_folder(tmp_path / planted, user)
 
 
 def test_a_home_that_is_a_file_is_refused(home: Path, attach: Attach) -> None:
@@ -378,10 +382,10 @@ def test_too_little_disk_space_is_refused(
 
 
 def test_a_full_disk_in_the_log_is_told_as_such(home: Path) -> None:
-    places = embedded._prepare_home(home)
-    with embedded._Log(places) as log:
+    places = prepare_home(home)
+    with Log(places) as log:
         os.write(log.fileno(), b"FATAL:  could not write file: No space left on device\nHINT:  x\n")
-        error = embedded._failure(places, "started", log)
+        error = failure(places, "started", log)
     assert "There is no space left" in str(error)
 
 
@@ -397,7 +401,7 @@ def test_any_other_failure_gives_the_last_complaint_and_the_log(made: Path, atta
 def test_a_start_that_another_process_never_ends_is_named(
     home: Path, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "LOCK_SECONDS", 0.0)
+    monkeypatch.setattr("kpay.database.embedded.server.LOCK_SECONDS", 0.0)
     (home / "postgres").mkdir(parents=True)
     stages: list[str] = []
     with (home / "postgres/start.lock").open("w") as lock:
@@ -418,10 +422,10 @@ def test_a_missing_package_points_to_a_server_of_ones_own(
 def test_programs_that_the_server_user_cannot_run_are_copied_once(
     made: Path, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = embedded_user._major_version
-    package = embedded_user._package_root()
+    version = programs._major_version
+    package = programs._package_root()
     monkeypatch.setattr(
-        embedded_user,
+        programs,
         "_major_version",
         lambda root, user: None if root == package else version(root, user),
     )
