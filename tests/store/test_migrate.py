@@ -7,11 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
-from kpay.database.migrate import Migration, MigrationError, migrate, migrations
+from kpay.database.embedded import EmbeddedServer
+from kpay.database.migrate import (
+    Migration,
+    MigrationError,
+    check_server,
+    migrate,
+    migrations,
+)
 
 ONE = Migration(1, "first_table", "create table first_table (id integer);")
 TWO = Migration(2, "second_table", "create table second_table (id integer);")
@@ -144,3 +152,25 @@ async def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> N
         (2, "second"),
         (10, "tenth"),
     ]
+
+
+def test_a_server_that_is_too_old_is_refused_with_what_to_do() -> None:
+    check_server(18)
+    with pytest.raises(MigrationError, match="PostgreSQL 18 or newer and this server is 15"):
+        check_server(15)
+
+
+async def test_a_role_that_owns_its_database_and_nothing_else_is_enough(
+    server: EmbeddedServer,
+) -> None:
+    """An operator's own server gives the program a database, not the server."""
+    parts = urlsplit(server.url)
+    async with connected(server.url) as connection:
+        await connection.execute("create role plain login password 'plain'")
+        await connection.execute("create database plain owner plain")
+        try:
+            url = urlunsplit(parts._replace(netloc="plain:plain@", path="/plain"))
+            assert await migrate(url) == len(migrations())
+        finally:
+            await connection.execute("drop database plain")
+            await connection.execute("drop role plain")

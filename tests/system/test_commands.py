@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,20 @@ def test_verify_counts_checks_and_finds_nothing_wrong(program: Program) -> None:
     told = program.json("verify")
     assert told["broken"] == 0
     assert {check["promise"] for check in told["checks"]} >= {1, 2, 3, 4, 5, 7, 10}
+
+
+def test_a_database_of_the_operator_s_own_is_used_instead(
+    program: Program, database_url: str, tmp_path: Path
+) -> None:
+    own = Program(tmp_path, {"KPAY_DATABASE_URL": database_url, "KPAY_SANDBOX_DELAY": "0"})
+
+    made = own.json("app", "create", "--company", "Own", "--name", "one")
+    with own.serving() as server:
+        keys = key_headers(made["test"])
+        assert server.request("GET", "/api/v1/payments/me", None, keys)[1]["environment"] == "TEST"
+
+    assert not (tmp_path / "postgres").exists()
+    assert [row["company"] for row in own.json("app", "list")] == ["Own"]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,31 @@ def test_after_a_kill_it_starts_again_and_nothing_accepted_is_lost(program: Prog
         )
 
 
+def test_a_database_that_is_killed_is_started_again_and_the_server_goes_on(
+    program: Program,
+) -> None:
+    made = program.json("app", "create", "--company", "Database", "--name", "one")
+    keys = key_headers(made["test"])
+    with program.serving() as server:
+        assert server.request("POST", "/api/v1/payments/init", _payment("P-1"), keys)[0] == 201
+        database = (program.home / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
+        psutil.Process(int(database)).kill()
+
+        def accepted() -> bool:
+            status, answer = server.request("POST", "/api/v1/payments/init", _payment("P-2"), keys)
+            assert status in (201, 409, 503), answer
+            return status != 503
+
+        wait_for(accepted, STOP_SECONDS)
+        wait_for(
+            lambda: (
+                _balances(server.request("GET", "/api/v1/payments/balance", None, keys)[1])
+                == {"CMR": 19000}
+            ),
+            STOP_SECONDS,
+        )
+
+
 def test_metrics_are_those_of_every_process_of_the_server(program: Program) -> None:
     with program.serving("serve", "--workers", "2") as server:
         for _ in range(20):
@@ -134,6 +159,12 @@ def _payment(external_id: str) -> dict[str, object]:
         "phoneNumber": "237653456789",
         "externalId": external_id,
     }
+
+
+def _balances(wallets: object) -> dict[str, int]:
+    if not isinstance(wallets, list):
+        return {}
+    return {row["country"]: row["balance"] for row in wallets}
 
 
 def _alive(process: psutil.Process) -> bool:

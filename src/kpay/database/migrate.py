@@ -16,6 +16,8 @@ from kpay.database.pool import Connection, connect
 
 FOLDER = Path(__file__).with_name("migrations")
 
+LEAST_SERVER = 18
+
 # An arbitrary number that names this lock; every program on this database takes the same one.
 _LOCK = 7_262_110
 
@@ -62,6 +64,7 @@ async def migrate(
     wanted = migrations() if known is None else known
     connection = await connect(url)
     try:
+        check_server(connection.get_server_version().major)
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         applied = await connection.fetch(
@@ -76,6 +79,15 @@ async def migrate(
         return len(pending)
     finally:
         await connection.close()
+
+
+def check_server(major: int) -> None:
+    """Say at once what the first statement that an old server does not know would say badly."""
+    if major < LEAST_SERVER:
+        raise MigrationError(
+            f"KPay needs PostgreSQL {LEAST_SERVER} or newer and this server is {major}: upgrade "
+            "it, or leave KPAY_DATABASE_URL out to use the embedded one."
+        )
 
 
 def _check(applied: dict[int, tuple[str, str]], wanted: Sequence[Migration]) -> None:

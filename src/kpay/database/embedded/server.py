@@ -66,6 +66,15 @@ class EmbeddedServer:
             raise explain(home, error) from error
         return cls(places.home, url, share)
 
+    def revive(self, progress: Say | None = None) -> None:
+        """Start the server again if it died while we have our share. Raises EmbeddedServerError."""
+        say: Say = progress or (lambda _: None)
+        try:
+            with _start_lock(self._places, say):
+                _ensure_running(self._places, say)
+        except OSError as error:
+            raise explain(self._places.home, error) from error
+
     def release(self) -> None:
         """Give up our share; the last one to do so stops the server. A second call does nothing."""
         share = self._share
