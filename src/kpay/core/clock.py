@@ -35,5 +35,4 @@ class ManualClock:
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and Z, as every timestamp of the API."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

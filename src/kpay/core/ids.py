@@ -48,17 +48,12 @@ class SystemIds:
 
     def suffix(self) -> str:
         """Six letters and digits; unique within a book by constraint, so a clash is tried again."""
-        return "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+        return _spell(secrets.randbits(5 * _SUFFIX_LENGTH), _SUFFIX_LENGTH)
 
 
 def public_id(prefix: str, value: UUID) -> str:
     """`pay_` and 26 characters; the order of the text is the order in time."""
-    number = value.int
-    letters = [""] * _TEXT_LENGTH
-    for place in range(_TEXT_LENGTH - 1, -1, -1):
-        letters[place] = _ALPHABET[number & 31]
-        number >>= 5
-    return f"{prefix}_{''.join(letters).lower()}"
+    return f"{prefix}_{_spell(value.int, _TEXT_LENGTH).lower()}"
 
 
 def parse_public_id(prefix: str, text: str) -> UUID | None:
@@ -88,3 +83,8 @@ def parse_uuid(text: str) -> UUID | None:
 def dated_reference(prefix: str, moment: datetime, suffix: str) -> str:
     """KPAY-WD-20260623-ABC789: the UTC day and the suffix."""
     return f"{prefix}-{moment:%Y%m%d}-{suffix}"
+
+
+def _spell(number: int, length: int) -> str:
+    """A number in base 32, five bits a letter, from the front."""
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(length - 1, -1, -1))
