@@ -1,6 +1,6 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit format
+.PHONY: help setup run test check bench unit format
 
 BIN := .venv/bin
 ARGS ?=
@@ -25,6 +25,10 @@ check: ## Style, types and the import rule
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: ## Ratios against pgbench, shown and written to docs/benchmarks.md (needs wrk)
+	@scripts/setup test
+	$(BIN)/python -m bench --write $(ARGS)
 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test

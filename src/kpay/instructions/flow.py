@@ -44,6 +44,8 @@ from kpay.instructions.model import (
 from kpay.instructions.store import TrackedRows
 
 _ANSWER_WITHIN_SECONDS = 30
+_RECORD_TRIES = 100
+_BETWEEN_RECORD_TRIES_SECONDS = 0.25
 
 G = TypeVar("G", bound=Agreed)
 
@@ -141,9 +143,13 @@ class Rails:
             found = await rows.of_ids([(claim.book, claim.id) for claim in claims])
 
             async def attempt(claim: Claim) -> None:
-                await record(claim, found[claim.id].agreed, await self.ask(claim))
+                outcome = await self.ask(claim)
+                await _surely(lambda: record(claim, found[claim.id].agreed, outcome))
 
-            await asyncio.gather(*map(attempt, claims))
+            for came in await asyncio.gather(*map(attempt, claims), return_exceptions=True):
+                if isinstance(came, Exception):
+                    # It is still due: another attempt is made when the claim has run out.
+                    log.error("attempt_failed", type=type_, exc_info=came)
         return len(claims)
 
     async def keep_late_answer(self, step: Step) -> None:
@@ -212,6 +218,23 @@ class Followed(Generic[G]):
         found = await self.get(book, identifier)
         await self._rails.finish_in_sandbox(book, identifier, found.progress, failure_code)
         return found
+
+
+async def _surely(record: Callable[[], Awaitable[object]]) -> None:
+    """Record what a rail said, however long the database is away, while the claim is ours.
+
+    Otherwise an answer that is at hand would be lost, and asked for again a minute later.
+    """
+    for _ in range(_RECORD_TRIES):
+        try:
+            await record()
+        except Refusal as refusal:
+            if refusal.code not in (Code.DATABASE_UNAVAILABLE, Code.BUSY):
+                raise
+            await asyncio.sleep(_BETWEEN_RECORD_TRIES_SECONDS)
+        else:
+            return
+    raise RuntimeError("the database was away for as long as the claim was ours")
 
 
 async def _call(connector: Connector, claim: Claim) -> Outcome:
