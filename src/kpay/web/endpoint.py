@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import structlog
+from prometheus_client import Counter
 
 from kpay import metrics
 from kpay.access.gate import Gate
@@ -43,6 +44,8 @@ class Endpoint:
         self.path = path
         self._gate = gate
         self._routes = {route.method: _Prepared(route) for route in routes}
+        self._seconds = metrics.seconds.labels(path)
+        self._counters: dict[tuple[str, int], Counter] = {}
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, path: Mapping[str, str]
@@ -59,9 +62,18 @@ class Endpoint:
             status, body, retry_after = error_answer(refusal, request_id)
             log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
         # Counted before it is sent: who has the answer can rely on finding it counted.
-        metrics.requests.labels(method, self.path, status).inc()
-        metrics.seconds.labels(self.path).observe(time.perf_counter() - started)
+        self._count(method, status)
+        self._seconds.observe(time.perf_counter() - started)
         await write_json(send, status, body, request_id, retry_after)
+
+    def _count(self, method: str, status: int) -> None:
+        counter = self._counters.get((method, status))
+        if counter is None:
+            # A method is whatever the caller wrote: only those that the path takes are a label.
+            known = method if method in self._routes else "other"
+            counter = metrics.requests.labels(known, self.path, status)
+            self._counters[known, status] = counter
+        counter.inc()
 
     async def _answer(
         self, method: str, scope: Scope, receive: Receive, path: Mapping[str, str]
