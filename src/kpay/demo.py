@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ _COLLECTED = (
 def play(settings: Settings, *, host: str, port: int, workers: int, once: bool, say: Say) -> int:
     """Serve and play. Returns the exit code: 1 when a figure was off."""
     check_port(host, port)
+    # Ended by a supervisor as by a person: the server that it started ends with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ready_database(settings, say=say) as ready:
         merchant = asyncio.run(_demonstration_merchant(ready))
         say("starting the server")

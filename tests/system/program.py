@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
+
 # Bounds, not expectations: a healthy program needs a fraction of them.
 START_SECONDS = 30
 STOP_SECONDS = 30
@@ -143,6 +145,14 @@ def wait_for(condition: Any, seconds: float) -> None:
     while not condition():
         assert time.monotonic() < end, f"nothing came of it in {seconds} seconds"
         time.sleep(0.02)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it still runs: one that ended and was not yet waited for does not."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port() -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.system.program import Program, free_port
+import psutil  # type: ignore[import-untyped]
+
+from tests.system.program import STOP_SECONDS, Program, Server, alive, free_port, wait_for
 
 
 def test_once_plays_the_three_scenarios_shows_the_wallets_and_ends_with_zero(
@@ -35,3 +37,21 @@ def test_a_figure_that_is_off_ends_with_one(program: Program, tmp_path: Path) ->
 
     assert done.returncode == 1
     assert "Off: the fee to ORANGE_GAB is 400, expected 500" in done.stdout
+
+
+def test_it_goes_on_serving_until_it_is_told_to_end(program: Program) -> None:
+    with program.serving("demo") as server:
+        wait_for(lambda: _playing_is_over(server), STOP_SECONDS)
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        assert children
+
+        assert server.stop() == 0
+
+        assert not [child for child in children if alive(child)]
+
+
+def _playing_is_over(server: Server) -> bool:
+    """The last request of the scenarios has been counted."""
+    _, text = server.request("GET", "/metrics")
+    line = 'kpay_requests_total{method="GET",route="/api/wallets/overview",status="200"} 2.0'
+    return line in text

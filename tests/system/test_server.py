@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.system.program import STOP_SECONDS, Program, key_headers, wait_for
+from tests.system.program import STOP_SECONDS, Program, alive, key_headers, wait_for
 
 
 def test_serve_answers_and_ends_with_zero_on_sigterm(program: Program) -> None:
@@ -64,7 +64,7 @@ def test_after_a_kill_it_starts_again_and_nothing_accepted_is_lost(program: Prog
         children = psutil.Process(server.process.pid).children(recursive=True)
         server.stop(signal.SIGKILL)
         # The processes of a server that was killed end by themselves, or they would hold its port.
-        wait_for(lambda: not any(_alive(child) for child in children), STOP_SECONDS)
+        wait_for(lambda: not any(alive(child) for child in children), STOP_SECONDS)
 
     with program.serving() as server:
         path = f"/api/v1/payments/{payment['id']}"
@@ -163,10 +163,3 @@ def _payment(external_id: str) -> dict[str, object]:
         "phoneNumber": "237653456789",
         "externalId": external_id,
     }
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
