@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from tests.system.program import START_SECONDS, free_port, wait_for
 
 from bench.wrk import Request
 from kpay.access.show import shown_application
@@ -23,7 +23,6 @@ from kpay.app import House
 from kpay.settings import Settings
 
 APPLICATIONS = 40
-_START_SECONDS = 30
 _PAYERS = (
     ("MTN_MOMO_CMR", "237653456789"),
     ("AIRTEL_GAB", "24174345678"),
@@ -58,6 +57,13 @@ class Server:
         with urllib.request.urlopen(asked, timeout=30) as answer:
             return json.loads(answer.read())
 
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + "/readyz", timeout=1):
+                return True
+        except OSError:
+            return False
+
     def bearer(self, merchant: Merchant) -> dict[str, str]:
         answer = self.request("POST", "/api/v1/payments/token", merchant.keys, {})
         return {"Authorization": f"Bearer {answer['accessToken']}"}
@@ -86,11 +92,11 @@ async def make_merchants(settings: Settings) -> list[Merchant]:
 @contextmanager
 def running(settings: Settings, command: str, workers: int) -> Iterator[Server]:
     """`kpay serve` or `kpay api`, ready, until the end."""
-    port = _free_port()
+    port = free_port()
     words = [command, "--port", str(port), "--workers", str(workers)]
     with _process(settings, *words) as process:
         server = Server(f"http://127.0.0.1:{port}", process)
-        _wait_until_ready(server)
+        wait_for(server.is_ready, START_SECONDS)
         yield server
 
 
@@ -197,21 +203,3 @@ def _process(settings: Settings, *words: str) -> Iterator[subprocess.Popen[bytes
     finally:
         process.terminate()
         process.wait()
-
-
-def _wait_until_ready(server: Server) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(server.url + "/readyz", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError("the server did not become ready")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

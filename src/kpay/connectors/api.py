@@ -91,22 +91,7 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
     async def availability(call: Call) -> Reply:
         environment = call.principal.environment
         return Reply(
-            [
-                CountryAvailability(
-                    country=code,
-                    providers=[
-                        ProviderAvailability(
-                            provider=provider.code,
-                            operation_types=[
-                                TypeStatus(type_, routing.status(environment, provider, type_))
-                                for type_ in OperationType
-                            ],
-                        )
-                        for provider in catalogue.of_country(code)
-                    ],
-                )
-                for code in catalogue.countries
-            ]
+            [_availability(catalogue, routing, environment, code) for code in catalogue.countries]
         )
 
     async def platform_info(_call: Call) -> Reply:
@@ -149,6 +134,24 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             PlatformAnswer,
         ),
     ]
+
+
+def _availability(
+    catalogue: Catalogue, routing: Routing, environment: Environment, country: str
+) -> CountryAvailability:
+    return CountryAvailability(
+        country=country,
+        providers=[
+            ProviderAvailability(
+                provider=provider.code,
+                operation_types=[
+                    TypeStatus(type_, routing.status(environment, provider, type_))
+                    for type_ in OperationType
+                ],
+            )
+            for provider in catalogue.of_country(country)
+        ],
+    )
 
 
 def _is_test_number(catalogue: Catalogue, digits: str) -> bool:

@@ -132,15 +132,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
         return Reply(answer(found))
 
     async def listing(call: Call) -> Reply:
-        query: TransferQuery = call.query
-        wanted = Filter(
-            external_id=query.external_id,
-            country=query.country,
-            since=read_moment(query.since, "from"),
-            until=read_moment(query.until, "to"),
-            before=read_cursor(query.cursor, parse_uuid),
-            limit=read_limit(query.limit),
-        )
+        wanted = _filter(call.query)
         rows = await transfers.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
 
@@ -173,3 +165,14 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             query=TransferQuery,
         ),
     ]
+
+
+def _filter(query: TransferQuery) -> Filter:
+    return Filter(
+        external_id=query.external_id,
+        country=query.country,
+        since=read_moment(query.since, "from"),
+        until=read_moment(query.until, "to"),
+        before=read_cursor(query.cursor, parse_uuid),
+        limit=read_limit(query.limit),
+    )
