@@ -232,6 +232,8 @@ def main() -> None:
         with ready_database(settings, say=out.print) as ready:
             bench = Bench(ready, options.rounds, options.seconds)
             bench.run(options.workers, options.connections)
+            # Figures of a ledger that is wrong would be worth nothing.
+            house.verify(ready)
     if options.write:
         _write(bench.rows, options.rounds, options.seconds)
         out.print(f"Written to {_REPORT}")

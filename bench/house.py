@@ -141,6 +141,16 @@ def wait_until_all_ended(url: str) -> None:
         time.sleep(0.1)
 
 
+def verify(settings: Settings) -> None:
+    """Check every promise over all that was posted; raises if one is broken."""
+    command = [sys.executable, "-m", "kpay", "verify", "--json"]
+    done = subprocess.run(
+        command, env=_environment(settings), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"kpay verify found something: {done.stdout}{done.stderr}")
+
+
 def transfers(server: Server, merchants: list[Merchant], one: str, other: str) -> list[Request]:
     """Requests in both directions, so that no wallet runs dry."""
     made = []
@@ -184,16 +194,9 @@ def balances(merchants: list[Merchant]) -> list[Request]:
 
 @contextmanager
 def _process(settings: Settings, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        **os.environ,
-        "KPAY_HOME": str(settings.home),
-        "KPAY_DATABASE_URL": settings.database_url or "",
-        "KPAY_SANDBOX_DELAY": "0",
-        "KPAY_LOG_LEVEL": "warning",
-    }
     process = subprocess.Popen(
         [sys.executable, "-m", "kpay", *words],
-        env=environment,
+        env=_environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -203,3 +206,13 @@ def _process(settings: Settings, *words: str) -> Iterator[subprocess.Popen[bytes
     finally:
         process.terminate()
         process.wait()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "KPAY_HOME": str(settings.home),
+        "KPAY_DATABASE_URL": settings.database_url or "",
+        "KPAY_SANDBOX_DELAY": "0",
+        "KPAY_LOG_LEVEL": "warning",
+    }
