@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from rich.console import Console
+from tests.system.program import Server
 
 from bench import house, wrk
 from bench.baseline import CLIENTS, Baseline
@@ -32,7 +33,7 @@ class Case:
 
     name: str
     against: str
-    requests: Callable[[house.Server, list[house.Merchant]], list[wrk.Request]]
+    requests: Callable[[Server, list[house.Merchant]], list[wrk.Request]]
 
 
 CASES = (
@@ -90,6 +91,7 @@ class Bench:
 
     def __init__(self, settings: Settings, rounds: int, seconds: int) -> None:
         self._settings = settings
+        self._ours = house.program(settings)
         self._rounds = rounds
         self._seconds = seconds
         self._baseline = Baseline(settings.database_url or "")
@@ -99,7 +101,7 @@ class Bench:
     def run(self, workers: Sequence[int], connections: Sequence[int]) -> None:
         self._baseline.prepare()
         merchants = asyncio.run(house.make_merchants(self._settings))
-        with house.running(self._settings, "serve", 1) as server:
+        with self._ours.serving() as server:
             house.fund(server, merchants)
             house.wait_until_all_ended(self._settings.database_url or "")
         for count in workers:
@@ -114,7 +116,7 @@ class Bench:
         row = Row(case.name, workers, connections)
         # Payouts are accepted apart from being driven: the worker would share the measure.
         command = "api" if case.name == "payouts accepted" else "serve"
-        with house.running(self._settings, command, workers) as server:
+        with self._ours.serving(command, "--workers", str(workers)) as server:
             requests = case.requests(server, merchants)
             self._load(server, requests, connections, 1)
             for _ in range(self._rounds):
@@ -128,7 +130,7 @@ class Bench:
                 row.errors += load.errors
         self._add(row)
         if command == "api":
-            with house.driving(self._settings, 2):
+            with house.driving(self._ours, 2):
                 house.wait_until_all_ended(self._settings.database_url or "")
 
     def _drain(self, workers: int, merchants: list[house.Merchant]) -> None:
@@ -137,10 +139,10 @@ class Bench:
         url = self._settings.database_url or ""
         for _ in range(self._rounds):
             base = self._baseline.run("uniform", self._seconds)
-            with house.running(self._settings, "api", workers) as server:
+            with self._ours.serving("api", "--workers", str(workers)) as server:
                 self._load(server, house.payouts(merchants), 64, self._seconds)
             waiting = asyncio.run(house.still_open(url))
-            with house.driving(self._settings, workers):
+            with house.driving(self._ours, workers):
                 rate = _drain_rate(url, waiting)
             row.rates.append(rate)
             row.ratios.append(rate / base)
@@ -148,7 +150,7 @@ class Bench:
 
     def _load(
         self,
-        server: house.Server,
+        server: Server,
         requests: Sequence[wrk.Request],
         connections: int,
         seconds: int,
@@ -233,7 +235,7 @@ def main() -> None:
             bench = Bench(ready, options.rounds, options.seconds)
             bench.run(options.workers, options.connections)
             # Figures of a ledger that is wrong would be worth nothing.
-            house.verify(ready)
+            house.verify(house.program(ready))
     if options.write:
         _write(bench.rows, options.rounds, options.seconds)
         out.print(f"Written to {_REPORT}")

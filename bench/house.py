@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
 
 import asyncpg
-from tests.system.program import START_SECONDS, free_port, wait_for
+from tests.system.program import Program, Server, key_headers
 
 from bench.wrk import Request
 from kpay.access.show import shown_application
@@ -30,43 +25,27 @@ _PAYERS = (
 )
 _COLLECTED_EACH = 10_000_000
 _TIMES = 4
+_VERIFY_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Merchant:
-    """An application with its keys and, once a server runs, a token."""
+    """An application with its keys."""
 
     application_id: str
     keys: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Server:
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: object = None
-    ) -> Any:
-        asked = urllib.request.Request(
-            self.url + path,
-            method=method,
-            headers={"Content-Type": "application/json", **headers},
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(asked, timeout=30) as answer:
-            return json.loads(answer.read())
-
-    def is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(self.url + "/readyz", timeout=1):
-                return True
-        except OSError:
-            return False
-
-    def bearer(self, merchant: Merchant) -> dict[str, str]:
-        answer = self.request("POST", "/api/v1/payments/token", merchant.keys, {})
-        return {"Authorization": f"Bearer {answer['accessToken']}"}
+def program(settings: Settings) -> Program:
+    """The program on the database under test, with a sandbox that does not wait."""
+    return Program(
+        settings.home,
+        {
+            "KPAY_DATABASE_URL": settings.database_url or "",
+            "KPAY_SANDBOX_DELAY": "0",
+            "KPAY_LOG_LEVEL": "warning",
+        },
+    )
 
 
 async def make_merchants(settings: Settings) -> list[Merchant]:
@@ -80,33 +59,15 @@ async def make_merchants(settings: Settings) -> list[Merchant]:
         ]
     finally:
         await house.close()
-    return [
-        Merchant(
-            one["application"]["id"],
-            {"X-API-Key": one["test"]["apiKey"], "X-Secret-Key": one["test"]["secretKey"]},
-        )
-        for one in made
-    ]
+    return [Merchant(one["application"]["id"], key_headers(one["test"])) for one in made]
 
 
 @contextmanager
-def running(settings: Settings, command: str, workers: int) -> Iterator[Server]:
-    """`kpay serve` or `kpay api`, ready, until the end."""
-    port = free_port()
-    words = [command, "--port", str(port), "--workers", str(workers)]
-    with _process(settings, *words) as process:
-        server = Server(f"http://127.0.0.1:{port}", process)
-        wait_for(server.is_ready, START_SECONDS)
-        yield server
-
-
-@contextmanager
-def driving(settings: Settings, count: int) -> Iterator[None]:
+def driving(ours: Program, count: int) -> Iterator[None]:
     """So many `kpay worker` processes, until the end."""
-    if count == 0:
-        yield
-        return
-    with _process(settings, "worker"), driving(settings, count - 1):
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(ours.working())
         yield
 
 
@@ -121,7 +82,11 @@ def fund(server: Server, merchants: list[Merchant]) -> None:
                     "phoneNumber": phone,
                     "externalId": f"fund-{provider}-{number}",
                 }
-                server.request("POST", "/api/v1/payments/init", merchant.keys, body)
+                status, answer = server.request(
+                    "POST", "/api/v1/payments/init", body, merchant.keys
+                )
+                if status != HTTPStatus.CREATED:
+                    raise RuntimeError(f"a payment was refused: {answer}")
 
 
 async def still_open(url: str) -> int:
@@ -141,12 +106,9 @@ def wait_until_all_ended(url: str) -> None:
         time.sleep(0.1)
 
 
-def verify(settings: Settings) -> None:
+def verify(ours: Program) -> None:
     """Check every promise over all that was posted; raises if one is broken."""
-    command = [sys.executable, "-m", "kpay", "verify", "--json"]
-    done = subprocess.run(
-        command, env=_environment(settings), capture_output=True, text=True, check=False
-    )
+    done = ours.run("verify", "--json", seconds=_VERIFY_SECONDS)
     if done.returncode != 0:
         raise RuntimeError(f"kpay verify found something: {done.stdout}{done.stderr}")
 
@@ -155,7 +117,11 @@ def transfers(server: Server, merchants: list[Merchant], one: str, other: str) -
     """Requests in both directions, so that no wallet runs dry."""
     made = []
     for merchant in merchants:
-        headers = {**server.bearer(merchant), "Content-Type": "application/json"}
+        _, answer = server.request("POST", "/api/v1/payments/token", {}, merchant.keys)
+        headers = {
+            "Authorization": f"Bearer {answer['accessToken']}",
+            "Content-Type": "application/json",
+        }
         for source, destination in ((one, other), (other, one)):
             body = {
                 "applicationId": merchant.application_id,
@@ -190,29 +156,3 @@ def balances(merchants: list[Merchant]) -> list[Request]:
     return [
         Request("GET", "/api/v1/payments/balance", dict(merchant.keys)) for merchant in merchants
     ]
-
-
-@contextmanager
-def _process(settings: Settings, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kpay", *words],
-        env=_environment(settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "KPAY_HOME": str(settings.home),
-        "KPAY_DATABASE_URL": settings.database_url or "",
-        "KPAY_SANDBOX_DELAY": "0",
-        "KPAY_LOG_LEVEL": "warning",
-    }

@@ -40,7 +40,6 @@ class Worker:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
-        self._rounds: set[asyncio.Future[int]] = set()
 
     async def step(self) -> int:
         """One round: each job once. Returns how much was done."""
@@ -67,9 +66,9 @@ class Worker:
         self._stopping = True
         self.wake()
         _, late = await asyncio.wait({self._task}, timeout=_DRAIN_SECONDS)
-        for task in (*late, *(self._rounds if late else ())):
+        for task in late:
             task.cancel()
-        await asyncio.gather(self._task, *self._rounds, return_exceptions=True)
+        await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
 
     async def _loop(self) -> None:
@@ -82,20 +81,23 @@ class Worker:
         with what has come due since.
         """
         rounds: set[asyncio.Future[int]] = set()
-        while not self._stopping:
-            latest = asyncio.ensure_future(job.run(_MOST_PER_CLAIM))
-            rounds.add(latest)
-            self._rounds.add(latest)
-            latest.add_done_callback(self._rounds.discard)
-            await asyncio.wait({latest}, timeout=_PATIENCE_SECONDS)
-            if len(rounds) >= _MOST_ROUNDS:
-                await asyncio.wait(rounds, return_when=asyncio.FIRST_COMPLETED)
-            for done in [task for task in rounds if task.done()]:
-                rounds.discard(done)
-                self._note_trouble(job, done)
-            if latest.done():
-                await self._rest_after(job, latest)
-        await asyncio.gather(*rounds, return_exceptions=True)
+        try:
+            while not self._stopping:
+                latest = asyncio.ensure_future(job.run(_MOST_PER_CLAIM))
+                rounds.add(latest)
+                await asyncio.wait({latest}, timeout=_PATIENCE_SECONDS)
+                if len(rounds) >= _MOST_ROUNDS:
+                    await asyncio.wait(rounds, return_when=asyncio.FIRST_COMPLETED)
+                for done in [task for task in rounds if task.done()]:
+                    rounds.discard(done)
+                    self._note_trouble(job, done)
+                if latest.done():
+                    await self._rest_after(job, latest)
+            await asyncio.gather(*rounds, return_exceptions=True)
+        finally:
+            for late in rounds:
+                late.cancel()
+            await asyncio.gather(*rounds, return_exceptions=True)
 
     def _note_trouble(self, job: Job, done: asyncio.Future[int]) -> None:
         problem = done.exception()

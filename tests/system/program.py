@@ -39,14 +39,16 @@ class Program:
         source = str(Path(__file__).parents[2] / "src")
         return {**kept, "PYTHONPATH": source, "KPAY_HOME": str(self.home), **self.extra}
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, seconds: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             self._command(*words),
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=seconds,
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -61,27 +63,21 @@ class Program:
     def serving(self, command: str = "serve", *options: str) -> Iterator[Server]:
         """A server that answers, stopped at the end however the test ends."""
         port = free_port()
-        process = subprocess.Popen(
-            self._command(command, "--port", str(port), *options),
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        with self._started(command, "--port", str(port), *options) as process:
             server = Server(process, port)
             server.wait_until_ready()
             yield server
-        finally:
-            if process.poll() is None:
-                process.terminate()
-            process.wait(STOP_SECONDS)
 
     @contextmanager
     def working(self) -> Iterator[subprocess.Popen[bytes]]:
         """`kpay worker`, stopped at the end."""
+        with self._started("worker") as process:
+            yield process
+
+    @contextmanager
+    def _started(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
-            self._command("worker"),
+            self._command(*words),
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -90,7 +86,8 @@ class Program:
         try:
             yield process
         finally:
-            process.terminate()
+            if process.poll() is None:
+                process.terminate()
             process.wait(STOP_SECONDS)
 
     def _command(self, *words: str) -> list[str]:

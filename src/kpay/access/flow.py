@@ -105,10 +105,7 @@ class Office:
 
     async def regenerate_keys(self, application_id: UUID, environment: Environment) -> KeyPair:
         """A new key pair; the old one, and every token given for it, ends at once."""
-        found = await store.find_application(self._database, application_id)
-        if found is None:
-            raise AccessError(f"There is no application {application_id}: see kpay app list.")
-        company = found[0].company
+        company = (await self._application(application_id)).company
         if environment is Environment.PRODUCTION and company.approved_at is None:
             raise AccessError(
                 f"{company.name} is not approved for live keys: kpay company approve "
@@ -132,13 +129,12 @@ class Office:
             self._database, application_id, payment_fee_bps, payout_fee_bps, allowed_providers
         )
         if not changed:
-            raise AccessError(f"There is no application {application_id}: see kpay app list.")
+            raise _no_application(application_id)
         self._changed()
 
     async def set_limit(self, application_id: UUID, operation: str, limits: Limits) -> None:
         """Give an application its own bounds for one operation in one currency."""
-        if await store.find_application(self._database, application_id) is None:
-            raise AccessError(f"There is no application {application_id}: see kpay app list.")
+        await self._application(application_id)
         await store.set_limit(self._database, application_id, operation, limits)
         self._changed()
 
@@ -149,9 +145,19 @@ class Office:
         self._changed()
         return key_id
 
+    async def _application(self, application_id: UUID) -> Application:
+        found = await store.find_application(self._database, application_id)
+        if found is None:
+            raise _no_application(application_id)
+        return found
+
     async def _replace(self, connection: Connection, book: Book) -> KeyPair:
         random = secrets.token_bytes(API_KEY_BYTES + SECRET_BYTES)
         pair = new_pair(self._ids.uuid(), book.environment, random)
         secret_hash = self._vault.hash_secret(pair.secret_key)
         await store.replace_keys(connection, book, pair, secret_hash, self._clock.now())
         return pair
+
+
+def _no_application(application_id: UUID) -> AccessError:
+    return AccessError(f"There is no application {application_id}: see kpay app list.")

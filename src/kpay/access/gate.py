@@ -94,12 +94,9 @@ class Gate:
 
     async def application(self, application_id: UUID) -> Application | None:
         """An application with its company and terms, or None where there is none."""
-
-        async def look_up() -> Application | None:
-            found = await store.find_application(self._database, application_id)
-            return None if found is None else found[0]
-
-        return await self._applications.get(application_id, look_up)
+        return await self._applications.get(
+            application_id, lambda: store.find_application(self._database, application_id)
+        )
 
     async def own_application(self, principal: Principal, application_id: UUID) -> Application:
         """An application of the caller's company. Refuses: application_not_yours."""

@@ -44,7 +44,7 @@ returning id;
 -- One application with its company and terms.
 select
     applications.id, applications.name, applications.payment_fee_bps,
-    applications.payout_fee_bps, applications.allowed_providers, applications.secret_version,
+    applications.payout_fee_bps, applications.allowed_providers,
     companies.id as company_id, companies.name as company_name, companies.approved_at,
     coalesce(
         (

@@ -51,15 +51,12 @@ async def insert_application(
     return inserted is not None
 
 
-async def find_application(
-    database: Database, application_id: UUID
-) -> tuple[Application, int] | None:
-    """The application and the version of its derived secrets."""
+async def find_application(database: Database, application_id: UUID) -> Application | None:
     row = await database.fetchrow(SQL["find_application"], application_id)
     if row is None:
         return None
     company = Company(row["company_id"], row["company_name"], row["approved_at"])
-    return Application(row["id"], row["name"], company, _terms(row)), row["secret_version"]
+    return Application(row["id"], row["name"], company, _terms(row))
 
 
 async def list_applications(database: Database) -> Sequence[Row]:

@@ -12,13 +12,6 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
-class SystemClock:
-    """The machine's own clock."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 class ManualClock:
     """A clock that moves when it is told to: tests and simulations step it by hand."""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from kpay.core.book import Book, Environment
+from kpay.core.book import Book
 from kpay.database.pool import Connection, Database
 from kpay.database.queries import beside
 from kpay.ledger.model import AccountKey, Entry, Judgement, State
@@ -74,8 +74,3 @@ async def write_entries(
         [line.balance_after for line in lines],
         [line.version for line in lines],
     )
-
-
-def book_of(application_id: UUID, environment: str) -> Book:
-    """The book that a row belongs to."""
-    return Book(application_id, Environment(environment))

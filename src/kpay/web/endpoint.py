@@ -67,12 +67,12 @@ class Endpoint:
         await write_json(send, status, body, request_id, retry_after)
 
     def _count(self, method: str, status: int) -> None:
-        counter = self._counters.get((method, status))
+        # A method is whatever the caller wrote: only those that the path takes are a label.
+        label = method if method in self._routes else "other"
+        counter = self._counters.get((label, status))
         if counter is None:
-            # A method is whatever the caller wrote: only those that the path takes are a label.
-            known = method if method in self._routes else "other"
-            counter = metrics.requests.labels(known, self.path, status)
-            self._counters[known, status] = counter
+            counter = metrics.requests.labels(label, self.path, status)
+            self._counters[label, status] = counter
         counter.inc()
 
     async def _answer(
