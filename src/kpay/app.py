@@ -30,6 +30,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.clock import DatabaseClock
 from kpay.database.pool import UNAVAILABLE, Database
+from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
 from kpay.instructions.flow import Rails
@@ -83,11 +84,18 @@ class House:
         )
         self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
+        references = References(self.database)
         self.transfers = Transfers(
-            self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids
+            self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids, references
         )
         self.payments = Payments(
-            self.database, self.poster, self.rails, self.clock, self.ids, self._something_due
+            self.database,
+            self.poster,
+            self.rails,
+            self.clock,
+            self.ids,
+            references,
+            self._something_due,
         )
         self.payouts = Payouts(
             self.database,
@@ -97,6 +105,7 @@ class House:
             self.catalogue,
             self.clock,
             self.ids,
+            references,
             self._something_due,
         )
         self.worker = Worker(

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import aiohttp
@@ -24,7 +25,6 @@ from rich.table import Table
 
 from kpay.access.show import shown_application
 from kpay.app import House
-from kpay.core.ids import SystemIds
 from kpay.core.money import round_half_up
 from kpay.core.refusals import Refusal
 from kpay.database.ready import Say, ready_database
@@ -77,7 +77,7 @@ async def _demonstration_merchant(settings: Settings) -> dict[str, Any]:
             with suppress(Refusal):
                 await house.gate.by_keys(kept["test"]["apiKey"], kept["test"]["secretKey"])
                 return kept
-        name = f"Shop {house.ids.suffix()}"
+        name = f"Shop {token_hex(3).upper()}"
         merchant = shown_application(await house.office.create_application("Demonstration", name))
     finally:
         await house.close()
@@ -166,7 +166,7 @@ class _Stage:
     token: str = ""
     wrong: list[str] = field(default_factory=list)
     # Every run is new to the server: an externalId is used once.
-    run: str = field(default_factory=lambda: SystemIds().suffix())
+    run: str = field(default_factory=lambda: token_hex(3).upper())
 
     async def sign_in(self) -> None:
         _title("A token for the wallets")

@@ -17,14 +17,14 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
 _TEXT_LENGTH = 26
 _SUFFIX_LENGTH = 6
+# The golden ratio in 64 bits, as multiplicative hashing has it.
+_SCATTER = 0x9E3779B97F4A7C15
 
 
 class Ids(Protocol):
     """Where new identifiers come from; a simulation brings a seeded one."""
 
     def uuid(self) -> UUID: ...
-
-    def suffix(self) -> str: ...
 
 
 class SystemIds:
@@ -46,9 +46,18 @@ class SystemIds:
         value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64
         return UUID(int=value | 0b10 << 62 | secrets.randbits(62))
 
-    def suffix(self) -> str:
-        """Six letters and digits; unique within a book by constraint, so a clash is tried again."""
-        return _spell(secrets.randbits(5 * _SUFFIX_LENGTH), _SUFFIX_LENGTH)
+
+def reference_suffix(number: int) -> str:
+    """The letters and digits of a reference, six until there have been a thousand million.
+
+    Each number has its own, and one tells nothing of the next, so a reference shows nobody how much
+    business is done.
+    """
+    length = _SUFFIX_LENGTH
+    while number >> 5 * length:
+        length += 1
+    # An odd factor takes the numbers of so many bits to each other, one to one.
+    return _spell(number * _SCATTER & (1 << 5 * length) - 1, length)
 
 
 def public_id(prefix: str, value: UUID) -> str:

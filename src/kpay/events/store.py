@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kpay.core.book import Book
 from kpay.core.page import Filter
-from kpay.database.pool import Connection, Database
+from kpay.database.pool import Database
 from kpay.database.queries import beside
 from kpay.events.model import Event, Recorded
 
 SQL = beside(__file__)
-
-
-async def insert(connection: Connection, events: Sequence[Event]) -> None:
-    """Record events in the transaction of what caused them (promise 9)."""
-    await connection.execute(
-        SQL["insert"],
-        [event.book.application_id for event in events],
-        [event.book.environment for event in events],
-        [event.type for event in events],
-        [event.operation_id for event in events],
-        [event.at for event in events],
-    )
 
 
 async def page(database: Database, book: Book, wanted: Filter) -> list[Recorded]:

@@ -157,7 +157,7 @@ class Rails:
 
         One that contradicts the end is for a person to look at, so it is said loudly.
         """
-        await store.record_answers(self._database, [step])
+        await store.record_late_answer(self._database, step)
         log.warning(
             "answer_after_end",
             instruction=str(step.id),

@@ -148,6 +148,14 @@ class Step:
     attempt: int | None = None
     outcome: Outcome | None = None
 
+    @property
+    def event_type(self) -> str | None:
+        """What the merchant must hear of an end; of a step on the way, nothing."""
+        if self.status not in ENDS:
+            return None
+        subject = "payment" if self.type is OperationType.DEPOSIT else "payout"
+        return f"{subject}.{self.status.lower()}"
+
 
 # A reference that a rail says it never saw may still be on its way; pawaPay asks for 15 minutes.
 NOT_FOUND_IS_FINAL_AFTER = timedelta(minutes=15)

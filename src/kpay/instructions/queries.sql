@@ -1,23 +1,3 @@
--- name: taken
--- The live operations that already use some of these externalIds.
-select wanted.position, instructions.id
-from unnest($1::int[], $2::uuid[], $3::environment[], $4::text[], $5::text[])
-    as wanted (position, application_id, environment, type, claimed_external_id)
-join instructions using (application_id, environment, type, claimed_external_id);
-
--- name: insert
--- Record a batch of instructions, due at once, in one order so that batches cannot deadlock.
-insert into instructions (
-    application_id, environment, id, type, claimed_external_id, reference, provider, phone_number,
-    currency, amount, status, next_action, due_at
-)
-select fresh.*, 'PENDING', 'submit', $11::timestamptz
-from unnest(
-    $1::uuid[], $2::environment[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[],
-    $8::text[], $9::text[], $10::bigint[]
-) as fresh
-order by 1, 2, 4, 5;
-
 -- name: claim
 -- Claim what is due of one type and write the intent of each attempt, in one statement.
 with due as (
@@ -69,50 +49,95 @@ select
     currency, amount, submitted_at
 from claimed;
 
--- name: lock
--- The status of a batch of instructions, locked in one order.
-select wanted.position, instructions.status::text
-from unnest($1::int[], $2::uuid[], $3::environment[], $4::uuid[])
-    as wanted (position, application_id, environment, id)
-join instructions using (application_id, environment, id)
-order by instructions.application_id, instructions.environment, instructions.id
-for update of instructions;
+-- name: write
+-- Write the steps of a batch with their entries, what the rail answered, and the events of ends.
+with locked as materialized (
+    select wanted.position, instructions.status <> wanted.expected as changed
+    from unnest($7::int[], $14::uuid[], $15::instruction_status[]) with ordinality
+        as wanted (book, id, expected, position)
+    join instructions
+        on instructions.application_id = ($2::uuid[])[wanted.book]
+        and instructions.environment = ($3::environment[])[wanted.book]
+        and instructions.id = wanted.id
+    -- In one order, before any account: two batches cannot deadlock.
+    order by wanted.book, wanted.id
+    for update of instructions
+),
 
--- name: advance
--- Write the steps of a batch. What failed or was cancelled gives its externalId back.
-update instructions
-set
-    status = step.status,
-    failure_code = step.failure_code,
-    next_action = step.next_action,
-    due_at = step.due_at,
-    ended_at = step.ended_at,
-    claimed_external_id = case
-        when step.status not in ('FAILED', 'CANCELLED') then claimed_external_id
-    end
-from unnest(
-    $1::uuid[], $2::environment[], $3::uuid[], $4::instruction_status[], $5::text[], $6::text[],
-    $7::timestamptz[], $8::timestamptz[]
-) as step (
-    application_id, environment, id, status, failure_code, next_action, due_at, ended_at
+late as materialized (
+    select array_agg(position::int) as positions from locked where changed
+),
+
+posted as materialized (
+    select
+        post(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, positions, 'state_changed'
+        ) as verdicts
+    from late
+),
+
+step as materialized (
+    select
+        ($2::uuid[])[accepted.book] as application_id,
+        ($3::environment[])[accepted.book] as environment,
+        accepted.*
+    from posted, unnest(
+        $7::int[], $14::uuid[], $16::instruction_status[], $17::text[], $18::text[],
+        $19::timestamptz[], $20::timestamptz[], $21::int[], $22::text[], $23::jsonb[], $24::text[],
+        posted.verdicts
+    ) as accepted (
+        book, id, status, failure_code, next_action, due_at, at, attempt, outcome, evidence, event,
+        verdict
+    )
+    where accepted.verdict is null
+),
+
+advanced as (
+    update instructions
+    set
+        status = step.status,
+        failure_code = step.failure_code,
+        next_action = step.next_action,
+        due_at = step.due_at,
+        ended_at = case when step.due_at is null then step.at end,
+        -- What failed or was cancelled gives its externalId back.
+        claimed_external_id = case
+            when step.status not in ('FAILED', 'CANCELLED') then claimed_external_id
+        end
+    from step
+    where instructions.application_id = step.application_id
+        and instructions.environment = step.environment
+        and instructions.id = step.id
+),
+
+answered as (
+    update attempts
+    set outcome = step.outcome, answer = step.evidence, answered_at = step.at
+    from step
+    where step.outcome is not null
+        and attempts.application_id = step.application_id
+        and attempts.environment = step.environment
+        and attempts.instruction_id = step.id
+        and attempts.number = step.attempt
+        and attempts.outcome is null
+),
+
+told as (
+    insert into events (application_id, environment, type, operation_id, at)
+    select application_id, environment, event, id, at
+    from step
+    where event is not null
+    order by application_id, environment, id
 )
-where instructions.application_id = step.application_id
-    and instructions.environment = step.environment
-    and instructions.id = step.id;
 
--- name: record_answers
--- What came back from the rail, for a batch of attempts. The first answer recorded stays.
+select verdicts, null::int[] as positions, null::uuid[] as ids from posted;
+
+-- name: record_late_answer
+-- What came back from the rail after the end. The first answer recorded stays.
 update attempts
-set outcome = reply.outcome, answer = reply.evidence, answered_at = reply.at
-from unnest(
-    $1::uuid[], $2::environment[], $3::uuid[], $4::int[], $5::text[], $6::jsonb[],
-    $7::timestamptz[]
-) as reply (application_id, environment, instruction_id, number, outcome, evidence, at)
-where attempts.application_id = reply.application_id
-    and attempts.environment = reply.environment
-    and attempts.instruction_id = reply.instruction_id
-    and attempts.number = reply.number
-    and attempts.outcome is null;
+set outcome = $5, answer = $6, answered_at = $7
+where application_id = $1 and environment = $2 and instruction_id = $3 and number = $4
+    and outcome is null;
 
 -- name: attempts
 -- The evidence trail of one instruction, oldest first.

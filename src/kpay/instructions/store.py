@@ -9,16 +9,13 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
-from kpay.connectors.model import Instruction, outcome_evidence
+from kpay.connectors.model import Instruction, Outcome, outcome_evidence
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.page import Filter
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Database, Row
 from kpay.database.queries import Queries, beside
-from kpay.events import store as events
-from kpay.events.model import Event
 from kpay.instructions.model import (
-    ENDS,
     Action,
     Claim,
     New,
@@ -28,107 +25,70 @@ from kpay.instructions.model import (
     Tracked,
     outcome_name,
 )
-from kpay.ledger.model import Reason, Verdict
+from kpay.ledger.model import Verdict
+from kpay.ledger.store import verdicts
 
 SQL = beside(__file__)
 
 A = TypeVar("A")
 
 
-async def taken(connection: Connection, fresh: Sequence[New]) -> Mapping[int, Verdict]:
-    """Refuse, by position, what would be a second live operation of one externalId."""
-    named = [(at, new) for at, new in enumerate(fresh) if new.external_id is not None]
-    if not named:
-        return {}
-    rows = await connection.fetch(
-        SQL["taken"],
-        [position for position, _ in named],
-        [new.instruction.book.application_id for _, new in named],
-        [new.instruction.book.environment for _, new in named],
-        [new.instruction.type for _, new in named],
-        [new.external_id for _, new in named],
-    )
-    return {row["position"]: Verdict(Reason.ALREADY_USED, row["id"]) for row in rows}
-
-
-async def insert(connection: Connection, fresh: Sequence[New], at: datetime) -> None:
-    """Record instructions that are due at once."""
-    await connection.execute(
-        SQL["insert"],
-        [new.instruction.book.application_id for new in fresh],
-        [new.instruction.book.environment for new in fresh],
+def columns(fresh: Sequence[New]) -> list[list[object]]:
+    """New instructions as the seven columns of them that payments and payouts write."""
+    instructions = [new.instruction for new in fresh]
+    return [
         [new.id for new in fresh],
-        [new.instruction.type for new in fresh],
         [new.external_id for new in fresh],
-        [new.instruction.reference for new in fresh],
-        [new.instruction.provider for new in fresh],
-        [new.instruction.phone_number for new in fresh],
-        [new.instruction.amount.currency for new in fresh],
-        [new.instruction.amount.minor for new in fresh],
-        at,
-    )
+        [instruction.reference for instruction in instructions],
+        [instruction.provider for instruction in instructions],
+        [instruction.phone_number for instruction in instructions],
+        [instruction.amount.currency for instruction in instructions],
+        [instruction.amount.minor for instruction in instructions],
+    ]
 
 
 class StepRecords:
-    """Steps of instructions, written in the transaction of the entries that go with them."""
+    """Steps of instructions, written with the entries that go with them."""
 
-    async def admit(self, connection: Connection, records: Sequence[Step]) -> Mapping[int, Verdict]:
-        rows = await connection.fetch(
-            SQL["lock"],
-            list(range(len(records))),
-            [step.book.application_id for step in records],
-            [step.book.environment for step in records],
+    async def write(
+        self, database: Database, ledger: Sequence[object], records: Sequence[Step]
+    ) -> list[Verdict]:
+        row = await database.fetchrow(
+            SQL["write"],
+            *ledger,
             [step.id for step in records],
-        )
-        return {
-            row["position"]: Verdict(Reason.STATE_CHANGED)
-            for row in rows
-            if row["status"] != records[row["position"]].expected
-        }
-
-    async def write(self, connection: Connection, records: Sequence[Step]) -> None:
-        await connection.execute(
-            SQL["advance"],
-            [step.book.application_id for step in records],
-            [step.book.environment for step in records],
-            [step.id for step in records],
+            [step.expected for step in records],
             [step.status for step in records],
             [step.failure_code for step in records],
             [step.next_action for step in records],
             [step.due_at for step in records],
-            [step.at if step.status in ENDS else None for step in records],
+            [step.at for step in records],
+            [step.attempt for step in records],
+            [None if step.outcome is None else outcome_name(step.outcome) for step in records],
+            [None if step.outcome is None else _evidence(step.outcome) for step in records],
+            [step.event_type for step in records],
         )
-        await record_answers(connection, records)
-        ended = [_end(step) for step in records if step.status in ENDS]
-        if ended:
-            await events.insert(connection, ended)
+        return verdicts(row)
 
 
-def _end(step: Step) -> Event:
-    """What the merchant must hear of an end."""
-    subject = "payment" if step.type is OperationType.DEPOSIT else "payout"
-    return Event(step.book, f"{subject}.{step.status.lower()}", step.id, step.at)
-
-
-async def record_answers(connection: Connection | Database, steps: Sequence[Step]) -> None:
-    """Keep what came back from the rail with each attempt; the first answer kept stays."""
-    answered = [
-        (step, step.attempt, step.outcome)
-        for step in steps
-        if step.attempt is not None and step.outcome is not None
-    ]
-    if not answered:
+async def record_late_answer(database: Database, step: Step) -> None:
+    """Keep what came back from the rail with its attempt; the first answer kept stays."""
+    if step.attempt is None or step.outcome is None:
         return
-    await connection.execute(
-        SQL["record_answers"],
-        [step.book.application_id for step, _, _ in answered],
-        [step.book.environment for step, _, _ in answered],
-        [step.id for step, _, _ in answered],
-        [attempt for _, attempt, _ in answered],
-        [outcome_name(outcome) for _, _, outcome in answered],
-        [json.dumps(outcome_evidence(outcome)) for _, _, outcome in answered],
-        [step.at for step, _, _ in answered],
+    await database.execute(
+        SQL["record_late_answer"],
+        step.book.application_id,
+        step.book.environment,
+        step.id,
+        step.attempt,
+        outcome_name(step.outcome),
+        _evidence(step.outcome),
+        step.at,
     )
+
+
+def _evidence(outcome: Outcome) -> str:
+    return json.dumps(outcome_evidence(outcome))
 
 
 async def claim(

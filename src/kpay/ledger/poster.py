@@ -1,9 +1,10 @@
 """The poster: group commit on the request path.
 
-One flush is in flight per process; when it returns, everything that waits goes into the next. So
-a busy moment makes larger batches rather than more transactions, and an answer is given only when
-its batch is committed to disk (promise 1). Accounts are locked in one order, so the batches of two
-processes cannot deadlock; each order has its own verdict, and a batch that the database refuses is
+Orders wait in a lane for each noun, and one flush of a lane is in flight per process; when it
+returns, everything that waits goes into the next. So a busy moment makes larger batches rather than
+more transactions. A flush is one statement, which writes records and, through the database's
+function `post`, their entries. Accounts are locked for as long as that takes and no longer, and an
+answer is given only when it is committed to disk (promise 1). A batch that the database refuses is
 tried again order by order, so that one bad one never fails its neighbours.
 """
 
@@ -11,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import structlog
 
 from kpay import metrics
+from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import UNAVAILABLE, Connection, Database
+from kpay.database.pool import UNAVAILABLE, Database
 from kpay.ledger import store
-from kpay.ledger.model import AccountKey, Order, Reason, Verdict, account_keys, judge
+from kpay.ledger.model import Order, Verdict
 
 R_contra = TypeVar("R_contra", contravariant=True)
 R = TypeVar("R")
@@ -43,46 +45,41 @@ log = structlog.get_logger(__name__)
 
 
 class Records(Protocol[R_contra]):
-    """How one noun's rows take part in a batch. Instances are compared by identity."""
+    """How one noun writes its rows together with their entries. Instances are their identity."""
 
-    async def admit(
-        self, connection: Connection, records: Sequence[R_contra]
-    ) -> Mapping[int, Verdict]:
-        """Refuse, by position, the records that cannot be: a used externalId, a closed payout.
+    async def write(
+        self, database: Database, ledger: Sequence[object], records: Sequence[R_contra]
+    ) -> list[Verdict]:
+        """Write a batch in one statement, and say what became of each record.
 
-        Runs after the accounts are locked; locks what it decides on, in one order.
+        `ledger` is what the statement hands to `post`, by whose verdicts it goes; beside them it
+        refuses what the records themselves rule out: a used externalId, a payout that has ended.
         """
-        ...
-
-    async def write(self, connection: Connection, records: Sequence[R_contra]) -> None:
-        """Write the records that were accepted."""
         ...
 
 
 class Poster:
-    """Posts orders in batches, one flush at a time. Start it once per process; stop it to drain."""
+    """Posts orders in batches. Start it once per process; stop it to drain."""
 
     def __init__(self, database: Database, clock: Clock, *, queue_limit: int = 10_000) -> None:
         self._database = database
         self._clock = clock
         self._queue_limit = queue_limit
-        self._waiting: deque[_Waiting] = deque()
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._lanes: dict[Records[Any], _Lane] = {}
+        self._count = 0
+        self._running = self._stopping = False
         # Accounts are never deleted, so one that was seen once need not be made again.
-        self._known: set[AccountKey] = set()
+        self._known: set[tuple[Book, str]] = set()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="poster")
+        self._running = True
+        for lane in self._lanes.values():
+            self._drive(lane)
 
     async def stop(self) -> None:
         """Take no more, post what is under way and what waits, then stop."""
         self._stopping = True
-        self._wake.set()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task is not None))
 
     async def post(self, order: Order[R], records: Records[R]) -> Verdict:
         """Wait for the order's verdict: when it is posted, it is on disk.
@@ -90,48 +87,59 @@ class Poster:
         Raises Refusal: busy when too much waits or the end has come, database_unavailable when the
         verdict cannot be known.
         """
-        if self._stopping or len(self._waiting) >= self._queue_limit:
+        if self._stopping or self._count >= self._queue_limit:
             raise Refusal(Code.BUSY, "Too many requests are waiting: try again in a second.")
-        item = _Waiting(order, records, asyncio.get_running_loop().create_future())
-        self._waiting.append(item)
-        self._wake.set()
+        lane = self._lanes.get(records)
+        if lane is None:
+            lane = self._lanes[records] = _Lane(records)
+        item = _Waiting(order, asyncio.get_running_loop().create_future())
+        lane.waiting.append(item)
+        self._count += 1
+        self._drive(lane)
         return await item.verdict
 
-    async def _run(self) -> None:
-        while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                count = min(len(self._waiting), MOST_PER_FLUSH)
-                batch = [self._waiting.popleft() for _ in range(count)]
-                metrics.waiting_orders.set(len(self._waiting))
-                metrics.flushed_orders.observe(count)
-                await self._settle(batch)
+    def _drive(self, lane: _Lane) -> None:
+        if self._running and lane.task is None:
+            lane.task = asyncio.create_task(self._drain(lane), name="poster")
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+    async def _drain(self, lane: _Lane) -> None:
+        """Flush until nothing waits. What comes meanwhile goes into the next flush."""
+        try:
+            while lane.waiting:
+                batch = lane.take()
+                self._count -= len(batch)
+                metrics.waiting_orders.set(self._count)
+                metrics.flushed_orders.observe(len(batch))
+                await self._settle(lane.records, batch)
+        finally:
+            lane.task = None
+
+    async def _settle(self, records: Records[Any], batch: Sequence[_Waiting]) -> None:
         """Flush a batch and give every order its verdict, whatever happens."""
         try:
-            verdicts = await self._flush(batch)
+            verdicts = await self._flush(records, batch)
         except UNAVAILABLE as problem:
             log.warning("posting_unavailable", problem=repr(problem), orders=len(batch))
             _fail(batch, _unavailable())
         except Exception as problem:
             if len(batch) == 1:
-                await self._settle_alone(batch[0], problem)
+                await self._settle_alone(records, batch[0], problem)
                 return
             log.info("posting_one_by_one", problem=repr(problem), orders=len(batch))
             for item in batch:
-                await self._settle([item])
+                await self._settle(records, [item])
         else:
             _tell(batch, verdicts)
 
-    async def _settle_alone(self, item: _Waiting, problem: Exception) -> None:
+    async def _settle_alone(
+        self, records: Records[Any], item: _Waiting, problem: Exception
+    ) -> None:
         """An order that failed by itself: tried again while it may be a race, then told."""
         for _ in range(_TRIES):
             if not isinstance(problem, _RACES):
                 break
             try:
-                verdicts = await self._flush([item])
+                verdicts = await self._flush(records, [item])
             except UNAVAILABLE:
                 _fail([item], _unavailable())
                 return
@@ -140,78 +148,73 @@ class Poster:
             else:
                 _tell([item], verdicts)
                 return
-        if isinstance(problem, asyncpg.UniqueViolationError):
-            _tell([item], [Verdict(Reason.CLASH)])
-        else:
-            log.error("posting_failed", kind=_kind(item.order), exc_info=problem)
-            _fail([item], problem)
+        log.error("posting_failed", kind=_kind(item.order), exc_info=problem)
+        _fail([item], problem)
 
-    async def _flush(self, batch: Sequence[_Waiting]) -> list[Verdict]:
+    async def _flush(self, records: Records[Any], batch: Sequence[_Waiting]) -> list[Verdict]:
         orders = [item.order for item in batch]
-        groups = _by_records(batch)
         await self._open_accounts(orders)
-        async with self._database.transaction() as connection:
-            books = {
-                (order.book.application_id, order.book.environment.value): order.book
-                for order in orders
-            }
-            accounts = await store.lock_accounts(connection, account_keys(orders), books)
-            refused: dict[int, Verdict] = {}
-            for records, positions in groups:
-                said = await records.admit(connection, [orders[at].record for at in positions])
-                refused.update({positions[index]: verdict for index, verdict in said.items()})
-            judgement = judge(orders, refused, accounts)
-            entries = [
-                (order.book, order.entry)
-                for order, verdict in zip(orders, judgement.verdicts, strict=True)
-                if verdict.posted and order.entry is not None
-            ]
-            if entries:
-                await store.write_entries(
-                    connection, entries, judgement, accounts, self._clock.now()
-                )
-            for records, positions in groups:
-                accepted = [orders[at].record for at in positions if judgement.verdicts[at].posted]
-                if accepted:
-                    await records.write(connection, accepted)
-        return judgement.verdicts
+        return await records.write(
+            self._database,
+            store.post_arguments(orders, self._clock.now()),
+            [order.record for order in orders],
+        )
 
     async def _open_accounts(self, orders: Sequence[Order[Any]]) -> None:
         """Make the accounts that are missing before anything is locked.
 
         A wallet made here and refused a moment later stays at version 0, which counts as absent.
         """
+        known = self._known
         missing = {
             (order.book, posting.account): posting.amount.currency
             for order in orders
             if order.entry is not None
             for posting in order.entry.postings
-            if (order.book, posting.account) not in self._known
+            if (order.book, posting.account) not in known
         }
         if missing:
             await store.open_accounts(self._database, missing)
-            self._known.update(missing)
+            known.update(missing)
 
 
 class _Waiting:
-    """An order in the queue, and the future that its caller awaits."""
+    """An order in its lane, and the future that its caller awaits."""
 
-    __slots__ = ("order", "records", "verdict")
+    __slots__ = ("order", "verdict")
 
-    def __init__(
-        self, order: Order[Any], records: Records[Any], verdict: asyncio.Future[Verdict]
-    ) -> None:
+    def __init__(self, order: Order[Any], verdict: asyncio.Future[Verdict]) -> None:
         self.order = order
-        self.records = records
         self.verdict = verdict
 
 
-def _by_records(batch: Sequence[_Waiting]) -> list[tuple[Records[Any], list[int]]]:
-    """Positions in the batch, grouped by the noun that writes them, always in one order."""
-    groups: dict[int, tuple[Records[Any], list[int]]] = {}
-    for position, item in enumerate(batch):
-        groups.setdefault(id(item.records), (item.records, []))[1].append(position)
-    return sorted(groups.values(), key=lambda group: type(group[0]).__name__)
+class _Lane:
+    """What waits to be written by one noun, and the task that writes it while there is any."""
+
+    __slots__ = ("records", "task", "waiting")
+
+    def __init__(self, records: Records[Any]) -> None:
+        self.records = records
+        self.waiting: deque[_Waiting] = deque()
+        self.task: asyncio.Task[None] | None = None
+
+    def take(self) -> list[_Waiting]:
+        """The next batch. What claims the same as one before it waits for that one's verdict."""
+        batch: list[_Waiting] = []
+        claimed: set[tuple[object, ...]] = set()
+        postponed: list[_Waiting] = []
+        while self.waiting and len(batch) < MOST_PER_FLUSH:
+            item = self.waiting.popleft()
+            claim = item.order.claim
+            if claim is not None:
+                whole = (item.order.book, *claim)
+                if whole in claimed:
+                    postponed.append(item)
+                    continue
+                claimed.add(whole)
+            batch.append(item)
+        self.waiting.extendleft(reversed(postponed))
+        return batch
 
 
 def _tell(batch: Sequence[_Waiting], verdicts: Sequence[Verdict]) -> None:

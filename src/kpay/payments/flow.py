@@ -18,16 +18,15 @@ from kpay.core.ids import Ids, public_id
 from kpay.core.money import fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
+from kpay.database.references import References
 from kpay.instructions.flow import Followed, Rails
 from kpay.instructions.model import Claim, New, Progress, Status, Step, Tracked, step_after
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
-from kpay.ledger.model import Entry, Order, Reason, Verdict
+from kpay.ledger.model import Entry, Order, Verdict
 from kpay.ledger.poster import Poster
 from kpay.payments import store
 from kpay.payments.model import PREFIX, Payment, Wanted
-
-_DRAWS = 3
 
 
 class Payments(Followed[Payment]):
@@ -42,12 +41,14 @@ class Payments(Followed[Payment]):
         rails: Rails,
         clock: Clock,
         ids: Ids,
+        references: References,
         something_due: Callable[[], None],
     ) -> None:
         super().__init__(TrackedRows(database, store.SQL, store.read), rails)
         self._poster = poster
         self._clock = clock
         self._ids = ids
+        self._references = references
         self._something_due = something_due
         self._new = store.PaymentRecords()
 
@@ -92,19 +93,14 @@ class Payments(Followed[Payment]):
 
     async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        for _ in range(_DRAWS):
-            payment = self._draw(book, wanted, terms)
-            new = self._new_instruction(payment)
-            order = Order(
-                book, payment.id, None, (payment, new), claim=("payment", payment.external_id)
-            )
-            verdict = await self._poster.post(order, self._new)
-            if verdict.posted:
-                self._something_due()
-                return Tracked(payment, Progress(Status.PENDING, new.instruction.reference))
-            if verdict.reason is not Reason.CLASH:
-                raise _used(payment, verdict)
-        raise RuntimeError("no free reference was drawn")
+        payment = self._draw(book, wanted, terms, await self._references.draw())
+        new = self._new_instruction(payment)
+        order = Order(book, None, (payment, new), claim=("payment", payment.external_id))
+        verdict = await self._poster.post(order, self._new)
+        if not verdict.posted:
+            raise _used(payment, verdict)
+        self._something_due()
+        return Tracked(payment, Progress(Status.PENDING, new.instruction.reference))
 
     # Submit: the worker hands over what is due, and asks about what was handed over.
 
@@ -119,7 +115,6 @@ class Payments(Followed[Payment]):
         step = step_after(claim, outcome, self._clock.now())
         order = Order(
             payment.book,
-            payment.id,
             _credit(payment, step),
             step,
             claim=("payment step", payment.id),
@@ -129,11 +124,11 @@ class Payments(Followed[Payment]):
             await self._rails.keep_late_answer(step)
         return verdict
 
-    def _draw(self, book: Book, wanted: Wanted, terms: Terms) -> Payment:
+    def _draw(self, book: Book, wanted: Wanted, terms: Terms, suffix: str) -> Payment:
         return Payment(
             book=book,
             id=self._ids.uuid(),
-            suffix=self._ids.suffix(),
+            suffix=suffix,
             external_id=wanted.external_id,
             provider=wanted.provider.code,
             country=wanted.provider.country,

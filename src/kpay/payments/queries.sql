@@ -1,16 +1,67 @@
--- name: insert
--- Record a batch of payments as they were asked for.
-insert into payments (
-    application_id, environment, id, suffix, external_id, provider, country, phone_number, currency,
-    amount, fee, customer_name, customer_email, description, metadata, created_at
+-- name: write
+-- Record a batch of payments, each with its instruction, due at once. Nothing is posted yet.
+with taken as materialized (
+    select array_agg(wanted.position::int) as positions, array_agg(instructions.id) as ids
+    from unnest($4::int[], $6::text[]) with ordinality as wanted (book, external_id, position)
+    join instructions
+        on instructions.application_id = ($2::uuid[])[wanted.book]
+        and instructions.environment = ($3::environment[])[wanted.book]
+        and instructions.type = 'DEPOSIT'
+        and instructions.claimed_external_id = wanted.external_id
+),
+
+decided as materialized (
+    select
+        positions, ids,
+        array(
+            select case when position = any(positions) then 'already_used' end
+            from generate_series(1, cardinality($4)) as position
+        ) as verdicts
+    from taken
+),
+
+fresh as materialized (
+    select
+        ($2::uuid[])[accepted.book] as application_id,
+        ($3::environment[])[accepted.book] as environment,
+        accepted.*
+    from decided, unnest(
+        $4::int[], $5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::text[], $10::text[],
+        $11::bigint[], $12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[],
+        $17::text[], $18::jsonb[], $19::timestamptz[], decided.verdicts
+    ) as accepted (
+        book, id, external_id, reference, provider, phone_number, currency, amount,
+        suffix, country, fee, customer_name, customer_email, description, metadata, created_at,
+        verdict
+    )
+    where accepted.verdict is null
+),
+
+instructed as (
+    insert into instructions (
+        application_id, environment, id, type, claimed_external_id, reference, provider,
+        phone_number, currency, amount, status, next_action, due_at
+    )
+    select
+        application_id, environment, id, 'DEPOSIT', external_id, reference, provider,
+        phone_number, currency, amount, 'PENDING', 'submit', $1
+    from fresh
+    -- In one order, so that two batches with the same externalIds cannot deadlock.
+    order by application_id, environment, external_id
+),
+
+recorded as (
+    insert into payments (
+        application_id, environment, id, suffix, external_id, provider, country, phone_number,
+        currency, amount, fee, customer_name, customer_email, description, metadata, created_at
+    )
+    select
+        application_id, environment, id, suffix, external_id, provider, country, phone_number,
+        currency, amount, fee, customer_name, customer_email, description, metadata, created_at
+    from fresh
 )
-select *
-from unnest(
-    $1::uuid[], $2::environment[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[],
-    $15::jsonb[], $16::timestamptz[]
-) as payment
-order by 1, 2, 4;
+
+select verdicts, positions, ids from decided;
 
 -- name: of_ids
 -- The payments of a batch of claims, with their progress.

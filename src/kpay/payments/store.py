@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
-from kpay.database.pool import Connection, Row
+from kpay.database.pool import Database, Row
 from kpay.database.queries import beside
 from kpay.instructions import store as instructions
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
+from kpay.ledger.store import verdicts
 from kpay.payments.model import Payment
 
 SQL = beside(__file__)
 
 
 class PaymentRecords:
-    """New payments with the instruction that each is handed over by."""
+    """New payments, written with the instruction that each is handed over by."""
 
-    async def admit(
-        self, connection: Connection, records: Sequence[tuple[Payment, New]]
-    ) -> Mapping[int, Verdict]:
-        return await instructions.taken(connection, [new for _, new in records])
-
-    async def write(self, connection: Connection, records: Sequence[tuple[Payment, New]]) -> None:
-        await instructions.insert(connection, [new for _, new in records], records[0][0].created_at)
+    async def write(
+        self, database: Database, ledger: Sequence[object], records: Sequence[tuple[Payment, New]]
+    ) -> list[Verdict]:
+        # Nothing is posted, so of what `post` takes only the time and the books are needed.
+        at, applications, environments, _, _, _, books, *_ = ledger
         payments = [payment for payment, _ in records]
-        await connection.execute(
-            SQL["insert"],
-            [payment.book.application_id for payment in payments],
-            [payment.book.environment for payment in payments],
-            [payment.id for payment in payments],
+        row = await database.fetchrow(
+            SQL["write"],
+            at,
+            applications,
+            environments,
+            books,
+            *instructions.columns([new for _, new in records]),
             [payment.suffix for payment in payments],
-            [payment.external_id for payment in payments],
-            [payment.provider for payment in payments],
             [payment.country for payment in payments],
-            [payment.phone_number for payment in payments],
-            [payment.amount.currency for payment in payments],
-            [payment.amount.minor for payment in payments],
             [payment.fee.minor for payment in payments],
             [payment.customer_name for payment in payments],
             [payment.customer_email for payment in payments],
@@ -46,6 +42,7 @@ class PaymentRecords:
             [payment.metadata for payment in payments],
             [payment.created_at for payment in payments],
         )
+        return verdicts(row)
 
 
 def read(row: Row) -> Payment:

@@ -20,6 +20,7 @@ from kpay.core.ids import Ids, public_id
 from kpay.core.money import read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
+from kpay.database.references import References
 from kpay.instructions.flow import Followed, Rails
 from kpay.instructions.model import (
     Claim,
@@ -40,8 +41,6 @@ from kpay.payouts.model import PREFIX, Payout, Price, Wanted, price
 from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 
-_DRAWS = 3
-
 
 class Payouts(Followed[Payout]):
     """The verbs of payouts. `something_due` is called when the worker has new work."""
@@ -57,6 +56,7 @@ class Payouts(Followed[Payout]):
         catalogue: Catalogue,
         clock: Clock,
         ids: Ids,
+        references: References,
         something_due: Callable[[], None],
     ) -> None:
         super().__init__(TrackedRows(database, store.SQL, store.read), rails)
@@ -65,6 +65,7 @@ class Payouts(Followed[Payout]):
         self._catalogue = catalogue
         self._clock = clock
         self._ids = ids
+        self._references = references
         self._something_due = something_due
         self._new = store.PayoutRecords()
 
@@ -113,16 +114,13 @@ class Payouts(Followed[Payout]):
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
-        for _ in range(_DRAWS):
-            payout = self._draw(book, wanted, agreed, quote)
-            new = self._new_instruction(payout, agreed)
-            verdict = await self._poster.post(_reserve(payout, new), self._new)
-            if verdict.posted:
-                self._something_due()
-                return Tracked(payout, Progress(Status.PENDING, new.instruction.reference))
-            if verdict.reason is not Reason.CLASH:
-                raise _refusal(payout, verdict)
-        raise RuntimeError("no free reference was drawn")
+        payout = self._draw(book, wanted, agreed, quote, await self._references.draw())
+        new = self._new_instruction(payout, agreed)
+        verdict = await self._poster.post(_reserve(payout, new), self._new)
+        if not verdict.posted:
+            raise _refusal(payout, verdict)
+        self._something_due()
+        return Tracked(payout, Progress(Status.PENDING, new.instruction.reference))
 
     # Submit: the worker hands over what is due, and asks about what was handed over.
 
@@ -157,14 +155,14 @@ class Payouts(Followed[Payout]):
         return await self.get(book, payout_id)
 
     async def _post(self, payout: Payout, step: Step, entry: Entry | None) -> Verdict:
-        order = Order(payout.book, payout.id, entry, step, claim=("payout step", payout.id))
+        order = Order(payout.book, entry, step, claim=("payout step", payout.id))
         return await self._poster.post(order, self._rails.steps)
 
-    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote) -> Payout:
+    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote, suffix: str) -> Payout:
         return Payout(
             book=book,
             id=self._ids.uuid(),
-            suffix=self._ids.suffix(),
+            suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,
             amount=wanted.amount,
@@ -195,7 +193,6 @@ class Payouts(Followed[Payout]):
 def _reserve(payout: Payout, new: New) -> Order[tuple[Payout, New]]:
     return Order(
         book=payout.book,
-        id=payout.id,
         entry=movements.payout_requested(
             payout.id, country=payout.source_country, amount=payout.amount
         ),

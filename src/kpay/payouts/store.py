@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
-from kpay.database.pool import Connection, Row
+from kpay.database.pool import Database, Row
 from kpay.database.queries import beside
 from kpay.instructions import store as instructions
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
+from kpay.ledger.store import verdicts
 from kpay.payouts.model import Payout
 from kpay.rates.model import Quote
 
@@ -18,30 +19,22 @@ SQL = beside(__file__)
 
 
 class PayoutRecords:
-    """New payouts with the instruction that each is handed over by."""
+    """New payouts, written with the instruction that each is handed over by and its entry."""
 
-    async def admit(
-        self, connection: Connection, records: Sequence[tuple[Payout, New]]
-    ) -> Mapping[int, Verdict]:
-        return await instructions.taken(connection, [new for _, new in records])
-
-    async def write(self, connection: Connection, records: Sequence[tuple[Payout, New]]) -> None:
-        await instructions.insert(connection, [new for _, new in records], records[0][0].created_at)
+    async def write(
+        self, database: Database, ledger: Sequence[object], records: Sequence[tuple[Payout, New]]
+    ) -> list[Verdict]:
         payouts = [payout for payout, _ in records]
-        await connection.execute(
-            SQL["insert"],
-            [payout.book.application_id for payout in payouts],
-            [payout.book.environment for payout in payouts],
-            [payout.id for payout in payouts],
+        row = await database.fetchrow(
+            SQL["write"],
+            *ledger,
+            *instructions.columns([new for _, new in records]),
             [payout.suffix for payout in payouts],
-            [payout.external_id for payout in payouts],
             [payout.source_country for payout in payouts],
             [payout.amount.currency for payout in payouts],
             [payout.amount.minor for payout in payouts],
             [payout.fee.minor for payout in payouts],
-            [payout.provider for payout in payouts],
             [payout.country for payout in payouts],
-            [payout.phone_number for payout in payouts],
             [payout.payout_amount.currency for payout in payouts],
             [payout.payout_amount.minor for payout in payouts],
             [payout.quote.rate for payout in payouts],
@@ -52,6 +45,7 @@ class PayoutRecords:
             [payout.metadata for payout in payouts],
             [payout.created_at for payout in payouts],
         )
+        return verdicts(row)
 
 
 def read(row: Row) -> Payout:

@@ -13,6 +13,7 @@ from kpay.core.money import read_amount
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
+from kpay.database.references import References
 from kpay.ledger import movements
 from kpay.ledger.model import Order, Reason, Verdict
 from kpay.ledger.poster import Poster
@@ -20,8 +21,6 @@ from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 from kpay.transfers import store
 from kpay.transfers.model import Transfer, Wanted, credited_for
-
-_DRAWS = 3
 
 
 class Transfers:
@@ -35,6 +34,7 @@ class Transfers:
         catalogue: Catalogue,
         clock: Clock,
         ids: Ids,
+        references: References,
     ) -> None:
         self._database = database
         self._poster = poster
@@ -42,6 +42,7 @@ class Transfers:
         self._catalogue = catalogue
         self._clock = clock
         self._ids = ids
+        self._references = references
         self._records = store.TransferRecords()
 
     def check(
@@ -81,14 +82,11 @@ class Transfers:
         quote = await self._rates.quote(
             book.environment, wanted.amount.currency, wanted.destination_currency
         )
-        for _ in range(_DRAWS):
-            transfer = self._draw(book, wanted, quote)
-            verdict = await self._poster.post(_order(transfer), self._records)
-            if verdict.posted:
-                return transfer
-            if verdict.reason is not Reason.CLASH:
-                raise _refusal(transfer, verdict)
-        raise RuntimeError("no free reference was drawn")
+        transfer = self._draw(book, wanted, quote, await self._references.draw())
+        verdict = await self._poster.post(_order(transfer), self._records)
+        if not verdict.posted:
+            raise _refusal(transfer, verdict)
+        return transfer
 
     async def find(self, book: Book, transfer_id: UUID) -> Transfer | None:
         return await store.find(self._database, book, transfer_id)
@@ -96,12 +94,12 @@ class Transfers:
     async def page(self, book: Book, wanted: Filter) -> list[Transfer]:
         return await store.page(self._database, book, wanted)
 
-    def _draw(self, book: Book, wanted: Wanted, quote: Quote) -> Transfer:
+    def _draw(self, book: Book, wanted: Wanted, quote: Quote, suffix: str) -> Transfer:
         return Transfer(
             book=book,
             id=self._ids.uuid(),
             destination_id=self._ids.uuid(),
-            suffix=self._ids.suffix(),
+            suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,
             debited=wanted.amount,
@@ -116,7 +114,6 @@ class Transfers:
 def _order(transfer: Transfer) -> Order[Transfer]:
     return Order(
         book=transfer.book,
-        id=transfer.id,
         entry=movements.transfer(
             transfer.id,
             source=transfer.source_country,

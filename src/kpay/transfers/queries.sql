@@ -1,24 +1,53 @@
--- name: taken
--- The transfers that already use some of these externalIds.
-select wanted.position, transfers.id
-from unnest($1::int[], $2::uuid[], $3::environment[], $4::text[])
-    as wanted (position, application_id, environment, external_id)
-join transfers using (application_id, environment, external_id);
+-- name: write
+-- Record a batch of transfers and post their entries: all of each, or nothing and why.
+with taken as materialized (
+    select array_agg(wanted.position::int) as positions, array_agg(transfers.id) as ids
+    from unnest($7::int[], $16::text[]) with ordinality as wanted (book, external_id, position)
+    join transfers
+        on transfers.application_id = ($2::uuid[])[wanted.book]
+        and transfers.environment = ($3::environment[])[wanted.book]
+        and transfers.external_id = wanted.external_id
+),
 
--- name: insert
--- Record a batch of transfers, in the order of their externalId so that batches cannot deadlock.
-insert into transfers (
-    application_id, environment, id, destination_id, suffix, external_id, source_country,
-    source_currency, source_amount, destination_country, destination_currency, destination_amount,
-    rate, rate_source, rate_as_of, rate_margin_bps, description, created_at
+posted as materialized (
+    select
+        positions, ids,
+        post(
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, positions, 'already_used'
+        ) as verdicts
+    from taken
+),
+
+recorded as (
+    insert into transfers (
+        application_id, environment, id, destination_id, suffix, external_id,
+        source_country, source_currency, source_amount,
+        destination_country, destination_currency, destination_amount,
+        rate, rate_source, rate_as_of, rate_margin_bps, description, created_at
+    )
+    select
+        ($2::uuid[])[fresh.book], ($3::environment[])[fresh.book], fresh.id, fresh.destination_id,
+        fresh.suffix, fresh.external_id,
+        fresh.source_country, fresh.source_currency, fresh.source_amount,
+        fresh.destination_country, fresh.destination_currency, fresh.destination_amount,
+        fresh.rate, fresh.rate_source, fresh.rate_as_of, fresh.rate_margin_bps,
+        fresh.description, fresh.created_at
+    from posted, unnest(
+        $7::int[], $8::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[],
+        $19::bigint[], $20::text[], $21::text[], $22::bigint[], $23::numeric[], $24::text[],
+        $25::timestamptz[], $26::int[], $27::text[], $28::timestamptz[], posted.verdicts
+    ) as fresh (
+        book, id, destination_id, suffix, external_id,
+        source_country, source_currency, source_amount,
+        destination_country, destination_currency, destination_amount,
+        rate, rate_source, rate_as_of, rate_margin_bps, description, created_at, verdict
+    )
+    where fresh.verdict is null
+    -- In one order, so that two batches with the same externalIds cannot deadlock.
+    order by fresh.book, fresh.external_id
 )
-select *
-from unnest(
-    $1::uuid[], $2::environment[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[],
-    $13::numeric[], $14::text[], $15::timestamptz[], $16::int[], $17::text[], $18::timestamptz[]
-) as transfer
-order by 1, 2, 6;
+
+select verdicts, positions, ids from posted;
 
 -- name: find
 -- One transfer of a book.

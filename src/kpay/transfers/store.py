@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.page import Filter
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Database, Row
 from kpay.database.queries import beside
-from kpay.ledger.model import Reason, Verdict
+from kpay.ledger.model import Verdict
+from kpay.ledger.store import verdicts
 from kpay.rates.model import Quote
 from kpay.transfers.model import Transfer
 
@@ -18,33 +19,14 @@ SQL = beside(__file__)
 
 
 class TransferRecords:
-    """New transfers, written in the transaction of their entries."""
+    """New transfers, written with their entries."""
 
-    async def admit(
-        self, connection: Connection, records: Sequence[Transfer]
-    ) -> Mapping[int, Verdict]:
-        named = [
-            (position, transfer)
-            for position, transfer in enumerate(records)
-            if transfer.external_id is not None
-        ]
-        if not named:
-            return {}
-        rows = await connection.fetch(
-            SQL["taken"],
-            [position for position, _ in named],
-            [transfer.book.application_id for _, transfer in named],
-            [transfer.book.environment for _, transfer in named],
-            [transfer.external_id for _, transfer in named],
-        )
-        return {row["position"]: Verdict(Reason.ALREADY_USED, row["id"]) for row in rows}
-
-    async def write(self, connection: Connection, records: Sequence[Transfer]) -> None:
-        await connection.execute(
-            SQL["insert"],
-            [transfer.book.application_id for transfer in records],
-            [transfer.book.environment for transfer in records],
-            [transfer.id for transfer in records],
+    async def write(
+        self, database: Database, ledger: Sequence[object], records: Sequence[Transfer]
+    ) -> list[Verdict]:
+        row = await database.fetchrow(
+            SQL["write"],
+            *ledger,
             [transfer.destination_id for transfer in records],
             [transfer.suffix for transfer in records],
             [transfer.external_id for transfer in records],
@@ -61,6 +43,7 @@ class TransferRecords:
             [transfer.description for transfer in records],
             [transfer.created_at for transfer in records],
         )
+        return verdicts(row)
 
 
 async def find(database: Database, book: Book, transfer_id: UUID) -> Transfer | None:
