@@ -25,10 +25,11 @@ from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
-from kpay.core.ids import Ids, SystemIds, parse_public_id
+from kpay.core.ids import Ids, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.clock import DatabaseClock
+from kpay.database.ids import SystemIds
 from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.references import References
 from kpay.database.signals import Signals

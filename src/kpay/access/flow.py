@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 from kpay.access import store
 from kpay.access.model import (
@@ -32,8 +33,7 @@ class AccessError(Exception):
     """The operator asked for something that cannot be; the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewApplication:
+class NewApplication(msgspec.Struct, frozen=True):
     """An application with every secret that is shown at its birth and never again."""
 
     application: Application

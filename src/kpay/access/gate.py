@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import jwt
+from asyncpg.pgproto import pgproto
 
 from kpay.access import store
 from kpay.access.model import TOKEN_LIFE, Application, Key, Vault, environment_of
@@ -69,10 +70,12 @@ class Gate:
                 self._tokens.clear()
             self._tokens[token] = kept
         principal, expires = kept
-        if expires <= self._clock.now():
+        now = self._clock.now()
+        if expires <= now:
             self._tokens.pop(token, None)
             raise _bad_token()
-        if not await self._holds(principal):
+        at_hand = self._in_force.at_hand(principal.key_id, now) is not None
+        if not at_hand and not await self._holds(principal):
             raise _bad_token()
         return principal
 
@@ -94,6 +97,9 @@ class Gate:
 
     async def application(self, application_id: UUID) -> Application | None:
         """An application with its company and terms, or None where there is none."""
+        kept = self._applications.at_hand(application_id, self._clock.now())
+        if kept is not None:
+            return kept
         return await self._applications.get(
             application_id, lambda: store.find_application(self._database, application_id)
         )
@@ -164,11 +170,16 @@ class _Kept(Generic[K, V]):
         self._values: dict[K, tuple[V, datetime]] = {}
         self._looking: dict[K, asyncio.Task[V | None]] = {}
 
+    def at_hand(self, key: K, now: datetime) -> V | None:
+        """The value kept, without a look-up."""
+        kept = self._values.get(key)
+        return None if kept is None or kept[1] <= now else kept[0]
+
     async def get(self, key: K, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
         """The value kept, or what `look_up` finds; nothing found is not kept."""
-        kept = self._values.get(key)
-        if kept is not None and kept[1] > self._clock.now():
-            return kept[0]
+        kept = self.at_hand(key, self._clock.now())
+        if kept is not None:
+            return kept
         looking = self._looking.get(key)
         if looking is None:
             looking = asyncio.create_task(look_up())
@@ -195,10 +206,11 @@ class _Kept(Generic[K, V]):
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
+    # The driver's UUID: a principal is kept, and looked up and compared on every request.
     return Principal(
-        key_id=UUID(claims["key"]),
-        book=Book(UUID(claims["sub"]), Environment(claims["environment"])),
-        company_id=UUID(claims["company"]),
+        key_id=pgproto.UUID(claims["key"]),
+        book=Book(pgproto.UUID(claims["sub"]), Environment(claims["environment"])),
+        company_id=pgproto.UUID(claims["company"]),
     )
 
 

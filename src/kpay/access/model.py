@@ -11,9 +11,10 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
+
+import msgspec
 
 from kpay.core.book import Book, Environment
 from kpay.core.limits import Limits
@@ -30,22 +31,20 @@ SECRET_BYTES = 32
 API_KEY_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Company:
+class Company(msgspec.Struct, frozen=True):
     id: UUID
     name: str
     approved_at: datetime | None
     """Live keys exist only for a company that the operator approved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What an application pays and may do. Fees in basis points; limits by operation, currency."""
 
     payment_fee_bps: int = DEFAULT_FEE_BPS
     payout_fee_bps: int = DEFAULT_FEE_BPS
     allowed_providers: frozenset[str] | None = None
-    limits: Mapping[tuple[str, str], Limits] = field(default_factory=dict)
+    limits: Mapping[tuple[str, str], Limits] = msgspec.field(default_factory=dict)
 
     def check_provider(self, code: str) -> None:
         """Refuses: provider_not_allowed, outside the application's whitelist."""
@@ -62,16 +61,14 @@ class Terms:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(msgspec.Struct, frozen=True):
     id: UUID
     name: str
     company: Company
     terms: Terms
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """A key pair in force, as authentication needs it."""
 
     id: UUID
@@ -80,8 +77,7 @@ class Key:
     secret_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPair:
+class KeyPair(msgspec.Struct, frozen=True):
     """A new pair, whose secret is shown this once."""
 
     id: UUID
@@ -95,6 +91,7 @@ class Vault:
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
+        self._keys = self._derive("keys")
 
     @property
     def fingerprint(self) -> str:
@@ -103,7 +100,7 @@ class Vault:
 
     def hash_secret(self, secret_key: str) -> bytes:
         """A keyed hash. The secret has 256 random bits, so a slow hash would add nothing."""
-        return hmac.digest(self._derive("keys"), secret_key.encode(), "sha256")
+        return hmac.digest(self._keys, secret_key.encode(), "sha256")
 
     def matches(self, secret_key: str, secret_hash: bytes) -> bool:
         return hmac.compare_digest(self.hash_secret(secret_key), secret_hash)

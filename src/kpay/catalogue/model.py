@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from kpay.core.limits import Limits
 from kpay.core.refusals import Code, Refusal
 
@@ -29,8 +31,7 @@ class ProviderStatus(StrEnum):
     """In the page's examples though no such operator exists: ORANGE_GAB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Country:
+class Country(msgspec.Struct, frozen=True):
     """A country with the one currency of its wallets; `zone` is CEMAC, UEMOA or empty."""
 
     code: str
@@ -41,8 +42,7 @@ class Country:
     calling_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """A mobile-money operator in one country. Decimals are what it accepts, not ISO 4217's."""
 
     code: str
@@ -58,8 +58,7 @@ class Provider:
         return self.deposit_decimals if operation is OperationType.DEPOSIT else self.payout_decimals
 
 
-@dataclass(frozen=True, slots=True)
-class TestNumber:
+class TestNumber(msgspec.Struct, frozen=True):
     """A sandbox telephone number and what happens to money sent to it or asked of it."""
 
     __test__ = False  # It is no test case, whatever a test runner makes of its name.

@@ -7,10 +7,11 @@ A connector never raises for business and never guesses. Whatever is not a defin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
+
+import msgspec
 
 from kpay.catalogue.model import OperationType
 from kpay.core.book import Book
@@ -19,8 +20,7 @@ from kpay.core.money import Money
 Evidence: TypeAlias = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True):
     """One operation as a rail is told it. `reference` is ours, and the rail's idempotency key."""
 
     book: Book
@@ -33,42 +33,37 @@ class Instruction:
     """When it was last handed over; the age of what a rail says it never saw counts from here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """The rail has it and will say later. `ask_after` is when a status check is worth while."""
 
-    raw: Evidence = field(default_factory=dict)
+    raw: Evidence = msgspec.field(default_factory=dict)
     ask_after: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
+class Paid(msgspec.Struct, frozen=True):
     """The money has moved."""
 
-    raw: Evidence = field(default_factory=dict)
+    raw: Evidence = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """The money has not moved and will not, with the rail's code for why."""
 
     code: str
-    raw: Evidence = field(default_factory=dict)
+    raw: Evidence = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class NotFound:
+class NotFound(msgspec.Struct, frozen=True):
     """The rail has never seen this reference. Only a status check can answer so."""
 
-    raw: Evidence = field(default_factory=dict)
+    raw: Evidence = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """No answer, or none that can be understood. It is not a failure."""
 
     why: str
-    raw: Evidence = field(default_factory=dict)
+    raw: Evidence = msgspec.field(default_factory=dict)
 
 
 Outcome: TypeAlias = Accepted | Paid | Refused | NotFound | Unknown

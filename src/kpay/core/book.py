@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 
 class Environment(StrEnum):
@@ -19,8 +20,7 @@ class Environment(StrEnum):
         return "test" if self is Environment.TEST else "live"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Book:
+class Book(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """The accounts of one application in one environment. No entry spans two books."""
 
     application_id: UUID

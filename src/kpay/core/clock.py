@@ -28,4 +28,11 @@ class ManualClock:
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and Z, as every timestamp of the API."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    # Spelled here: isoformat and strftime take several times as long, on every answer.
+    return (
+        f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
+        f"T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
+        f".{moment.microsecond // 1000:03d}Z"
+    )

@@ -6,8 +6,6 @@ References are the merchant's words: KPAY-WD-20260623-ABC789, TRF-OUT-ABC123.
 
 from __future__ import annotations
 
-import secrets
-import time
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -22,29 +20,9 @@ _SCATTER = 0x9E3779B97F4A7C15
 
 
 class Ids(Protocol):
-    """Where new identifiers come from; a simulation brings a seeded one."""
+    """Where new identifiers come from: `database.ids`, or in a simulation a seeded source."""
 
     def uuid(self) -> UUID: ...
-
-
-class SystemIds:
-    """Identifiers from the system's clock and its secure random source."""
-
-    def __init__(self) -> None:
-        self._last_ms = 0
-        self._counter = 0
-
-    def uuid(self) -> UUID:
-        """A UUIDv7 (RFC 9562). Within one process each is greater than the one before."""
-        now_ms = time.time_ns() // 1_000_000
-        if now_ms > self._last_ms:
-            self._last_ms, self._counter = now_ms, secrets.randbits(11)
-        else:
-            self._counter += 1
-            if self._counter > 0xFFF:
-                self._last_ms, self._counter = self._last_ms + 1, 0
-        value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64
-        return UUID(int=value | 0b10 << 62 | secrets.randbits(62))
 
 
 def reference_suffix(number: int) -> str:
@@ -91,9 +69,13 @@ def parse_uuid(text: str) -> UUID | None:
 
 def dated_reference(prefix: str, moment: datetime, suffix: str) -> str:
     """KPAY-WD-20260623-ABC789: the UTC day and the suffix."""
-    return f"{prefix}-{moment:%Y%m%d}-{suffix}"
+    return f"{prefix}-{moment.year:04d}{moment.month:02d}{moment.day:02d}-{suffix}"
 
 
 def _spell(number: int, length: int) -> str:
     """A number in base 32, five bits a letter, from the front."""
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(length - 1, -1, -1))
+    letters = []
+    for _ in range(length):
+        letters.append(_ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(letters))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from kpay.core.money import Money
 from kpay.core.refusals import Code, Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The least and the most of one operation in one currency, both allowed."""
 
     least: Money

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
+
+import msgspec
 
 from kpay.core.refusals import Code, Refusal
 
@@ -12,8 +13,7 @@ MOST = 100
 USUAL = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """What a list is narrowed to; None narrows nothing. `before` is the last page's last row."""
 
     external_id: str | None = None

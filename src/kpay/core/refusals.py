@@ -6,8 +6,9 @@ The sentence says what to change; nothing ever decides on it. Only `web.errors` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Code(StrEnum):
@@ -46,8 +47,7 @@ class Code(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """How a code is answered over HTTP; `retry_after` in seconds where trying again can help."""
 
     status: int

@@ -7,10 +7,11 @@ status codes other than its own success. The same declaration makes the OpenAPI 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from kpay.core.book import Book, Environment
 
@@ -23,8 +24,7 @@ class Guard(Enum):
     TOKEN = "token"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who is calling: an application of a company, in the environment that its key picks."""
 
     key_id: UUID
@@ -36,8 +36,7 @@ class Principal:
         return self.book.environment
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request, authenticated and decoded. `body` and `query` are the route's own structs."""
 
     caller: Principal | None
@@ -56,16 +55,14 @@ class Call:
         return self.principal.book
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A success: the bare resource, a struct or a list of them."""
 
     body: Any
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One route. `body`, `query` and `answer` are msgspec types; None where there is none."""
 
     method: str
@@ -78,4 +75,4 @@ class Route:
     body: Any = None
     query: Any = None
     body_optional: bool = False
-    examples: Mapping[str, Any] = field(default_factory=dict)
+    examples: Mapping[str, Any] = msgspec.field(default_factory=dict)

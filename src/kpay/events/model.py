@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from kpay.core.book import Book
 
@@ -14,8 +15,7 @@ PREFIX = "evt"
 OPERATION_PREFIXES = {"payment": "pay", "payout": "wdr"}
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """`type` is KPay's: payment. or payout. and completed, failed or cancelled."""
 
     book: Book
@@ -24,8 +24,7 @@ class Event:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """An event as it is on record."""
 
     id: UUID

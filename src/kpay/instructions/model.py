@@ -6,11 +6,12 @@ same table is held by the trigger `instructions_steps`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import (
@@ -74,8 +75,7 @@ class Action(StrEnum):
     CHECK = "check"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far an instruction has come, as its payment or payout shows it."""
 
     status: Status
@@ -97,16 +97,14 @@ class Agreed(Protocol):
     def public_id(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked(Generic[A]):
+class Tracked(msgspec.Struct, Generic[A], frozen=True):
     """A payment or a payout, and how far it has come."""
 
     agreed: A
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(msgspec.Struct, frozen=True):
     """An instruction that is recorded with its payment or payout, due at once."""
 
     id: UUID
@@ -114,8 +112,7 @@ class New:
     instruction: Instruction
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """The right to make one attempt, already on record: the intent is committed before the call."""
 
     id: UUID
@@ -132,8 +129,7 @@ class Claim:
         return self.instruction.type
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One change of an instruction, with the attempt that brought it about, if one did."""
 
     book: Book

@@ -8,10 +8,11 @@ function `post` (0008_post.sql), one order after the other. Nothing here does an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from kpay.core.book import Book
 from kpay.core.money import Money
@@ -34,16 +35,14 @@ class Kind(StrEnum):
         return 2 if self in (Kind.PAYOUT_COMPLETED, Kind.PAYOUT_RELEASED) else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """One signed line: positive adds to the account, in its own currency."""
 
     account: str
     amount: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A balanced set of postings: each currency in it sums to zero."""
 
     kind: Kind
@@ -73,8 +72,7 @@ class Reason(StrEnum):
     """The record is no longer in a status from which this can happen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What became of an order: posted, or not and why."""
 
     reason: Reason | None = None
@@ -88,8 +86,7 @@ class Verdict:
 POSTED = Verdict()
 
 
-@dataclass(frozen=True, slots=True)
-class Order(Generic[R]):
+class Order(msgspec.Struct, Generic[R], frozen=True):
     """An entry to post and the record that goes with it; either may be all there is to do.
 
     `claim` is what two orders may not both have: an externalId, or the right to close a payout. The

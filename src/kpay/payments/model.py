@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from kpay.catalogue.model import Provider
 from kpay.core.book import Book
@@ -14,8 +15,7 @@ from kpay.core.money import Money
 PREFIX = "pay"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What a merchant asked for, checked: an amount that the operator takes, who pays it."""
 
     amount: Money
@@ -28,8 +28,7 @@ class Wanted:
     metadata: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(msgspec.Struct, frozen=True):
     """A payment as it was asked for. How far it has come is its `Progress`."""
 
     book: Book

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from kpay.catalogue.model import OperationType, Provider
 from kpay.core.book import Book
@@ -16,8 +17,7 @@ from kpay.rates.model import Quote
 PREFIX = "wdr"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What a merchant asked for, checked: a wallet's country, a gross amount, who is paid."""
 
     source_country: str
@@ -29,8 +29,7 @@ class Wanted:
     metadata: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """What a payout costs and what arrives.
 
     `fee` and `net` are in the wallet's currency and add up to the gross amount; `payout_amount` is
@@ -42,8 +41,7 @@ class Price:
     sent: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Payout:
+class Payout(msgspec.Struct, frozen=True):
     """A payout as it was agreed. How far it has come is its `Progress`."""
 
     book: Book

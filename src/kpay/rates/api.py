@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import lru_cache
+
 import msgspec
 
 from kpay.core.clock import iso
@@ -45,12 +48,25 @@ class RateAnswer(msgspec.Struct, rename={"source_currency": "from", "target": "t
 
 
 def exchange(quote: Quote) -> Exchange:
-    return Exchange(f"{quote.rate:f}", quote.source, iso(quote.as_of), quote.margin_bps)
+    return Exchange(_spelled(quote.rate), quote.source, iso(quote.as_of), quote.margin_bps)
 
 
 def shown_rate(quote: Quote) -> Number:
     """The rate to four decimals, whole where it is whole."""
-    rounded = round_half_up(quote.rate, _SHOWN_DECIMALS).normalize()
+    return _rounded(quote.rate)
+
+
+# Between two refreshes there are only as many rates as pairs, and each is shown again and again.
+
+
+@lru_cache(maxsize=1_000)
+def _spelled(rate: Decimal) -> str:
+    return f"{rate:f}"
+
+
+@lru_cache(maxsize=1_000)
+def _rounded(rate: Decimal) -> Number:
+    rounded = round_half_up(rate, _SHOWN_DECIMALS).normalize()
     return int(rounded) if rounded == rounded.to_integral_value() else rounded
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import aiohttp
+import msgspec
 import structlog
 
 from kpay.core.book import Environment
@@ -46,6 +46,7 @@ JUMP_MEMORY = timedelta(days=7)
 # How long we wait for another process that asks, when we have nothing at all, before we ask too.
 PATIENCE = timedelta(seconds=5)
 
+_ONE = Decimal(1)
 _POLL = timedelta(milliseconds=50)
 # A claim outlasts the slowest sources by this much: reading a body, storing the snapshot.
 _CLAIM_SLACK = timedelta(seconds=10)
@@ -53,21 +54,21 @@ _CLAIM_SLACK = timedelta(seconds=10)
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True):
     """A configured list of sources, and the key that its snapshots are stored under."""
 
     key: str
     sources: list[Source]
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(msgspec.Struct, frozen=True):
     """The snapshot in memory, and until when it is used without looking for a newer one."""
 
     key: str
     snapshot: Snapshot
     until: datetime
+    quotes: dict[tuple[str, str], Quote] = msgspec.field(default_factory=dict)
+    """What was quoted from it already: a pair's rate is worked out once."""
 
 
 class Rates:
@@ -101,12 +102,15 @@ class Rates:
         check_currency(target)
         now = self._clock.now()
         if source == target:
-            return Quote(Decimal(1), FIXED, now, 0, now + self._settings.fx_ttl)
+            return Quote(_ONE, FIXED, now, 0, now + self._settings.fx_ttl)
         # Also when the answer is in memory: misuse must show at once, not when the hour is over.
         outside_transaction()
         held = self._held.get(environment)
         if held is None or now >= held.until:
             held = await self._look(environment)
+        made = None if held is None else held.quotes.get((source, target))
+        if made is not None:
+            return made
         rate = None if held is None else mid(held.snapshot, source, target)
         if held is None or rate is None:
             raise Refusal(
@@ -115,13 +119,14 @@ class Rates:
                 f"try again in {RETRY_AFTER.seconds} seconds.",
             )
         margin = margin_of(self._settings.fx_margins, source, target)
-        return Quote(
+        made = held.quotes[source, target] = Quote(
             rate=less_margin(rate, margin),
             source=held.snapshot.source,
             as_of=held.snapshot.as_of,
             margin_bps=margin,
             expires_at=max(held.until, now),
         )
+        return made
 
     async def refresh(self, environments: Iterable[Environment] = Environment) -> int:
         """Fetch what is about to expire, ahead of those who need it. Returns how many were."""

@@ -8,10 +8,11 @@ only ever made at a rate that passed `positive`, so no zero and no NaN can reach
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from itertools import permutations
+
+import msgspec
 
 from kpay.core.money import BASIS_POINTS, EXACT, parse_number
 from kpay.core.refusals import Code, Refusal
@@ -40,8 +41,7 @@ class Incomplete(Unusable):
     """The answer is sound as far as it goes, but lacks currencies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """A rate as applied to one conversion, kept with the operation."""
 
     rate: Decimal
@@ -52,8 +52,7 @@ class Quote:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """What one source said at one time."""
 
     source: str
@@ -69,8 +68,7 @@ class Snapshot:
         return now - self.fetched_at < limit
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """What the database knows of a configuration: its newest snapshot and who is refreshing it."""
 
     snapshot: Snapshot | None

@@ -77,10 +77,11 @@ class TransferQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 def answer(transfer: Transfer) -> TransferAnswer:
     """A transfer as the page shows it."""
     quote = transfer.quote
+    identifier = str(transfer.id)
     return TransferAnswer(
-        id=str(transfer.id),
+        id=identifier,
         source_transaction=Side(
-            id=str(transfer.id),
+            id=identifier,
             reference=transfer.source_reference,
             type="WALLET_TRANSFER_OUT",
             amount=transfer.debited.number,
@@ -106,13 +107,8 @@ def answer(transfer: Transfer) -> TransferAnswer:
 def routes(transfers: Transfers, gate: Gate) -> list[Route]:
     async def create(call: Call) -> Reply:
         body: TransferRequest = call.body
-        application_id = parse_uuid(body.application_id)
-        if application_id is None:
-            raise Refusal(
-                Code.INVALID_BODY,
-                "applicationId must be the UUID that GET /api/v1/payments/me gives.",
-            )
-        application = await gate.own_application(call.principal, application_id)
+        book = _book(call, body.application_id)
+        application = await gate.own_application(call.principal, book.application_id)
         wanted = transfers.check(
             application.terms,
             source_country=body.source_country,
@@ -121,7 +117,6 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             external_id=body.external_id,
             description=body.description,
         )
-        book = Book(application_id, call.principal.environment)
         return Reply(answer(await transfers.request(book, wanted)), 201)
 
     async def detail(call: Call) -> Reply:
@@ -165,6 +160,21 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             query=TransferQuery,
         ),
     ]
+
+
+def _book(call: Call, application_id: str) -> Book:
+    """The book that the body names. Refuses: invalid_body."""
+    own = call.book
+    # Nearly always the one that the token was given for.
+    if application_id == str(own.application_id):
+        return own
+    named = parse_uuid(application_id)
+    if named is None:
+        raise Refusal(
+            Code.INVALID_BODY,
+            "applicationId must be the UUID that GET /api/v1/payments/me gives.",
+        )
+    return Book(named, own.environment)
 
 
 def _filter(query: TransferQuery) -> Filter:

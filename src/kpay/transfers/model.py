@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from kpay.core.book import Book
 from kpay.core.money import Money, convert
@@ -12,8 +13,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.rates.model import Quote
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What a merchant asked for, checked: two different countries, an amount within bounds."""
 
     source_country: str
@@ -24,8 +24,7 @@ class Wanted:
     description: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True):
     """A transfer as recorded. Its identifier is also that of its outgoing side."""
 
     book: Book
@@ -55,6 +54,8 @@ def credited_for(wanted: Wanted, quote: Quote) -> Money:
 
     Refuses: amount_out_of_bounds, when a weak currency's amount would arrive as nothing.
     """
+    if wanted.amount.currency == wanted.destination_currency:
+        return wanted.amount
     credited = convert(wanted.amount, quote.rate, wanted.destination_currency)
     if credited.minor == 0:
         raise Refusal(

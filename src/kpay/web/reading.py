@@ -72,8 +72,12 @@ class BodyReader:
     def _check_no_field_twice(self, body: bytes) -> None:
         """Of two amounts nobody could say which was meant. Refuses: malformed_body."""
         # Counting is cheap and nearly always enough: a name has one spelling without an escape.
-        if b"\\u" not in body and all(body.count(name) < 2 for name in self._names):
-            return
+        if b"\\u" not in body:
+            for name in self._names:
+                if body.count(name) > 1:
+                    break
+            else:
+                return
         try:
             members = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
         except RecursionError as problem:
