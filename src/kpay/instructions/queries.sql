@@ -52,42 +52,33 @@ from claimed;
 -- name: write
 -- Write the steps of a batch with their entries, what the rail answered, and the events of ends.
 with locked as materialized (
-    select wanted.position, instructions.status <> wanted.expected as changed
-    from unnest($7::int[], $14::uuid[], $15::instruction_status[]) with ordinality
-        as wanted (book, id, expected, position)
+    select wanted.place, instructions.status <> wanted.expected as changed
+    from unnest($7::instruction_step[]) with ordinality as wanted (
+        application_id, environment, id, expected, status, failure_code, next_action, due_at, at,
+        attempt, outcome, evidence, event, place
+    )
     join instructions
-        on instructions.application_id = ($2::uuid[])[wanted.book]
-        and instructions.environment = ($3::environment[])[wanted.book]
+        on instructions.application_id = wanted.application_id
+        and instructions.environment = wanted.environment
         and instructions.id = wanted.id
     -- In one order, before any account: two batches cannot deadlock.
-    order by wanted.book, wanted.id
+    order by wanted.application_id, wanted.environment, wanted.id
     for update of instructions
 ),
 
 late as materialized (
-    select array_agg(position::int) as positions from locked where changed
+    select array_agg(place::int) as places from locked where changed
 ),
 
 posted as materialized (
-    select
-        post(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, positions, 'state_changed'
-        ) as verdicts
-    from late
+    select post($1, $2, $3, $4, $5, $6, places, 'state_changed') as verdicts from late
 ),
 
 step as materialized (
-    select
-        ($2::uuid[])[accepted.book] as application_id,
-        ($3::environment[])[accepted.book] as environment,
-        accepted.*
-    from posted, unnest(
-        $7::int[], $14::uuid[], $16::instruction_status[], $17::text[], $18::text[],
-        $19::timestamptz[], $20::timestamptz[], $21::int[], $22::text[], $23::jsonb[], $24::text[],
-        posted.verdicts
-    ) as accepted (
-        book, id, status, failure_code, next_action, due_at, at, attempt, outcome, evidence, event,
-        verdict
+    select accepted.*
+    from posted, unnest($7::instruction_step[], posted.verdicts) as accepted (
+        application_id, environment, id, expected, status, failure_code, next_action, due_at, at,
+        attempt, outcome, evidence, event, verdict
     )
     where accepted.verdict is null
 ),
@@ -130,7 +121,7 @@ told as (
     order by application_id, environment, id
 )
 
-select verdicts, null::int[] as positions, null::uuid[] as ids from posted;
+select verdicts, null::int[] as places, null::uuid[] as ids from posted;
 
 -- name: record_late_answer
 -- What came back from the rail after the end. The first answer recorded stays.

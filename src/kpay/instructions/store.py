@@ -18,7 +18,6 @@ from kpay.database.queries import Queries, beside
 from kpay.instructions.model import (
     Action,
     Claim,
-    New,
     Progress,
     Status,
     Step,
@@ -33,42 +32,34 @@ SQL = beside(__file__)
 A = TypeVar("A")
 
 
-def columns(fresh: Sequence[New]) -> list[list[object]]:
-    """New instructions as the seven columns of them that payments and payouts write."""
-    instructions = [new.instruction for new in fresh]
-    return [
-        [new.id for new in fresh],
-        [new.external_id for new in fresh],
-        [instruction.reference for instruction in instructions],
-        [instruction.provider for instruction in instructions],
-        [instruction.phone_number for instruction in instructions],
-        [instruction.amount.currency for instruction in instructions],
-        [instruction.amount.minor for instruction in instructions],
-    ]
-
-
 class StepRecords:
     """Steps of instructions, written with the entries that go with them."""
 
     async def write(
         self, database: Database, ledger: Sequence[object], records: Sequence[Step]
     ) -> list[Verdict]:
-        row = await database.fetchrow(
-            SQL["write"],
-            *ledger,
-            [step.id for step in records],
-            [step.expected for step in records],
-            [step.status for step in records],
-            [step.failure_code for step in records],
-            [step.next_action for step in records],
-            [step.due_at for step in records],
-            [step.at for step in records],
-            [step.attempt for step in records],
-            [None if step.outcome is None else outcome_name(step.outcome) for step in records],
-            [None if step.outcome is None else _evidence(step.outcome) for step in records],
-            [step.event_type for step in records],
-        )
-        return verdicts(row)
+        rows = [_row(step) for step in records]
+        return verdicts(await database.fetchrow(SQL["write"], *ledger, rows))
+
+
+def _row(step: Step) -> tuple[object, ...]:
+    """A step as the database's instruction_step."""
+    outcome = step.outcome
+    return (
+        step.book.application_id,
+        step.book.environment,
+        step.id,
+        step.expected,
+        step.status,
+        step.failure_code,
+        step.next_action,
+        step.due_at,
+        step.at,
+        step.attempt,
+        None if outcome is None else outcome_name(outcome),
+        None if outcome is None else _evidence(outcome),
+        step.event_type,
+    )
 
 
 async def record_late_answer(database: Database, step: Step) -> None:

@@ -1,38 +1,35 @@
 -- name: write
 -- Record a batch of payments, each with its instruction, due at once. Nothing is posted yet.
 with taken as materialized (
-    select array_agg(wanted.position::int) as positions, array_agg(instructions.id) as ids
-    from unnest($4::int[], $6::text[]) with ordinality as wanted (book, external_id, position)
+    select array_agg(wanted.place::int) as places, array_agg(instructions.id) as ids
+    from unnest($2::new_payment[]) with ordinality as wanted (
+        application_id, environment, id, suffix, external_id, provider, country, phone_number,
+        currency, amount, fee, customer_name, customer_email, description, metadata, created_at,
+        reference, place
+    )
     join instructions
-        on instructions.application_id = ($2::uuid[])[wanted.book]
-        and instructions.environment = ($3::environment[])[wanted.book]
+        on instructions.application_id = wanted.application_id
+        and instructions.environment = wanted.environment
         and instructions.type = 'DEPOSIT'
         and instructions.claimed_external_id = wanted.external_id
 ),
 
 decided as materialized (
     select
-        positions, ids,
+        places, ids,
         array(
-            select case when position = any(positions) then 'already_used' end
-            from generate_series(1, cardinality($4)) as position
+            select case when place = any(places) then 'already_used' end
+            from generate_series(1, cardinality($2)) as place
         ) as verdicts
     from taken
 ),
 
 fresh as materialized (
-    select
-        ($2::uuid[])[accepted.book] as application_id,
-        ($3::environment[])[accepted.book] as environment,
-        accepted.*
-    from decided, unnest(
-        $4::int[], $5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::text[], $10::text[],
-        $11::bigint[], $12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[],
-        $17::text[], $18::jsonb[], $19::timestamptz[], decided.verdicts
-    ) as accepted (
-        book, id, external_id, reference, provider, phone_number, currency, amount,
-        suffix, country, fee, customer_name, customer_email, description, metadata, created_at,
-        verdict
+    select accepted.*
+    from decided, unnest($2::new_payment[], decided.verdicts) as accepted (
+        application_id, environment, id, suffix, external_id, provider, country, phone_number,
+        currency, amount, fee, customer_name, customer_email, description, metadata, created_at,
+        reference, verdict
     )
     where accepted.verdict is null
 ),
@@ -61,7 +58,7 @@ recorded as (
     from fresh
 )
 
-select verdicts, positions, ids from decided;
+select verdicts, places, ids from decided;
 
 -- name: of_ids
 -- The payments of a batch of claims, with their progress.

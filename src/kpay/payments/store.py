@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kpay.connectors.model import Instruction
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.database.pool import Database, Row
 from kpay.database.queries import beside
-from kpay.instructions import store as instructions
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
@@ -23,26 +23,33 @@ class PaymentRecords:
     async def write(
         self, database: Database, ledger: Sequence[object], records: Sequence[tuple[Payment, New]]
     ) -> list[Verdict]:
-        # Nothing is posted, so of what `post` takes only the time and the books are needed.
-        at, applications, environments, _, _, _, books, *_ = ledger
-        payments = [payment for payment, _ in records]
-        row = await database.fetchrow(
-            SQL["write"],
-            at,
-            applications,
-            environments,
-            books,
-            *instructions.columns([new for _, new in records]),
-            [payment.suffix for payment in payments],
-            [payment.country for payment in payments],
-            [payment.fee.minor for payment in payments],
-            [payment.customer_name for payment in payments],
-            [payment.customer_email for payment in payments],
-            [payment.description for payment in payments],
-            [payment.metadata for payment in payments],
-            [payment.created_at for payment in payments],
-        )
-        return verdicts(row)
+        # Nothing is posted yet: of what `post` would be told, only the time is needed.
+        at = ledger[0]
+        rows = [_row(payment, new.instruction) for payment, new in records]
+        return verdicts(await database.fetchrow(SQL["write"], at, rows))
+
+
+def _row(payment: Payment, instruction: Instruction) -> tuple[object, ...]:
+    """A payment and its instruction as the database's new_payment."""
+    return (
+        payment.book.application_id,
+        payment.book.environment,
+        payment.id,
+        payment.suffix,
+        payment.external_id,
+        payment.provider,
+        payment.country,
+        payment.phone_number,
+        payment.amount.currency,
+        payment.amount.minor,
+        payment.fee.minor,
+        payment.customer_name,
+        payment.customer_email,
+        payment.description,
+        payment.metadata,
+        payment.created_at,
+        instruction.reference,
+    )
 
 
 def read(row: Row) -> Payment:

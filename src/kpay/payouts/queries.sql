@@ -2,38 +2,32 @@
 -- Record a batch of payouts, each with its instruction, due at once, and the entry that sets its
 -- money aside: all of each, or nothing and why.
 with taken as materialized (
-    select array_agg(wanted.position::int) as positions, array_agg(instructions.id) as ids
-    from unnest($7::int[], $15::text[]) with ordinality as wanted (book, external_id, position)
+    select array_agg(wanted.place::int) as places, array_agg(instructions.id) as ids
+    from unnest($7::new_payout[]) with ordinality as wanted (
+        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
+        provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
+        rate_as_of, rate_margin_bps, description, metadata, created_at, reference, sent_amount,
+        place
+    )
     join instructions
-        on instructions.application_id = ($2::uuid[])[wanted.book]
-        and instructions.environment = ($3::environment[])[wanted.book]
+        on instructions.application_id = wanted.application_id
+        and instructions.environment = wanted.environment
         and instructions.type = 'PAYOUT'
         and instructions.claimed_external_id = wanted.external_id
 ),
 
 posted as materialized (
-    select
-        positions, ids,
-        post(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, positions, 'already_used'
-        ) as verdicts
+    select places, ids, post($1, $2, $3, $4, $5, $6, places, 'already_used') as verdicts
     from taken
 ),
 
 fresh as materialized (
-    select
-        ($2::uuid[])[accepted.book] as application_id,
-        ($3::environment[])[accepted.book] as environment,
-        accepted.*
-    from posted, unnest(
-        $7::int[], $14::uuid[], $15::text[], $16::uuid[], $17::text[], $18::text[], $19::text[],
-        $20::bigint[], $21::text[], $22::text[], $23::text[], $24::bigint[], $25::bigint[],
-        $26::text[], $27::text[], $28::bigint[], $29::numeric[], $30::text[], $31::timestamptz[],
-        $32::int[], $33::text[], $34::jsonb[], $35::timestamptz[], posted.verdicts
-    ) as accepted (
-        book, id, external_id, reference, provider, phone_number, sent_currency, sent_amount,
-        suffix, source_country, currency, amount, fee, country, payout_currency, payout_amount,
-        rate, rate_source, rate_as_of, rate_margin_bps, description, metadata, created_at, verdict
+    select accepted.*
+    from posted, unnest($7::new_payout[], posted.verdicts) as accepted (
+        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
+        provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
+        rate_as_of, rate_margin_bps, description, metadata, created_at, reference, sent_amount,
+        verdict
     )
     where accepted.verdict is null
 ),
@@ -45,7 +39,7 @@ instructed as (
     )
     select
         application_id, environment, id, 'PAYOUT', external_id, reference, provider,
-        phone_number, sent_currency, sent_amount, 'PENDING', 'submit', $1
+        phone_number, payout_currency, sent_amount, 'PENDING', 'submit', $1
     from fresh
     -- In one order, so that two batches with the same externalIds cannot deadlock.
     order by application_id, environment, external_id
@@ -53,18 +47,18 @@ instructed as (
 
 recorded as (
     insert into payouts (
-        application_id, environment, id, suffix, external_id, source_country, currency, amount,
-        fee, provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
+        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
+        provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
         rate_as_of, rate_margin_bps, description, metadata, created_at
     )
     select
-        application_id, environment, id, suffix, external_id, source_country, currency, amount,
-        fee, provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
+        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
+        provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
         rate_as_of, rate_margin_bps, description, metadata, created_at
     from fresh
 )
 
-select verdicts, positions, ids from posted;
+select verdicts, places, ids from posted;
 
 -- name: of_ids
 -- The payouts of a batch of claims, with their progress.

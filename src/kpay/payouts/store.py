@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kpay.connectors.model import Instruction
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.database.pool import Database, Row
 from kpay.database.queries import beside
-from kpay.instructions import store as instructions
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
@@ -24,28 +24,38 @@ class PayoutRecords:
     async def write(
         self, database: Database, ledger: Sequence[object], records: Sequence[tuple[Payout, New]]
     ) -> list[Verdict]:
-        payouts = [payout for payout, _ in records]
-        row = await database.fetchrow(
-            SQL["write"],
-            *ledger,
-            *instructions.columns([new for _, new in records]),
-            [payout.suffix for payout in payouts],
-            [payout.source_country for payout in payouts],
-            [payout.amount.currency for payout in payouts],
-            [payout.amount.minor for payout in payouts],
-            [payout.fee.minor for payout in payouts],
-            [payout.country for payout in payouts],
-            [payout.payout_amount.currency for payout in payouts],
-            [payout.payout_amount.minor for payout in payouts],
-            [payout.quote.rate for payout in payouts],
-            [payout.quote.source for payout in payouts],
-            [payout.quote.as_of for payout in payouts],
-            [payout.quote.margin_bps for payout in payouts],
-            [payout.description for payout in payouts],
-            [payout.metadata for payout in payouts],
-            [payout.created_at for payout in payouts],
-        )
-        return verdicts(row)
+        rows = [_row(payout, new.instruction) for payout, new in records]
+        return verdicts(await database.fetchrow(SQL["write"], *ledger, rows))
+
+
+def _row(payout: Payout, instruction: Instruction) -> tuple[object, ...]:
+    """A payout and its instruction as the database's new_payout."""
+    book, quote, payout_amount = payout.book, payout.quote, payout.payout_amount
+    return (
+        book.application_id,
+        book.environment,
+        payout.id,
+        payout.suffix,
+        payout.external_id,
+        payout.source_country,
+        payout.amount.currency,
+        payout.amount.minor,
+        payout.fee.minor,
+        payout.provider,
+        payout.country,
+        payout.phone_number,
+        payout_amount.currency,
+        payout_amount.minor,
+        quote.rate,
+        quote.source,
+        quote.as_of,
+        quote.margin_bps,
+        payout.description,
+        payout.metadata,
+        payout.created_at,
+        instruction.reference,
+        instruction.amount.minor,
+    )
 
 
 def read(row: Row) -> Payout:

@@ -1,20 +1,18 @@
 -- name: write
 -- Record a batch of transfers and post their entries: all of each, or nothing and why.
 with taken as materialized (
-    select array_agg(wanted.position::int) as positions, array_agg(transfers.id) as ids
-    from unnest($7::int[], $16::text[]) with ordinality as wanted (book, external_id, position)
-    join transfers
-        on transfers.application_id = ($2::uuid[])[wanted.book]
-        and transfers.environment = ($3::environment[])[wanted.book]
-        and transfers.external_id = wanted.external_id
+    select array_agg(wanted.place::int) as places, array_agg(transfers.id) as ids
+    from unnest($7::new_transfer[]) with ordinality as wanted (
+        application_id, environment, id, destination_id, suffix, external_id,
+        source_country, source_currency, source_amount,
+        destination_country, destination_currency, destination_amount,
+        rate, rate_source, rate_as_of, rate_margin_bps, description, created_at, place
+    )
+    join transfers using (application_id, environment, external_id)
 ),
 
 posted as materialized (
-    select
-        positions, ids,
-        post(
-            $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, positions, 'already_used'
-        ) as verdicts
+    select places, ids, post($1, $2, $3, $4, $5, $6, places, 'already_used') as verdicts
     from taken
 ),
 
@@ -26,28 +24,22 @@ recorded as (
         rate, rate_source, rate_as_of, rate_margin_bps, description, created_at
     )
     select
-        ($2::uuid[])[fresh.book], ($3::environment[])[fresh.book], fresh.id, fresh.destination_id,
-        fresh.suffix, fresh.external_id,
-        fresh.source_country, fresh.source_currency, fresh.source_amount,
-        fresh.destination_country, fresh.destination_currency, fresh.destination_amount,
-        fresh.rate, fresh.rate_source, fresh.rate_as_of, fresh.rate_margin_bps,
-        fresh.description, fresh.created_at
-    from posted, unnest(
-        $7::int[], $8::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[],
-        $19::bigint[], $20::text[], $21::text[], $22::bigint[], $23::numeric[], $24::text[],
-        $25::timestamptz[], $26::int[], $27::text[], $28::timestamptz[], posted.verdicts
-    ) as fresh (
-        book, id, destination_id, suffix, external_id,
+        application_id, environment, id, destination_id, suffix, external_id,
+        source_country, source_currency, source_amount,
+        destination_country, destination_currency, destination_amount,
+        rate, rate_source, rate_as_of, rate_margin_bps, description, created_at
+    from posted, unnest($7::new_transfer[], posted.verdicts) as fresh (
+        application_id, environment, id, destination_id, suffix, external_id,
         source_country, source_currency, source_amount,
         destination_country, destination_currency, destination_amount,
         rate, rate_source, rate_as_of, rate_margin_bps, description, created_at, verdict
     )
-    where fresh.verdict is null
+    where verdict is null
     -- In one order, so that two batches with the same externalIds cannot deadlock.
-    order by fresh.book, fresh.external_id
+    order by application_id, environment, external_id
 )
 
-select verdicts, positions, ids from posted;
+select verdicts, places, ids from posted;
 
 -- name: find
 -- One transfer of a book.

@@ -24,26 +24,38 @@ class TransferRecords:
     async def write(
         self, database: Database, ledger: Sequence[object], records: Sequence[Transfer]
     ) -> list[Verdict]:
-        row = await database.fetchrow(
-            SQL["write"],
-            *ledger,
-            [transfer.destination_id for transfer in records],
-            [transfer.suffix for transfer in records],
-            [transfer.external_id for transfer in records],
-            [transfer.source_country for transfer in records],
-            [transfer.debited.currency for transfer in records],
-            [transfer.debited.minor for transfer in records],
-            [transfer.destination_country for transfer in records],
-            [transfer.credited.currency for transfer in records],
-            [transfer.credited.minor for transfer in records],
-            [transfer.quote.rate for transfer in records],
-            [transfer.quote.source for transfer in records],
-            [transfer.quote.as_of for transfer in records],
-            [transfer.quote.margin_bps for transfer in records],
-            [transfer.description for transfer in records],
-            [transfer.created_at for transfer in records],
-        )
-        return verdicts(row)
+        rows = [_row(transfer) for transfer in records]
+        return verdicts(await database.fetchrow(SQL["write"], *ledger, rows))
+
+
+def _row(transfer: Transfer) -> tuple[object, ...]:
+    """A transfer as the database's new_transfer."""
+    book, debited, credited, quote = (
+        transfer.book,
+        transfer.debited,
+        transfer.credited,
+        transfer.quote,
+    )
+    return (
+        book.application_id,
+        book.environment,
+        transfer.id,
+        transfer.destination_id,
+        transfer.suffix,
+        transfer.external_id,
+        transfer.source_country,
+        debited.currency,
+        debited.minor,
+        transfer.destination_country,
+        credited.currency,
+        credited.minor,
+        quote.rate,
+        quote.source,
+        quote.as_of,
+        quote.margin_bps,
+        transfer.description,
+        transfer.created_at,
+    )
 
 
 async def find(database: Database, book: Book, transfer_id: UUID) -> Transfer | None:

@@ -11,25 +11,34 @@ alter table transfers drop constraint transfers_suffix_key;
 alter table payments drop constraint payments_suffix_key;
 alter table payouts drop constraint payouts_suffix_key;
 
--- Promises 2 and 3 for a batch of orders, of any number of books. Arrays of one letter's prefix have
--- one element each for: a book, an account (of book number account_books), an order (with its entry,
--- unless its kind is null), a line of an entry (order by order, order_lines of them each).
+-- What `post` is told of an account that a batch may touch, and of an order to post.
+create type post_account as (
+    application_id uuid,
+    environment environment,
+    code text,
+    currency text
+);
+
+create type post_order as (
+    application_id uuid,
+    environment environment,
+    operation_id uuid,
+    step smallint,
+    kind text
+);
+
+-- Promises 2 and 3 for a batch of orders, of any number of books.
 --
--- The caller names accounts in one order, the same in every process, and they are locked in it: two
--- batches cannot deadlock. Orders are decided one after the other, as they came: one that cannot be
--- afforded is refused and its neighbours go on. `refused` holds the positions that the caller refuses
--- for `reason`. Returns for each order null when it is posted, or why it is not.
+-- The lines of all orders stand one after the other, order_lines of them for each; a line is an
+-- amount on one of the accounts, by its place. An order without lines has no entry. Accounts are
+-- named in one order, the same in every process, and locked in it: two batches cannot deadlock.
+-- Orders are decided one after the other, as they came: one that cannot be afforded is refused and
+-- its neighbours go on. `refused` holds the places of orders that the caller refuses for `reason`.
+-- Returns for each order null when it is posted, or why it is not.
 create function post(
     at timestamptz,
-    book_applications uuid [],
-    book_environments environment [],
-    account_books int [],
-    account_codes text [],
-    account_currencies text [],
-    order_books int [],
-    order_operations uuid [],
-    order_steps smallint [],
-    order_kinds text [],
+    accounts post_account [],
+    orders post_order [],
     order_lines int [],
     line_accounts int [],
     line_amounts bigint [],
@@ -37,11 +46,11 @@ create function post(
     reason text
 ) returns text [] language plpgsql as $$
 declare
-    verdicts text [] := array_fill(null::text, array[cardinality(order_books)]);
+    verdicts text [] := array_fill(null::text, array[cardinality(orders)]);
     balances bigint [];
     versions bigint [];
-    currencies text [];
     floors boolean [];
+    sound boolean;
     line_orders int [] := array_fill(null::int, array[cardinality(line_accounts)]);
     line_balances bigint [] := array_fill(null::bigint, array[cardinality(line_accounts)]);
     line_versions bigint [] := array_fill(null::bigint, array[cardinality(line_accounts)]);
@@ -58,44 +67,47 @@ begin
     end if;
 
     select
-        array_agg(locked.balance), array_agg(locked.version), array_agg(locked.currency),
-        array_agg(left(locked.code, 7) = 'wallet:' or left(locked.code, 9) = 'reserved:')
-    into balances, versions, currencies, floors
+        array_agg(locked.balance), array_agg(locked.version), array_agg(locked.has_floor),
+        count(*) = cardinality(post.accounts) and bool_and(locked.same_currency)
+    into balances, versions, floors, sound
     from (
-        select accounts.code, accounts.currency, accounts.balance, accounts.version
-        from unnest(account_books, account_codes) with ordinality as wanted (book, code, position)
-        join accounts
-            on accounts.application_id = book_applications[wanted.book]
-            and accounts.environment = book_environments[wanted.book]
-            and accounts.code = wanted.code
-        order by wanted.position
-        for update of accounts
+        select
+            kept.balance, kept.version, kept.currency = wanted.currency as same_currency,
+            left(kept.code, 7) = 'wallet:' or left(kept.code, 9) = 'reserved:' as has_floor
+        from unnest(post.accounts) with ordinality
+            as wanted (application_id, environment, code, currency, place)
+        join accounts as kept
+            on kept.application_id = wanted.application_id
+            and kept.environment = wanted.environment
+            and kept.code = wanted.code
+        order by wanted.place
+        for update of kept
     ) as locked;
-    if currencies is distinct from account_currencies then
+    if not sound then
         raise exception 'an account is missing, or is kept in another currency'
             using errcode = 'integrity_constraint_violation', constraint = 'post_accounts';
     end if;
 
-    for position in 1..cardinality(order_books) loop
-        last_line := line + order_lines[position];
-        if verdicts[position] is null then
+    for place in 1..cardinality(orders) loop
+        last_line := line + order_lines[place];
+        if verdicts[place] is null then
             for each in line + 1..last_line loop
                 account := line_accounts[each];
                 amount := line_amounts[each];
                 if amount < 0 and floors[account] and balances[account] + amount < 0 then
                     -- Version 0: nothing was ever posted here, so to the merchant it is not there.
-                    verdicts[position] :=
+                    verdicts[place] :=
                         case versions[account] when 0 then 'no_wallet' else 'short_funds' end;
                     exit;
                 end if;
             end loop;
         end if;
-        if verdicts[position] is null then
+        if verdicts[place] is null then
             for each in line + 1..last_line loop
                 account := line_accounts[each];
                 balances[account] := balances[account] + line_amounts[each];
                 versions[account] := versions[account] + 1;
-                line_orders[each] := position;
+                line_orders[each] := place;
                 line_balances[each] := balances[account];
                 line_versions[each] := versions[account];
             end loop;
@@ -104,24 +116,24 @@ begin
     end loop;
 
     with moved as (
-        update accounts
+        update accounts as kept
         set balance = reached.balance, version = reached.version
-        from unnest(account_books, account_codes, balances, versions)
-            as reached (book, code, balance, version)
-        where accounts.application_id = book_applications[reached.book]
-            and accounts.environment = book_environments[reached.book]
-            and accounts.code = reached.code
-            and accounts.version <> reached.version
+        from unnest(post.accounts, balances, versions)
+            as reached (application_id, environment, code, currency, balance, version)
+        where kept.application_id = reached.application_id
+            and kept.environment = reached.environment
+            and kept.code = reached.code
+            and kept.version <> reached.version
     ),
 
     entered as (
         insert into entries (application_id, environment, operation_id, step, kind, at)
         select
-            book_applications[entry.book], book_environments[entry.book],
-            entry.operation_id, entry.step, entry.kind, post.at
-        from unnest(order_books, order_operations, order_steps, order_kinds, verdicts)
-            as entry (book, operation_id, step, kind, verdict)
-        where entry.kind is not null and entry.verdict is null
+            entry.application_id, entry.environment, entry.operation_id, entry.step, entry.kind,
+            post.at
+        from unnest(orders, order_lines, verdicts)
+            as entry (application_id, environment, operation_id, step, kind, lines, verdict)
+        where entry.lines > 0 and entry.verdict is null
     )
 
     insert into postings (
@@ -129,17 +141,104 @@ begin
         amount, balance_after, version, at
     )
     select
-        book_applications[order_books[line.position]], book_environments[order_books[line.position]],
-        order_operations[line.position], order_steps[line.position],
-        account_codes[line.account], account_currencies[line.account],
+        (orders[line.place]).application_id, (orders[line.place]).environment,
+        (orders[line.place]).operation_id, (orders[line.place]).step,
+        (post.accounts[line.account]).code, (post.accounts[line.account]).currency,
         line.amount, line.balance, line.version, post.at
     from unnest(line_orders, line_accounts, line_amounts, line_balances, line_versions)
-        as line (position, account, amount, balance, version)
-    where line.position is not null;
+        as line (place, account, amount, balance, version)
+    where line.place is not null;
 
     return verdicts;
 end
 $$;
+
+-- The records that are written in the same statement, as the program hands them over: one value for
+-- each operation, so that a batch is one array and a new column changes no old program's.
+create type new_transfer as (
+    application_id uuid,
+    environment environment,
+    id uuid,
+    destination_id uuid,
+    suffix text,
+    external_id text,
+    source_country text,
+    source_currency text,
+    source_amount bigint,
+    destination_country text,
+    destination_currency text,
+    destination_amount bigint,
+    rate numeric,
+    rate_source text,
+    rate_as_of timestamptz,
+    rate_margin_bps integer,
+    description text,
+    created_at timestamptz
+);
+
+create type new_payout as (
+    application_id uuid,
+    environment environment,
+    id uuid,
+    suffix text,
+    external_id text,
+    source_country text,
+    currency text,
+    amount bigint,
+    fee bigint,
+    provider text,
+    country text,
+    phone_number text,
+    payout_currency text,
+    payout_amount bigint,
+    rate numeric,
+    rate_source text,
+    rate_as_of timestamptz,
+    rate_margin_bps integer,
+    description text,
+    metadata jsonb,
+    created_at timestamptz,
+    -- What its instruction has of its own.
+    reference uuid,
+    sent_amount bigint
+);
+
+create type new_payment as (
+    application_id uuid,
+    environment environment,
+    id uuid,
+    suffix text,
+    external_id text,
+    provider text,
+    country text,
+    phone_number text,
+    currency text,
+    amount bigint,
+    fee bigint,
+    customer_name text,
+    customer_email text,
+    description text,
+    metadata jsonb,
+    created_at timestamptz,
+    -- What its instruction has of its own.
+    reference uuid
+);
+
+create type instruction_step as (
+    application_id uuid,
+    environment environment,
+    id uuid,
+    expected instruction_status,
+    status instruction_status,
+    failure_code text,
+    next_action text,
+    due_at timestamptz,
+    at timestamptz,
+    attempt integer,
+    outcome text,
+    evidence jsonb,
+    event text
+);
 
 -- An account moves by exactly its new postings: their number, their sum, and where they end. With
 -- the uniqueness of (account, version) that is the whole chain, looked at once for each account
