@@ -12,9 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpay.core.ids import SystemIds, dated_reference, parse_public_id, parse_uuid, public_id
+from kpay.core.ids import (
+    dated_reference,
+    parse_public_id,
+    parse_uuid,
+    public_id,
+    reference_suffix,
+)
+from kpay.database.ids import SystemIds
 
 UUIDS = st.uuids()
+# So many suffixes of six letters there are.
+SIX_LETTERS = 32**6
 
 
 def assert_version_7_and_growing(made: list[UUID]) -> None:
@@ -51,12 +60,32 @@ def test_they_grow_while_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) ->
     assert_version_7_and_growing([source.uuid() for _ in range(1_000)])
 
 
-def test_a_suffix_is_six_letters_and_digits_that_are_not_misread() -> None:
-    source = SystemIds()
+@given(st.integers(0, SIX_LETTERS - 1))
+def test_a_suffix_is_six_letters_and_digits_that_are_not_misread(number: int) -> None:
+    assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{6}", reference_suffix(number))
 
-    assert all(
-        re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{6}", source.suffix()) is not None for _ in range(1_000)
-    )
+
+def test_a_suffix_grows_by_a_letter_when_all_of_its_length_are_used_up() -> None:
+    edges = (SIX_LETTERS - 1, SIX_LETTERS, 32 * SIX_LETTERS - 1, 32 * SIX_LETTERS)
+
+    assert [len(reference_suffix(number)) for number in edges] == [6, 7, 7, 8]
+
+
+@given(st.integers(0, 2**40), st.integers(1, 2**40))
+def test_two_numbers_have_two_suffixes(number: int, distance: int) -> None:
+    assert reference_suffix(number) != reference_suffix(number + distance)
+
+
+def test_the_numbers_that_are_drawn_first_all_have_their_own_suffix() -> None:
+    count = 50_000
+
+    assert len({reference_suffix(number) for number in range(count)}) == count
+
+
+def test_the_suffixes_of_neighbours_do_not_look_alike() -> None:
+    """So that a reference shows nobody how much business is done, and one misread is not another."""
+    for one, other in pairwise(reference_suffix(number) for number in range(1_001)):
+        assert sum(mine != yours for mine, yours in zip(one, other, strict=True)) >= 3, (one, other)
 
 
 @given(UUIDS)
@@ -132,4 +161,4 @@ def test_a_reference_says_what_it_is_and_on_which_day() -> None:
 
 
 def set_time(monkeypatch: pytest.MonkeyPatch, nanoseconds: Callable[[], int]) -> None:
-    monkeypatch.setattr("kpay.core.ids.time.time_ns", nanoseconds)
+    monkeypatch.setattr("kpay.database.ids.time.time_ns", nanoseconds)

@@ -74,8 +74,10 @@ class Gate:
         if expires <= now:
             self._tokens.pop(token, None)
             raise _bad_token()
-        at_hand = self._in_force.at_hand(principal.key_id, now) is not None
-        if not at_hand and not await self._holds(principal):
+        holds = self._in_force.at_hand(principal.key_id, now)
+        if holds is None:
+            holds = await self._holds(principal)
+        if not holds:
             raise _bad_token()
         return principal
 
