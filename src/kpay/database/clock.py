@@ -7,7 +7,7 @@ minutes early with a payout. Between two readings it runs on the monotonic clock
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from kpay.database.pool import Database
 
@@ -16,15 +16,15 @@ class DatabaseClock:
     """Tells the database's time without asking it each time. The machine's, until first set."""
 
     def __init__(self) -> None:
-        self._read = datetime.now(UTC)
-        self._read_at = time.monotonic()
+        # The time, in seconds since 1970, at which the monotonic clock stood at zero.
+        self._zero = time.time() - time.monotonic()
 
     def now(self) -> datetime:
-        return self._read + timedelta(seconds=time.monotonic() - self._read_at)
+        return datetime.fromtimestamp(self._zero + time.monotonic(), UTC)
 
     async def set(self, database: Database) -> None:
         """Read the database's clock. The answer's way back is half of the round trip."""
         before = time.monotonic()
         moment: datetime = await database.fetchval("select clock_timestamp()")
         after = time.monotonic()
-        self._read, self._read_at = moment, (before + after) / 2
+        self._zero = moment.timestamp() - (before + after) / 2

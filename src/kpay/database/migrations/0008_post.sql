@@ -240,73 +240,53 @@ create type instruction_step as (
     event text
 );
 
--- An account moves by exactly its new postings: their number, their sum, and where they end. With
--- the uniqueness of (account, version) that is the whole chain, looked at once for each account
--- that moved; the trigger before this one did the same for each line, and the account once more.
-drop trigger postings_chain on postings;
-drop function check_postings_chain;
-drop trigger accounts_follow_postings on accounts;
-drop function check_account_follows_postings;
-
-create function check_account_follows_postings() returns trigger language plpgsql as $$
+-- The chain of each account is looked at once for each account of a batch, and no more for each
+-- line: the lines of an account follow the one before them without a gap, and the account has moved
+-- by their sum to where they end. (Their versions are unique; where each line within them ends is
+-- what `kpay verify` recomputes.)
+create or replace function check_postings_chain() returns trigger language plpgsql as $$
+declare
+    broken boolean;
+    adrift boolean;
 begin
-    if exists (
+    select
+        bool_or(
+            moved.lines <> moved.newest - moved.oldest + 1
+            or moved.oldest <> coalesce(earlier.version, 0) + 1
+        ),
+        bool_or(
+            kept.version is distinct from moved.newest
+            or kept.balance is distinct from coalesce(earlier.balance_after, 0) + moved.total
+            or kept.currency <> moved.currency
+            or moved.currency <> moved.other_currency
+        )
+    into broken, adrift
+    from (
         select
-        from before
-        join now using (application_id, environment, code)
-        cross join lateral (
-            select
-                count(*) as lines, sum(postings.amount) as total,
-                bool_and(postings.currency = now.currency) as same_currency,
-                max(postings.balance_after) filter (where postings.version = now.version) as reached
-            from postings
-            where postings.application_id = now.application_id
-                and postings.environment = now.environment
-                and postings.account = now.code
-                and postings.version > before.version
-                and postings.version <= now.version
-        ) as fresh
-        where fresh.lines <> now.version - before.version
-            or fresh.lines = 0
-            or fresh.total <> now.balance - before.balance
-            or fresh.reached is distinct from now.balance
-            or not fresh.same_currency
-    ) then
-        raise exception 'an account was changed without its postings'
-            using errcode = 'integrity_constraint_violation', constraint = 'accounts_follow_postings';
+            application_id, environment, account,
+            count(*) as lines, sum(amount) as total,
+            min(version) as oldest, max(version) as newest,
+            min(currency) as currency, max(currency) as other_currency
+        from fresh
+        group by application_id, environment, account
+    ) as moved
+    left join postings as earlier
+        on earlier.application_id = moved.application_id
+        and earlier.environment = moved.environment
+        and earlier.account = moved.account
+        and earlier.version = moved.oldest - 1
+    left join accounts as kept
+        on kept.application_id = moved.application_id
+        and kept.environment = moved.environment
+        and kept.code = moved.account;
+    if broken then
+        raise exception 'a posting does not continue its account''s chain'
+            using errcode = 'integrity_constraint_violation', constraint = 'postings_chain';
+    end if;
+    if adrift then
+        raise exception 'an account does not stand where its postings end'
+            using errcode = 'integrity_constraint_violation', constraint = 'postings_account';
     end if;
     return null;
 end
 $$;
-
-create trigger accounts_follow_postings after update on accounts
-    referencing old table as before new table as now
-    for each statement execute function check_account_follows_postings();
-
--- And a posting is only written where its account moved: one that is put in by hand does not end
--- where its account stands.
-create function check_postings_move_accounts() returns trigger language plpgsql as $$
-begin
-    if exists (
-        select
-        from (
-            select application_id, environment, account, max(version) as version
-            from fresh
-            group by application_id, environment, account
-        ) as last
-        left join accounts
-            on accounts.application_id = last.application_id
-            and accounts.environment = last.environment
-            and accounts.code = last.account
-        where accounts.version is distinct from last.version
-    ) then
-        raise exception 'a posting was written without its account''s moving'
-            using errcode = 'integrity_constraint_violation', constraint = 'postings_move_accounts';
-    end if;
-    return null;
-end
-$$;
-
-create trigger postings_move_accounts after insert on postings
-    referencing new table as fresh
-    for each statement execute function check_postings_move_accounts();
