@@ -26,8 +26,8 @@ check: ## Style, types and the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: ## Ratios against pgbench, shown and written to docs/benchmarks.md (needs wrk)
-	@scripts/setup test
+bench: ## Ratios against pgbench, shown and written to docs/benchmarks.md (needs wrk; ARGS=--help)
+	@scripts/setup bench
 	$(BIN)/python -m bench --write $(ARGS)
 
 unit: ## The tests that need no database, in seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import subprocess
 import tempfile
@@ -10,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import asyncpg
+from bench import databases
 
 CLIENTS = 16
 _DATABASE = "baseline"
@@ -37,17 +36,16 @@ class Baseline:
         self._url = url
 
     def prepare(self) -> None:
-        asyncio.run(self._prepare())
-
-    async def _prepare(self) -> None:
-        connection = await asyncpg.connect(self._url)
-        await connection.execute(f"drop database if exists {_DATABASE}")
-        await connection.execute(f"create database {_DATABASE}")
-        await connection.close()
-        head, _, tail = self._url.rpartition("/kpay?")
-        connection = await asyncpg.connect(f"{head}/{_DATABASE}?{tail}")
-        await connection.execute(Path(__file__).with_name("baseline.sql").read_text())
-        await connection.close()
+        """Make it anew, empty."""
+        databases.execute(
+            databases.beside(self._url, "postgres"),
+            f"drop database if exists {_DATABASE}",
+            f"create database {_DATABASE}",
+        )
+        databases.execute(
+            databases.beside(self._url, _DATABASE),
+            Path(__file__).with_name("baseline.sql").read_text(),
+        )
 
     def run(self, kind: str, seconds: int) -> float:
         """Transfers a second."""
@@ -58,7 +56,7 @@ class Baseline:
             script.flush()
             done = subprocess.run(
                 [
-                    str(_program()),
+                    _program(),
                     *("--no-vacuum", "--protocol=prepared", "--file", script.name),
                     *("--client", str(CLIENTS), "--jobs", "2", "--time", str(seconds)),
                     *("--host", socket, "--username", parts.username or "", _DATABASE),
@@ -71,7 +69,13 @@ class Baseline:
         found = _RATE.search(done.stdout)
         if found is None:
             raise RuntimeError(f"pgbench told no rate: {done.stdout}")
-        return float(found[1])
+        return round(float(found[1]), 1)
+
+
+def server_version() -> str:
+    """Of the package that both the server and pgbench are from."""
+    done = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1]
 
 
 def _program() -> Path:

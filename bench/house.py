@@ -25,7 +25,7 @@ _PAYERS = (
 )
 _COLLECTED_EACH = 10_000_000
 _TIMES = 4
-_VERIFY_SECONDS = 600
+_VERIFY_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,16 @@ def program(settings: Settings) -> Program:
     )
 
 
-async def make_merchants(settings: Settings) -> list[Merchant]:
+def ready_merchants(settings: Settings) -> list[Merchant]:
+    """Merchants with money, on a database that is ready."""
+    merchants = asyncio.run(_make_merchants(settings))
+    with program(settings).serving() as server:
+        _fund(server, merchants)
+        wait_until_all_ended(settings.database_url or "")
+    return merchants
+
+
+async def _make_merchants(settings: Settings) -> list[Merchant]:
     """Applications of one company, with keys for the sandbox."""
     house = House(settings)
     await house.open()
@@ -71,7 +80,7 @@ def driving(ours: Program, count: int) -> Iterator[None]:
         yield
 
 
-def fund(server: Server, merchants: list[Merchant]) -> None:
+def _fund(server: Server, merchants: list[Merchant]) -> None:
     """Give every merchant money in three countries, through the API."""
     for merchant in merchants:
         for provider, phone in _PAYERS:
