@@ -13,6 +13,8 @@ from uuid import UUID
 # Crockford's base 32: no I, L, O or U, so nothing is misread over the telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
+# Ten bits at a time: an answer spells several identifiers.
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _TEXT_LENGTH = 26
 _SUFFIX_LENGTH = 6
 # The golden ratio in 64 bits, as multiplicative hashing has it.
@@ -74,8 +76,10 @@ def dated_reference(prefix: str, moment: datetime, suffix: str) -> str:
 
 def _spell(number: int, length: int) -> str:
     """A number in base 32, five bits a letter, from the front."""
-    letters = []
-    for _ in range(length):
-        letters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(letters))
+    pairs = []
+    for _ in range(0, length, 2):
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    pairs.reverse()
+    # An odd length has one letter too many in front, and that one is a zero.
+    return "".join(pairs)[-length:]

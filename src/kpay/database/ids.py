@@ -7,13 +7,16 @@ for each operation, at a tenth of what the standard library's takes.
 from __future__ import annotations
 
 import os
+import struct
 import time
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
-_RANDOM_BYTES = 8
-_BUFFER = 512 * _RANDOM_BYTES
+# Random numbers of 64 bits, fetched from the system so many at a time.
+_DRAW = struct.Struct("512Q")
+_LOW_62 = (1 << 62) - 1
+_VERSION_7 = 0x7 << 76 | 0b10 << 62
 
 
 class SystemIds:
@@ -22,14 +25,15 @@ class SystemIds:
     def __init__(self) -> None:
         self._last_ms = 0
         self._counter = 0
-        self._random = b""
-        self._used = 0
-        # A forked process must not go on with the bytes that its parent has fetched.
-        self._owner = 0
+        self._random: list[int] = []
+        # A forked process must not go on with the numbers that its parent has fetched.
+        os.register_at_fork(after_in_child=self._random.clear)
 
     def uuid(self) -> UUID:
         """A UUIDv7 (RFC 9562). Within one process each is greater than the one before."""
-        random = self._draw()
+        if not self._random:
+            self._random.extend(_DRAW.unpack(os.urandom(_DRAW.size)))
+        random = self._random.pop()
         now_ms = time.time_ns() // 1_000_000
         if now_ms > self._last_ms:
             # The counter begins in the lower half, so that it seldom runs over.
@@ -38,13 +42,5 @@ class SystemIds:
             self._counter += 1
             if self._counter > 0xFFF:
                 self._last_ms, self._counter = self._last_ms + 1, 0
-        value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64 | 0b10 << 62
-        return pgproto.UUID((value | random & (1 << 62) - 1).to_bytes(16))
-
-    def _draw(self) -> int:
-        """64 random bits, fetched from the system a few thousand at a time."""
-        if self._used == len(self._random) or self._owner != os.getpid():
-            self._random, self._used, self._owner = os.urandom(_BUFFER), 0, os.getpid()
-        start = self._used
-        self._used = start + _RANDOM_BYTES
-        return int.from_bytes(self._random[start : self._used])
+        head = self._last_ms << 80 | self._counter << 64 | _VERSION_7
+        return pgproto.UUID((head | random & _LOW_62).to_bytes(16))

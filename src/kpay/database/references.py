@@ -20,19 +20,20 @@ class References:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._numbers = range(0)
+        self._next = self._end = 0
         self._reserving = asyncio.Lock()
 
     async def draw(self) -> str:
         """A suffix that was never drawn before, in this database."""
-        while not self._numbers:
+        while self._next == self._end:
             await self._reserve()
-        number, self._numbers = self._numbers[0], self._numbers[1:]
+        number = self._next
+        self._next = number + 1
         return reference_suffix(number)
 
     async def _reserve(self) -> None:
         async with self._reserving:
             # Another task may have fetched a block while this one waited for the lock.
-            if not self._numbers:
+            if self._next == self._end:
                 first = await self._database.fetchval("select nextval('reference_numbers')")
-                self._numbers = range(first, first + _BLOCK)
+                self._next, self._end = first, first + _BLOCK
