@@ -13,7 +13,7 @@ from kpay.connectors.model import Instruction, Outcome, outcome_evidence
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.page import Filter
-from kpay.database.pool import Database, Row
+from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import Queries, beside
 from kpay.instructions.model import (
     Action,
@@ -36,10 +36,10 @@ class StepRecords:
     """Steps of instructions, written with the entries that go with them."""
 
     async def write(
-        self, database: Database, ledger: Sequence[object], records: Sequence[Step]
+        self, connection: Connection, ledger: Sequence[object], records: Sequence[Step]
     ) -> list[Verdict]:
         rows = [_row(step) for step in records]
-        return verdicts(await database.fetchrow(SQL["write"], *ledger, rows))
+        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
 
 
 def _row(step: Step) -> tuple[object, ...]:

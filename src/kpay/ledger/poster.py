@@ -22,7 +22,7 @@ from kpay import metrics
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import UNAVAILABLE, Database
+from kpay.database.pool import UNAVAILABLE, Connection, Database
 from kpay.ledger import store
 from kpay.ledger.model import Order, Verdict
 
@@ -48,7 +48,7 @@ class Records(Protocol[R_contra]):
     """How one noun writes its rows together with their entries. Instances are their identity."""
 
     async def write(
-        self, database: Database, ledger: Sequence[object], records: Sequence[R_contra]
+        self, connection: Connection, ledger: Sequence[object], records: Sequence[R_contra]
     ) -> list[Verdict]:
         """Write a batch in one statement, and say what became of each record.
 
@@ -106,42 +106,57 @@ class Poster:
         """Flush until nothing waits. What comes meanwhile goes into the next flush."""
         try:
             while lane.waiting:
-                batch = lane.take()
-                self._count -= len(batch)
-                metrics.waiting_orders.set(self._count)
-                metrics.flushed_orders.observe(len(batch))
-                await self._settle(lane.records, batch)
+                try:
+                    await self._flush_all(lane)
+                except UNAVAILABLE as problem:
+                    # No connection could be had, or the last one broke between two flushes.
+                    if lane.waiting:
+                        _tell_unavailable(self._take(lane), problem)
         finally:
             lane.task = None
 
-    async def _settle(self, records: Records[Any], batch: Sequence[_Waiting]) -> None:
+    async def _flush_all(self, lane: _Lane) -> None:
+        """Flush on one connection, for as long as something waits and the connection holds."""
+        async with self._database.connection() as connection:
+            while lane.waiting and not connection.is_closed():
+                await self._settle(connection, lane.records, self._take(lane))
+
+    def _take(self, lane: _Lane) -> list[_Waiting]:
+        batch = lane.take()
+        self._count -= len(batch)
+        metrics.waiting_orders.set(self._count)
+        metrics.flushed_orders.observe(len(batch))
+        return batch
+
+    async def _settle(
+        self, connection: Connection, records: Records[Any], batch: Sequence[_Waiting]
+    ) -> None:
         """Flush a batch and give every order its verdict, whatever happens."""
         try:
-            verdicts = await self._flush(records, batch)
+            verdicts = await self._flush(connection, records, batch)
         except UNAVAILABLE as problem:
-            log.warning("posting_unavailable", problem=repr(problem), orders=len(batch))
-            _fail(batch, _unavailable())
+            _tell_unavailable(batch, problem)
         except Exception as problem:
             if len(batch) == 1:
-                await self._settle_alone(records, batch[0], problem)
+                await self._settle_alone(connection, records, batch[0], problem)
                 return
             log.info("posting_one_by_one", problem=repr(problem), orders=len(batch))
             for item in batch:
-                await self._settle(records, [item])
+                await self._settle(connection, records, [item])
         else:
             _tell(batch, verdicts)
 
     async def _settle_alone(
-        self, records: Records[Any], item: _Waiting, problem: Exception
+        self, connection: Connection, records: Records[Any], item: _Waiting, problem: Exception
     ) -> None:
         """An order that failed by itself: tried again while it may be a race, then told."""
         for _ in range(_TRIES):
             if not isinstance(problem, _RACES):
                 break
             try:
-                verdicts = await self._flush(records, [item])
-            except UNAVAILABLE:
-                _fail([item], _unavailable())
+                verdicts = await self._flush(connection, records, [item])
+            except UNAVAILABLE as gone:
+                _tell_unavailable([item], gone)
                 return
             except Exception as again:
                 problem = again
@@ -151,16 +166,18 @@ class Poster:
         log.error("posting_failed", kind=_kind(item.order), exc_info=problem)
         _fail([item], problem)
 
-    async def _flush(self, records: Records[Any], batch: Sequence[_Waiting]) -> list[Verdict]:
+    async def _flush(
+        self, connection: Connection, records: Records[Any], batch: Sequence[_Waiting]
+    ) -> list[Verdict]:
         orders = [item.order for item in batch]
-        await self._open_accounts(orders)
+        await self._open_accounts(connection, orders)
         return await records.write(
-            self._database,
+            connection,
             store.post_arguments(orders, self._clock.now()),
             [order.record for order in orders],
         )
 
-    async def _open_accounts(self, orders: Sequence[Order[Any]]) -> None:
+    async def _open_accounts(self, connection: Connection, orders: Sequence[Order[Any]]) -> None:
         """Make the accounts that are missing before anything is locked.
 
         A wallet made here and refused a moment later stays at version 0, which counts as absent.
@@ -174,7 +191,7 @@ class Poster:
             if (order.book, posting.account) not in known
         }
         if missing:
-            await store.open_accounts(self._database, missing)
+            await store.open_accounts(connection, missing)
             known.update(missing)
 
 
@@ -234,9 +251,11 @@ def _kind(order: Order[Any]) -> str:
     return order.entry.kind if order.entry is not None else type(order.record).__name__
 
 
-def _unavailable() -> Refusal:
-    return Refusal(
+def _tell_unavailable(batch: Sequence[_Waiting], problem: Exception) -> None:
+    log.warning("posting_unavailable", problem=repr(problem), orders=len(batch))
+    refusal = Refusal(
         Code.DATABASE_UNAVAILABLE,
         "The database cannot be reached: try again with the same externalId; if the first try was "
         "recorded after all, the answer is 409 and names it.",
     )
+    _fail(batch, refusal)

@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from kpay.core.book import Book
-from kpay.database.pool import Database, Row
+from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
 from kpay.ledger.model import POSTED, Order, Reason, Verdict
 
 SQL = beside(__file__)
 
 
-async def open_accounts(database: Database, accounts: Mapping[tuple[Book, str], str]) -> None:
+async def open_accounts(connection: Connection, accounts: Mapping[tuple[Book, str], str]) -> None:
     """Create the accounts that are missing, each with its currency, in a transaction of its own."""
-    await database.execute(
+    await connection.execute(
         SQL["open_accounts"],
         [book.application_id for book, _ in accounts],
         [book.environment for book, _ in accounts],

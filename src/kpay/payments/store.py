@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
-from kpay.database.pool import Database, Row
+from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
@@ -21,12 +21,15 @@ class PaymentRecords:
     """New payments, written with the instruction that each is handed over by."""
 
     async def write(
-        self, database: Database, ledger: Sequence[object], records: Sequence[tuple[Payment, New]]
+        self,
+        connection: Connection,
+        ledger: Sequence[object],
+        records: Sequence[tuple[Payment, New]],
     ) -> list[Verdict]:
         # Nothing is posted yet: of what `post` would be told, only the time is needed.
         at = ledger[0]
         rows = [_row(payment, new.instruction) for payment, new in records]
-        return verdicts(await database.fetchrow(SQL["write"], at, rows))
+        return verdicts(await connection.fetchrow(SQL["write"], at, rows))
 
 
 def _row(payment: Payment, instruction: Instruction) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
-from kpay.database.pool import Database, Row
+from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
 from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
@@ -22,10 +22,13 @@ class PayoutRecords:
     """New payouts, written with the instruction that each is handed over by and its entry."""
 
     async def write(
-        self, database: Database, ledger: Sequence[object], records: Sequence[tuple[Payout, New]]
+        self,
+        connection: Connection,
+        ledger: Sequence[object],
+        records: Sequence[tuple[Payout, New]],
     ) -> list[Verdict]:
         rows = [_row(payout, new.instruction) for payout, new in records]
-        return verdicts(await database.fetchrow(SQL["write"], *ledger, rows))
+        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
 
 
 def _row(payout: Payout, instruction: Instruction) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.page import Filter
-from kpay.database.pool import Database, Row
+from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import beside
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
@@ -22,10 +22,10 @@ class TransferRecords:
     """New transfers, written with their entries."""
 
     async def write(
-        self, database: Database, ledger: Sequence[object], records: Sequence[Transfer]
+        self, connection: Connection, ledger: Sequence[object], records: Sequence[Transfer]
     ) -> list[Verdict]:
         rows = [_row(transfer) for transfer in records]
-        return verdicts(await database.fetchrow(SQL["write"], *ledger, rows))
+        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
 
 
 def _row(transfer: Transfer) -> tuple[object, ...]:
