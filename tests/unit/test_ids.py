@@ -76,6 +76,12 @@ def test_two_numbers_have_two_suffixes(number: int, distance: int) -> None:
     assert reference_suffix(number) != reference_suffix(number + distance)
 
 
+@given(st.integers(0, SIX_LETTERS - 1))
+def test_numbers_that_differ_in_one_bit_have_two_suffixes(number: int) -> None:
+    for bit in range(30):
+        assert reference_suffix(number) != reference_suffix(number ^ 1 << bit)
+
+
 def test_the_numbers_that_are_drawn_first_all_have_their_own_suffix() -> None:
     count = 50_000
 
@@ -83,7 +89,7 @@ def test_the_numbers_that_are_drawn_first_all_have_their_own_suffix() -> None:
 
 
 def test_the_suffixes_of_neighbours_do_not_look_alike() -> None:
-    """So that a reference shows nobody how much business is done, and one misread is not another."""
+    """A reference shows nobody how much business is done, and misread it is no neighbour's."""
     for one, other in pairwise(reference_suffix(number) for number in range(1_001)):
         assert sum(mine != yours for mine, yours in zip(one, other, strict=True)) >= 3, (one, other)
 

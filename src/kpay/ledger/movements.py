@@ -120,4 +120,4 @@ def _exchange(given: Money, received: Money) -> tuple[Posting, ...]:
 
 def _entry(kind: Kind, operation_id: UUID, *postings: Posting) -> Entry:
     """An entry without its empty lines: no fee, or nothing to round."""
-    return Entry(kind, operation_id, tuple(line for line in postings if line.amount.minor != 0))
+    return Entry(kind, operation_id, tuple([line for line in postings if line.amount.minor]))

@@ -106,20 +106,22 @@ class Poster:
         """Flush until nothing waits. What comes meanwhile goes into the next flush."""
         try:
             while lane.waiting:
-                try:
-                    await self._flush_all(lane)
-                except UNAVAILABLE as problem:
-                    # No connection could be had, or the last one broke between two flushes.
-                    if lane.waiting:
-                        _tell_unavailable(self._take(lane), problem)
+                await self._flush_all(lane)
         finally:
             lane.task = None
 
     async def _flush_all(self, lane: _Lane) -> None:
         """Flush on one connection, for as long as something waits and the connection holds."""
-        async with self._database.connection() as connection:
-            while lane.waiting and not connection.is_closed():
-                await self._settle(connection, lane.records, self._take(lane))
+        flushed = False
+        try:
+            async with self._database.connection() as connection:
+                while lane.waiting and not connection.is_closed():
+                    await self._settle(connection, lane.records, self._take(lane))
+                    flushed = True
+        except UNAVAILABLE as problem:
+            # One that breaks has told its own batch; the next batch is tried on another.
+            if not flushed:
+                _tell_unavailable(self._take(lane), problem)
 
     def _take(self, lane: _Lane) -> list[_Waiting]:
         batch = lane.take()

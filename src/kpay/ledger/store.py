@@ -31,13 +31,15 @@ def post_arguments(orders: Sequence[Order[Any]], at: datetime) -> list[object]:
     Every process names accounts in the one order of their keys, and `post` locks them as they are
     named: that is what keeps two batches from a deadlock.
     """
-    currencies: dict[tuple[Book, str], str] = {}
-    for order in orders:
-        if order.entry is not None:
-            book = order.book
-            for posting in order.entry.postings:
-                currencies[book, posting.account] = posting.amount.currency
-    accounts = sorted(currencies)
+    # An account that is named in two currencies is named twice, and `post` refuses the wrong one.
+    accounts = sorted(
+        {
+            (order.book, posting.account, posting.amount.currency)
+            for order in orders
+            if order.entry is not None
+            for posting in order.entry.postings
+        }
+    )
     places = {account: place for place, account in enumerate(accounts, 1)}
     heads: list[tuple[object, ...]] = []
     counts = []
@@ -53,11 +55,11 @@ def post_arguments(orders: Sequence[Order[Any]], at: datetime) -> list[object]:
         heads.append((book.application_id, book.environment, entry.operation_id, kind.step, kind))
         counts.append(len(entry.postings))
         for posting in entry.postings:
-            line_accounts.append(places[book, posting.account])
-            line_amounts.append(posting.amount.minor)
+            amount = posting.amount
+            line_accounts.append(places[book, posting.account, amount.currency])
+            line_amounts.append(amount.minor)
     named = [
-        (book.application_id, book.environment, code, currencies[book, code])
-        for book, code in accounts
+        (book.application_id, book.environment, code, currency) for book, code, currency in accounts
     ]
     return [at, named, heads, counts, line_accounts, line_amounts]
 

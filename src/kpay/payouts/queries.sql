@@ -1,6 +1,5 @@
 -- name: write
--- Record a batch of payouts, each with its instruction, due at once, and the entry that sets its
--- money aside: all of each, or nothing and why.
+-- Record a batch of payouts, each with its instruction and the entry that sets its money aside.
 with taken as materialized (
     select array_agg(wanted.place::int) as places, array_agg(instructions.id) as ids
     from unnest($7::new_payout[]) with ordinality as wanted (

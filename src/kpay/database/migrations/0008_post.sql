@@ -11,6 +11,16 @@ alter table transfers drop constraint transfers_suffix_key;
 alter table payments drop constraint payments_suffix_key;
 alter table payouts drop constraint payouts_suffix_key;
 
+-- A posting is its account's next line: that is its key. The lines of an entry were found by an
+-- index as large as the table; now by the moment of their flush, which wrote them side by side, so a
+-- few bytes for each block of the table are index enough (an entry has the same `at`).
+alter table postings drop constraint postings_pkey;
+alter table postings drop constraint postings_chain_key;
+alter table postings add constraint postings_pkey
+    primary key (application_id, environment, account, version);
+create index postings_at_idx on postings using brin (at)
+    with (pages_per_range = 16, autosummarize = on);
+
 -- What `post` is told of an account that a batch may touch, and of an order to post.
 create type post_account as (
     application_id uuid,
