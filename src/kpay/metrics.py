@@ -34,11 +34,10 @@ if _MULTIPROCESS:
         process_identifier=lambda: process.number
     )
 
-requests = Counter("kpay_requests", "Requests answered", ["method", "route", "status"])
-seconds = Histogram(
+requests = Histogram(
     "kpay_request_seconds",
     "Time to answer a request",
-    ["route"],
+    ["method", "route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 refusals = Counter("kpay_refusals", "Requests refused, by code", ["code"])

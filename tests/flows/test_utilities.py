@@ -243,8 +243,8 @@ async def test_health_readiness_and_metrics_are_open_to_the_operator_s_tools(
     assert (answer.status, answer.headers["content-type"][:10]) == (200, "text/plain")
     text = answer.raw.decode()
     for line in (
-        r'kpay_requests_total{method="POST",route="/api/v1/payments/init",status="201"}',
-        r'kpay_requests_total{method="GET",route="/api/v1/payments/{id}",status="404"}',
+        r'kpay_request_seconds_count{method="POST",route="/api/v1/payments/init",status="201"}',
+        r'kpay_request_seconds_count{method="GET",route="/api/v1/payments/{id}",status="404"}',
         'kpay_refusals_total{code="not_found"}',
         'kpay_attempts_total{action="submit",connector="sandbox",outcome="paid"}',
     ):

@@ -53,5 +53,5 @@ def test_it_goes_on_serving_until_it_is_told_to_end(program: Program) -> None:
 def _playing_is_over(server: Server) -> bool:
     """The last request of the scenarios has been counted."""
     _, text = server.request("GET", "/metrics")
-    line = 'kpay_requests_total{method="GET",route="/api/wallets/overview",status="200"} 2.0'
+    line = 'kpay_request_seconds_count{method="GET",route="/api/wallets/overview",status="200"} 2.0'
     return line in text

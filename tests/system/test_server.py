@@ -108,7 +108,7 @@ def test_metrics_are_those_of_every_process_of_the_server(program: Program) -> N
         for _ in range(20):
             server.request("GET", "/api/public/platform-info")
         _, text = server.request("GET", "/metrics")
-    counted = [line for line in text.splitlines() if "platform-info" in line and "_total" in line]
+    counted = [line for line in text.splitlines() if "platform-info" in line and "_count" in line]
     assert len(counted) == 1
     assert counted[0].endswith(" 20.0")
 

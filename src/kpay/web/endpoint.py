@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Histogram
 
 from kpay import metrics
 from kpay.access.gate import Gate
@@ -44,8 +44,7 @@ class Endpoint:
         self.path = path
         self._gate = gate
         self._routes = {route.method: _Prepared(route) for route in routes}
-        self._seconds = metrics.seconds.labels(path)
-        self._counters: dict[tuple[str, int], Counter] = {}
+        self._measures: dict[tuple[str, int], Histogram] = {}
 
     async def serve(
         self, scope: Scope, receive: Receive, send: Send, path: Mapping[str, str]
@@ -62,18 +61,17 @@ class Endpoint:
             status, body, retry_after = error_answer(refusal, request_id)
             log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
         # Counted before it is sent: who has the answer can rely on finding it counted.
-        self._count(method, status)
-        self._seconds.observe(time.perf_counter() - started)
+        self._count(method, status, time.perf_counter() - started)
         await write_json(send, status, body, request_id, retry_after)
 
-    def _count(self, method: str, status: int) -> None:
+    def _count(self, method: str, status: int, seconds: float) -> None:
         # A method is whatever the caller wrote: only those that the path takes are a label.
         label = method if method in self._routes else "other"
-        counter = self._counters.get((label, status))
-        if counter is None:
-            counter = metrics.requests.labels(label, self.path, status)
-            self._counters[label, status] = counter
-        counter.inc()
+        measure = self._measures.get((label, status))
+        if measure is None:
+            measure = metrics.requests.labels(label, self.path, status)
+            self._measures[label, status] = measure
+        measure.observe(seconds)
 
     async def _answer(
         self, method: str, scope: Scope, receive: Receive, path: Mapping[str, str]
