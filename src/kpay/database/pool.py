@@ -41,6 +41,7 @@ _SESSION = {
     # Every statement here looks rows up by their key. A plan is made once, often while its tables
     # are nearly empty, and kept: it must not be a scan that is slow when they have grown.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     # And it is made once: planning a batch's statement again takes as long as carrying it out.
@@ -101,6 +102,15 @@ class Database:
 
     async def fetch(self, sql: str, *arguments: object) -> Sequence[Row]:
         return await self._pool.fetch(sql, *arguments)
+
+    async def search(self, sql: str, *arguments: object) -> Sequence[Row]:
+        """The rows of a statement with filters that may be null, planned for those that are not.
+
+        One plan for all would have to do without the index of a filter that may not be there.
+        """
+        async with self.transaction() as connection:
+            await connection.execute("set local plan_cache_mode = force_custom_plan")
+            return await connection.fetch(sql, *arguments)
 
     async def fetchrow(self, sql: str, *arguments: object) -> Row | None:
         return await self._pool.fetchrow(sql, *arguments)

@@ -132,7 +132,7 @@ class TrackedRows(Generic[A]):
 
     async def page(self, book: Book, wanted: Filter) -> list[Tracked[A]]:
         """One row more than the page holds tells that there is another."""
-        rows = await self._database.fetch(
+        rows = await self._database.search(
             self._queries["list"],
             book.application_id,
             book.environment,

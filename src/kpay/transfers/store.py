@@ -65,7 +65,7 @@ async def find(database: Database, book: Book, transfer_id: UUID) -> Transfer | 
 
 async def page(database: Database, book: Book, wanted: Filter) -> list[Transfer]:
     """One row more than the page holds tells that there is another."""
-    rows = await database.fetch(
+    rows = await database.search(
         SQL["list"],
         book.application_id,
         book.environment,

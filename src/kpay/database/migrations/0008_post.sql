@@ -21,6 +21,11 @@ alter table postings add constraint postings_pkey
 create index postings_at_idx on postings using brin (at)
     with (pages_per_range = 16, autosummarize = on);
 
+-- What is due is asked for by type: without it in the index, a plan that is made while there is
+-- little of one type would read all of that type to find what is due.
+drop index instructions_due_idx;
+create index instructions_due_idx on instructions (type, due_at) where due_at is not null;
+
 -- What `post` is told of an account that a batch may touch, and of an order to post.
 create type post_account as (
     application_id uuid,
