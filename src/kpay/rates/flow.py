@@ -108,7 +108,8 @@ class Rates:
         held = self._held.get(environment)
         if held is None or now >= held.until:
             held = await self._look(environment)
-        made = None if held is None else held.quotes.get((source, target))
+        # While another look is under way an older one may serve: its quotes expire anew each time.
+        made = None if held is None or now >= held.until else held.quotes.get((source, target))
         if made is not None:
             return made
         rate = None if held is None else mid(held.snapshot, source, target)
