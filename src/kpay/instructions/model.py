@@ -104,14 +104,6 @@ class Tracked(msgspec.Struct, Generic[A], frozen=True):
     progress: Progress
 
 
-class New(msgspec.Struct, frozen=True):
-    """An instruction that is recorded with its payment or payout, due at once."""
-
-    id: UUID
-    external_id: str | None
-    instruction: Instruction
-
-
 class Claim(msgspec.Struct, frozen=True):
     """The right to make one attempt, already on record: the intent is committed before the call."""
 

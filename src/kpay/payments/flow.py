@@ -20,7 +20,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
 from kpay.instructions.flow import Followed, Rails
-from kpay.instructions.model import Claim, New, Progress, Status, Step, Tracked, step_after
+from kpay.instructions.model import Claim, Progress, Status, Step, Tracked, step_after
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Verdict
@@ -94,13 +94,13 @@ class Payments(Followed[Payment]):
     async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
         payment = self._draw(book, wanted, terms, await self._references.draw())
-        new = self._new_instruction(payment)
-        order = Order(book, None, (payment, new), claim=("payment", payment.external_id))
+        instruction = self._instruction(payment)
+        order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
         verdict = await self._poster.post(order, self._new)
         if not verdict.posted:
             raise _used(payment, verdict)
         self._something_due()
-        return Tracked(payment, Progress(Status.PENDING, new.instruction.reference))
+        return Tracked(payment, Progress(Status.PENDING, instruction.reference))
 
     # Submit: the worker hands over what is due, and asks about what was handed over.
 
@@ -142,8 +142,8 @@ class Payments(Followed[Payment]):
             created_at=self._clock.now(),
         )
 
-    def _new_instruction(self, payment: Payment) -> New:
-        instruction = Instruction(
+    def _instruction(self, payment: Payment) -> Instruction:
+        return Instruction(
             book=payment.book,
             type=OperationType.DEPOSIT,
             reference=self._ids.uuid(),
@@ -152,7 +152,6 @@ class Payments(Followed[Payment]):
             amount=payment.amount,
             submitted_at=payment.created_at,
         )
-        return New(payment.id, payment.external_id, instruction)
 
 
 def _credit(payment: Payment, step: Step) -> Entry | None:

@@ -9,7 +9,6 @@ from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
-from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
 from kpay.payments.model import Payment
@@ -24,11 +23,11 @@ class PaymentRecords:
         self,
         connection: Connection,
         ledger: Sequence[object],
-        records: Sequence[tuple[Payment, New]],
+        records: Sequence[tuple[Payment, Instruction]],
     ) -> list[Verdict]:
         # Nothing is posted yet: of what `post` would be told, only the time is needed.
         at = ledger[0]
-        rows = [_row(payment, new.instruction) for payment, new in records]
+        rows = [_row(payment, instruction) for payment, instruction in records]
         return verdicts(await connection.fetchrow(SQL["write"], at, rows))
 
 

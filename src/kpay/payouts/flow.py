@@ -24,7 +24,6 @@ from kpay.database.references import References
 from kpay.instructions.flow import Followed, Rails
 from kpay.instructions.model import (
     Claim,
-    New,
     Progress,
     Status,
     Step,
@@ -115,12 +114,12 @@ class Payouts(Followed[Payout]):
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
         payout = self._draw(book, wanted, agreed, quote, await self._references.draw())
-        new = self._new_instruction(payout, agreed)
-        verdict = await self._poster.post(_reserve(payout, new), self._new)
+        instruction = self._instruction(payout, agreed)
+        verdict = await self._poster.post(_reserve(payout, instruction), self._new)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
-        return Tracked(payout, Progress(Status.PENDING, new.instruction.reference))
+        return Tracked(payout, Progress(Status.PENDING, instruction.reference))
 
     # Submit: the worker hands over what is due, and asks about what was handed over.
 
@@ -177,8 +176,8 @@ class Payouts(Followed[Payout]):
             created_at=self._clock.now(),
         )
 
-    def _new_instruction(self, payout: Payout, agreed: Price) -> New:
-        instruction = Instruction(
+    def _instruction(self, payout: Payout, agreed: Price) -> Instruction:
+        return Instruction(
             book=payout.book,
             type=OperationType.PAYOUT,
             reference=self._ids.uuid(),
@@ -187,16 +186,15 @@ class Payouts(Followed[Payout]):
             amount=agreed.sent,
             submitted_at=payout.created_at,
         )
-        return New(payout.id, payout.external_id, instruction)
 
 
-def _reserve(payout: Payout, new: New) -> Order[tuple[Payout, New]]:
+def _reserve(payout: Payout, instruction: Instruction) -> Order[tuple[Payout, Instruction]]:
     return Order(
         book=payout.book,
         entry=movements.payout_requested(
             payout.id, country=payout.source_country, amount=payout.amount
         ),
-        record=(payout, new),
+        record=(payout, instruction),
         claim=None if payout.external_id is None else ("payout", payout.external_id),
     )
 

@@ -9,7 +9,6 @@ from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
-from kpay.instructions.model import New
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
 from kpay.payouts.model import Payout
@@ -25,9 +24,9 @@ class PayoutRecords:
         self,
         connection: Connection,
         ledger: Sequence[object],
-        records: Sequence[tuple[Payout, New]],
+        records: Sequence[tuple[Payout, Instruction]],
     ) -> list[Verdict]:
-        rows = [_row(payout, new.instruction) for payout, new in records]
+        rows = [_row(payout, instruction) for payout, instruction in records]
         return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
 
 
