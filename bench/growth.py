@@ -81,7 +81,7 @@ class Growth:
 
     def __init__(self, settings: Settings, rounds: int, seconds: int, run: str) -> None:
         self._settings = settings
-        self._url = settings.database_url or ""
+        self._url = settings.migration_url or ""
         self._rounds = rounds
         self._seconds = seconds
         self._run = run
@@ -131,7 +131,9 @@ class Growth:
     def _side(self, url: str) -> Side:
         # Both begin from one: a page that first changes after a checkpoint costs more.
         databases.execute(url, "checkpoint")
-        ours = house.program(replace(self._settings, database_url=url))
+        # The owner copies the databases; the program runs on them as itself.
+        own = databases.beside(self._settings.database_url or "", databases.name_of(url))
+        ours = house.program(replace(self._settings, database_url=own))
         with ours.serving("serve", "--workers", str(WORKERS)) as server:
             requests = UNIFORM.requests(server, self._merchants)
             wrk.run(server.url, requests, connections=CONNECTIONS, seconds=1)

@@ -110,7 +110,7 @@ class _Bench:
     """One run: a home of its own, thrown away at the end."""
 
     def __init__(self, settings: Settings, plan: Plan) -> None:
-        self._url = settings.database_url or ""
+        self._url = settings.migration_url or ""
         self._ours = house.program(settings)
         self._plan = plan
         self._baseline = Baseline(self._url)

@@ -6,7 +6,10 @@ from decimal import Decimal
 from textwrap import dedent
 from uuid import UUID
 
+import asyncpg
+
 from kpay.app import House
+from kpay.core.book import Book
 from kpay.core.ids import parse_public_id, parse_uuid
 
 _POSTINGS = """
@@ -16,6 +19,17 @@ _POSTINGS = """
     where operation_id = $1
     order by step, account
 """
+
+
+async def open_books(url: str, *books: Book) -> None:
+    """Journals for books of applications that exist in a test alone."""
+    connection = await asyncpg.connect(url)
+    await connection.executemany(
+        "insert into journals (application_id, environment, hash)"
+        " values ($1, $2, journal_start($1, $2))",
+        [(book.application_id, book.environment) for book in books],
+    )
+    await connection.close()
 
 
 async def journal(house: House, public_id: str) -> str:

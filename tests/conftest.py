@@ -21,7 +21,8 @@ import structlog
 
 from kpay.app import House
 from kpay.core.clock import ManualClock
-from kpay.database.embedded import EmbeddedServer
+from kpay.database.embedded import PROGRAM_ROLE, EmbeddedServer
+from kpay.database.grants import grant, make_role
 from kpay.database.migrate import migrate
 from kpay.settings import Settings
 from tests.client import Merchant
@@ -63,7 +64,10 @@ def template(server: EmbeddedServer) -> str:
         connection = await asyncpg.connect(server.url)
         await connection.execute(f"create database {_TEMPLATE}")
         await connection.close()
-        await migrate(_url(server, _TEMPLATE))
+        await make_role(server.url, PROGRAM_ROLE, server.password)
+        url = _url(server, _TEMPLATE)
+        await migrate(url)
+        await grant(url, program_url(url), anew=True)
 
     asyncio.run(make())
     return _TEMPLATE
@@ -71,7 +75,7 @@ def template(server: EmbeddedServer) -> str:
 
 @pytest.fixture
 async def database_url(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
-    """An empty migrated database of this test's own."""
+    """An empty migrated database of this test's own, as its owner sees it."""
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(server.url)
     await connection.execute(f"create database {name} template {template} strategy file_copy")
@@ -91,7 +95,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     """No delay in the sandbox and the bundled rates: the page's 1.0153."""
     return Settings(
         home=tmp_path,
-        database_url=database_url,
+        database_url=program_url(database_url),
         secret="a secret for tests that is long enough",
         sandbox_delay=timedelta(0),
     )
@@ -110,6 +114,11 @@ async def house(settings: Settings, clock: ManualClock) -> AsyncIterator[House]:
 async def merchant(house: House) -> Merchant:
     """A merchant with a fresh application in the sandbox."""
     return await Merchant.join(house)
+
+
+def program_url(owner_url: str) -> str:
+    """The address of the same database for the role that the program runs as."""
+    return owner_url.replace("//kpay:", f"//{PROGRAM_ROLE}:")
 
 
 def _url(server: EmbeddedServer, database: str) -> str:

@@ -16,6 +16,7 @@ from kpay import __version__
 from kpay.settings import Settings
 from kpay.terminal import (
     err,
+    new_progress,
     new_table,
     open_house,
     out,
@@ -325,10 +326,13 @@ async def _verify(url: str, *, as_json: bool) -> int:
 
     counts = await verifying.count_rows(url)
     findings = []
-    with err.status("Checking…") as status:
-        async for finding in verifying.verify(url):
+    with new_progress() as bar:
+        reading = bar.add_task("Reading the journal", total=counts["entries"])
+        async for finding in verifying.verify(
+            url, lambda done: bar.update(reading, completed=done)
+        ):
             findings.append(finding)
-            status.update(f"Checked {finding.check.name}…")
+            bar.update(reading, description=f"Checked {finding.check.name}")
     broken = sum(finding.broken for finding in findings)
     if as_json:
         print_json(

@@ -29,6 +29,7 @@ class Settings:
 
     home: Path
     database_url: str | None = None
+    migration_url: str | None = None
     secret: str | None = None
     public_url: str = "http://localhost:8080"
     sandbox_delay: timedelta = timedelta(seconds=3)
@@ -50,6 +51,7 @@ class Settings:
         settings = cls(
             home=reader.read("KPAY_HOME", _path, default_home()),
             database_url=reader.read("KPAY_DATABASE_URL", _database_url, None),
+            migration_url=reader.read("KPAY_MIGRATION_URL", _database_url, None),
             secret=reader.read("KPAY_SECRET", _secret, None),
             public_url=reader.read("KPAY_PUBLIC_URL", _http_url, cls.public_url),
             sandbox_delay=reader.read("KPAY_SANDBOX_DELAY", _seconds, cls.sandbox_delay),

@@ -20,6 +20,7 @@ from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.ledger.model import Entry, Kind, Order, Posting, Reason
 from kpay.ledger.store import post_arguments
+from tests.books import open_books
 
 NOW = datetime(2026, 6, 23, 10, tzinfo=UTC)
 BOOK = Book(UUID(int=1), Environment.TEST)
@@ -88,7 +89,7 @@ class Ledger:
     ) -> list[str | None]:
         """What `post` says of each order; `refused` are the places of those that are not wanted."""
         verdicts: list[str | None] = await self.connection.fetchval(
-            "select post($1, $2, $3, $4, $5, $6, $7, $8)",
+            "select post($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             *post_arguments(orders, NOW),
             refused,
             reason,
@@ -129,6 +130,7 @@ class Ledger:
 
 @pytest.fixture
 async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    await open_books(database_url, *BOOKS)
     connection = await asyncpg.connect(database_url)
     yield Ledger(connection)
     await connection.close()

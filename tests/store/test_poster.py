@@ -20,6 +20,7 @@ from kpay.database.pool import Connection, Database
 from kpay.ledger import movements, store
 from kpay.ledger.model import POSTED, Entry, Order, Verdict
 from kpay.ledger.poster import MOST_PER_FLUSH, Poster
+from tests.books import open_books
 from tests.soundness import assert_balances_are_sums
 
 BOOK = Book(UUID(int=1), Environment.TEST)
@@ -70,19 +71,19 @@ class Notes:
 WRITE = """
 with taken as materialized (
     select array_agg(wanted.place::int) as places, array_agg(notes.id) as ids
-    from unnest($7::text[]) with ordinality as wanted (name, place)
+    from unnest($8::text[]) with ordinality as wanted (name, place)
     join notes on notes.name = wanted.name and starts_with(notes.name, 'checked')
 ),
 
 posted as materialized (
-    select places, ids, post($1, $2, $3, $4, $5, $6, places, 'already_used') as verdicts
+    select places, ids, post($1, $2, $3, $4, $5, $6, $7, places, 'already_used') as verdicts
     from taken
 ),
 
 recorded as (
     insert into notes (name)
     select fresh.name
-    from posted, unnest($7::text[], posted.verdicts) as fresh (name, verdict)
+    from posted, unnest($8::text[], posted.verdicts) as fresh (name, verdict)
     where fresh.verdict is null
     order by fresh.name
 )
@@ -173,6 +174,7 @@ async def open_till(url: str, clock: ManualClock, **options: int) -> Till:
 @pytest.fixture
 async def till(database_url: str, clock: ManualClock) -> AsyncIterator[Till]:
     """A till at work. After each test every balance is the sum of its postings."""
+    await open_books(database_url, BOOK)
     made = await open_till(database_url, clock)
     made.poster.start()
     yield made

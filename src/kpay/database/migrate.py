@@ -19,10 +19,10 @@ FOLDER = Path(__file__).with_name("migrations")
 LEAST_SERVER = 18
 
 # An arbitrary number that names this lock; every program on this database takes the same one.
-_LOCK = 7_262_110
+SCHEMA_LOCK = 7_262_110
 
 _TABLE = """
-create table if not exists schema_migrations (
+create table schema_migrations (
     number integer constraint schema_migrations_pkey primary key,
     name text not null,
     checksum text not null,
@@ -65,13 +65,17 @@ async def migrate(
     connection = await connect(url)
     try:
         check_server(connection.get_server_version().major)
-        await connection.execute("select pg_advisory_lock($1)", _LOCK)
-        await connection.execute(_TABLE)
+        await connection.execute("select pg_advisory_lock($1)", SCHEMA_LOCK)
+        # Asked first: a role that may not create tables can still see that there is nothing to do.
+        if await connection.fetchval("select to_regclass('schema_migrations')") is None:
+            await connection.execute(_TABLE)
         applied = await connection.fetch(
             "select number, name, checksum from schema_migrations order by number"
         )
         _check({row["number"]: (row["name"], row["checksum"]) for row in applied}, wanted)
         pending = wanted[len(applied) :]
+        if pending:
+            await _check_rights(connection)
         for migration in pending:
             if progress:
                 progress(f"migration {migration.number:04d}: {migration.name.replace('_', ' ')}")
@@ -79,6 +83,19 @@ async def migrate(
         return len(pending)
     finally:
         await connection.close()
+
+
+async def _check_rights(connection: Connection) -> None:
+    """Say in one sentence what the first statement of a migration would be refused for."""
+    if not await connection.fetchval(
+        "select has_schema_privilege(current_schema(), 'CREATE') "
+        "and pg_has_role(current_user, relowner, 'MEMBER') "
+        "from pg_class where oid = 'schema_migrations'::regclass"
+    ):
+        raise MigrationError(
+            "The database's schema has to be migrated and this role may not: set "
+            "KPAY_MIGRATION_URL to the address of the schema's owner for this start."
+        )
 
 
 def check_server(major: int) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from kpay.database.embedded import EmbeddedServer, EmbeddedServerError
+from kpay.database.embedded import PROGRAM_ROLE, EmbeddedServer, EmbeddedServerError
+from kpay.database.grants import grant, make_role
 from kpay.database.migrate import migrate
 from kpay.settings import Settings
 
@@ -24,13 +25,21 @@ def ready_database(settings: Settings, say: Say | None = None) -> Iterator[Setti
     `say` is told of each long stage as it begins.
     """
     if settings.database_url is not None:
-        asyncio.run(migrate(settings.database_url, progress=say))
+        owner = settings.migration_url or settings.database_url
+        asyncio.run(_prepare(owner, settings.database_url, say))
         yield settings
         return
     with EmbeddedServer.attach(settings.home, progress=say) as server:
-        asyncio.run(migrate(server.url, progress=say))
+        asyncio.run(make_role(server.url, PROGRAM_ROLE, server.password))
+        asyncio.run(_prepare(server.url, server.program_url, say))
         with _kept_up(server, say or (lambda _: None)):
-            yield replace(settings, database_url=server.url)
+            yield replace(settings, database_url=server.program_url, migration_url=server.url)
+
+
+async def _prepare(owner_url: str, program_url: str, say: Say | None) -> None:
+    """The schema as this program has it, and the rights of the role that it runs as."""
+    ran = await migrate(owner_url, progress=say)
+    await grant(owner_url, program_url, anew=ran > 0)
 
 
 @contextmanager

@@ -51,17 +51,24 @@ from claimed;
 
 -- name: write
 -- Write the steps of a batch with their entries, what the rail answered, and the events of ends.
-with locked as materialized (
-    select wanted.place, instructions.status <> wanted.expected as changed
-    from unnest($7::instruction_step[]) with ordinality as wanted (
-        application_id, environment, id, expected, status, failure_code, next_action, due_at, at,
-        attempt, outcome, evidence, event, place
+with wanted as materialized (
+    select
+        (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
+        id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence, event, place
+    from unnest($4::post_order[], $8::instruction_step[]) with ordinality as given (
+        book, operation_id, step, kind,
+        id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence, event, place
     )
+),
+
+locked as materialized (
+    select wanted.place, instructions.status <> wanted.expected as changed
+    from wanted
     join instructions
         on instructions.application_id = wanted.application_id
         and instructions.environment = wanted.environment
         and instructions.id = wanted.id
-    -- In one order, before any account: two batches cannot deadlock.
+    -- In one order, before any book: two batches cannot deadlock.
     order by wanted.application_id, wanted.environment, wanted.id
     for update of instructions
 ),
@@ -71,16 +78,13 @@ late as materialized (
 ),
 
 posted as materialized (
-    select post($1, $2, $3, $4, $5, $6, places, 'state_changed') as verdicts from late
+    select post($1, $2, $3, $4, $5, $6, $7, places, 'state_changed') as verdicts from late
 ),
 
 step as materialized (
-    select accepted.*
-    from posted, unnest($7::instruction_step[], posted.verdicts) as accepted (
-        application_id, environment, id, expected, status, failure_code, next_action, due_at, at,
-        attempt, outcome, evidence, event, verdict
-    )
-    where accepted.verdict is null
+    select wanted.*
+    from posted, wanted
+    where posted.verdicts[wanted.place] is null
 ),
 
 advanced as (

@@ -46,8 +46,6 @@ def _row(step: Step) -> tuple[object, ...]:
     """A step as the database's instruction_step."""
     outcome = step.outcome
     return (
-        step.book.application_id,
-        step.book.environment,
         step.id,
         step.expected,
         step.status,

@@ -3,7 +3,7 @@
 A posting is one signed line on one account; an entry is a balanced set of them; an order is an
 entry together with the record (a transfer, a payout) that is written in the same transaction. Which
 of the waiting orders can be posted is decided where the accounts are locked: by the database's
-function `post` (0008_post.sql), one order after the other. Nothing here does any I/O.
+function `post` (0009_journal.sql), one order after the other. Nothing here does any I/O.
 """
 
 from __future__ import annotations

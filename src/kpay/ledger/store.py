@@ -26,15 +26,17 @@ async def open_accounts(connection: Connection, accounts: Mapping[tuple[Book, st
 
 
 def post_arguments(orders: Sequence[Order[Any]], at: datetime) -> list[object]:
-    """A batch as the first six arguments of `post`: see 0008_post.sql for each.
+    """A batch as the first seven arguments of `post`: see 0009_journal.sql for each.
 
-    Every process names accounts in the one order of their keys, and `post` locks them as they are
+    Every process names books in the one order of their keys, and `post` locks them as they are
     named: that is what keeps two batches from a deadlock.
     """
+    books = sorted({order.book for order in orders})
+    book_places = {book: place for place, book in enumerate(books, 1)}
     # An account that is named in two currencies is named twice, and `post` refuses the wrong one.
     accounts = sorted(
         {
-            (order.book, posting.account, posting.amount.currency)
+            (book_places[order.book], posting.account, posting.amount.currency)
             for order in orders
             if order.entry is not None
             for posting in order.entry.postings
@@ -46,22 +48,24 @@ def post_arguments(orders: Sequence[Order[Any]], at: datetime) -> list[object]:
     line_accounts = []
     line_amounts = []
     for order in orders:
-        book, entry = order.book, order.entry
+        book, entry = book_places[order.book], order.entry
         if entry is None:
-            heads.append((book.application_id, book.environment, None, 0, None))
+            heads.append((book, None, 0, None))
             counts.append(0)
             continue
         kind = entry.kind
-        heads.append((book.application_id, book.environment, entry.operation_id, kind.step, kind))
+        heads.append((book, entry.operation_id, kind.step, kind))
         counts.append(len(entry.postings))
-        for posting in entry.postings:
-            amount = posting.amount
-            line_accounts.append(places[book, posting.account, amount.currency])
-            line_amounts.append(amount.minor)
-    named = [
-        (book.application_id, book.environment, code, currency) for book, code, currency in accounts
-    ]
-    return [at, named, heads, counts, line_accounts, line_amounts]
+        for account, amount in sorted(
+            [
+                (places[book, posting.account, posting.amount.currency], posting.amount.minor)
+                for posting in entry.postings
+            ]
+        ):
+            line_accounts.append(account)
+            line_amounts.append(amount)
+    named = [(book.application_id, book.environment) for book in books]
+    return [at, named, accounts, heads, counts, line_accounts, line_amounts]
 
 
 def verdicts(row: Row | None) -> list[Verdict]:

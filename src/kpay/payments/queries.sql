@@ -3,16 +3,23 @@
 with wanted as materialized (
     -- Apart, so that the type is a part of the key that is looked up: as a constant it would be a
     -- reason to read all that there is of it, whenever the last ANALYZE has seen little of it.
-    select application_id, environment, 'DEPOSIT' as type, external_id, place
-    from unnest($2::new_payment[]) with ordinality as given (
-        application_id, environment, id, suffix, external_id, provider, country, phone_number,
-        currency, amount, fee, customer_name, customer_email, description, metadata, created_at,
+    select
+        (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
+        'DEPOSIT' as type,
+        id, suffix, external_id, provider, country, phone_number, currency, amount, fee,
+        customer_name, customer_email, description, metadata, created_at,
+        reference, place
+    from unnest($3::post_order[], $4::new_payment[]) with ordinality as given (
+        book, operation_id, step, kind,
+        id, suffix, external_id, provider, country, phone_number, currency, amount, fee,
+        customer_name, customer_email, description, metadata, created_at,
         reference, place
     )
 ),
 
 taken as materialized (
-    select array_agg(wanted.place::int) as places, array_agg(instructions.id) as ids
+    select
+        array_agg(wanted.place::int) as places, array_agg(instructions.id) as ids
     from wanted
     join instructions
         on instructions.application_id = wanted.application_id
@@ -26,19 +33,17 @@ decided as materialized (
         places, ids,
         array(
             select case when place = any(places) then 'already_used' end
-            from generate_series(1, cardinality($2)) as place
+            from generate_series(1, cardinality($4)) as place
         ) as verdicts
     from taken
 ),
 
 fresh as materialized (
-    select accepted.*
-    from decided, unnest($2::new_payment[], decided.verdicts) as accepted (
-        application_id, environment, id, suffix, external_id, provider, country, phone_number,
-        currency, amount, fee, customer_name, customer_email, description, metadata, created_at,
-        reference, verdict
-    )
-    where accepted.verdict is null
+    select wanted.*
+    from decided, wanted
+    where decided.verdicts[wanted.place] is null
+    -- In one order, so that two batches with the same externalIds cannot deadlock.
+    order by application_id, environment, external_id
 ),
 
 instructed as (
@@ -47,21 +52,21 @@ instructed as (
         phone_number, currency, amount, status, next_action, due_at
     )
     select
-        application_id, environment, id, 'DEPOSIT', external_id, reference, provider,
+        application_id, environment, id, type, external_id, reference, provider,
         phone_number, currency, amount, 'PENDING', 'submit', $1
     from fresh
-    -- In one order, so that two batches with the same externalIds cannot deadlock.
-    order by application_id, environment, external_id
 ),
 
 recorded as (
     insert into payments (
-        application_id, environment, id, suffix, external_id, provider, country, phone_number,
-        currency, amount, fee, customer_name, customer_email, description, metadata, created_at
+        application_id, environment,
+        id, suffix, external_id, provider, country, phone_number, currency, amount, fee,
+        customer_name, customer_email, description, metadata, created_at
     )
     select
-        application_id, environment, id, suffix, external_id, provider, country, phone_number,
-        currency, amount, fee, customer_name, customer_email, description, metadata, created_at
+        application_id, environment,
+        id, suffix, external_id, provider, country, phone_number, currency, amount, fee,
+        customer_name, customer_email, description, metadata, created_at
     from fresh
 )
 

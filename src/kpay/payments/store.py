@@ -25,17 +25,15 @@ class PaymentRecords:
         ledger: Sequence[object],
         records: Sequence[tuple[Payment, Instruction]],
     ) -> list[Verdict]:
-        # Nothing is posted yet: of what `post` would be told, only the time is needed.
-        at = ledger[0]
+        # Nothing is posted yet: of what `post` would be told, this is all that is needed.
+        at, books, _, orders, *_ = ledger
         rows = [_row(payment, instruction) for payment, instruction in records]
-        return verdicts(await connection.fetchrow(SQL["write"], at, rows))
+        return verdicts(await connection.fetchrow(SQL["write"], at, books, orders, rows))
 
 
 def _row(payment: Payment, instruction: Instruction) -> tuple[object, ...]:
     """A payment and its instruction as the database's new_payment."""
     return (
-        payment.book.application_id,
-        payment.book.environment,
         payment.id,
         payment.suffix,
         payment.external_id,

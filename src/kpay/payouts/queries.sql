@@ -3,12 +3,21 @@
 with wanted as materialized (
     -- Apart, so that the type is a part of the key that is looked up: as a constant it would be a
     -- reason to read all that there is of it, whenever the last ANALYZE has seen little of it.
-    select application_id, environment, 'PAYOUT' as type, external_id, place
-    from unnest($7::new_payout[]) with ordinality as given (
-        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
-        provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
-        rate_as_of, rate_margin_bps, description, metadata, created_at, reference, sent_amount,
-        place
+    select
+        (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
+        'PAYOUT' as type,
+        id, suffix, external_id, source_country, currency, amount, fee,
+        provider, country, phone_number, payout_currency, payout_amount,
+        (($9::quote[])[quote]).rate, (($9::quote[])[quote]).source as rate_source,
+        (($9::quote[])[quote]).as_of as rate_as_of,
+        (($9::quote[])[quote]).margin_bps as rate_margin_bps,
+        description, metadata, created_at,
+        reference, sent_amount, place
+    from unnest($4::post_order[], $8::new_payout[]) with ordinality as given (
+        book, operation_id, step, kind,
+        id, suffix, external_id, source_country, currency, amount, fee,
+        provider, country, phone_number, payout_currency, payout_amount,
+        description, metadata, created_at, reference, sent_amount, quote, place
     )
 ),
 
@@ -23,19 +32,15 @@ taken as materialized (
 ),
 
 posted as materialized (
-    select places, ids, post($1, $2, $3, $4, $5, $6, places, 'already_used') as verdicts
+    select places, ids, post($1, $2, $3, $4, $5, $6, $7, places, 'already_used') as verdicts
     from taken
 ),
 
 fresh as materialized (
-    select accepted.*
-    from posted, unnest($7::new_payout[], posted.verdicts) as accepted (
-        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
-        provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
-        rate_as_of, rate_margin_bps, description, metadata, created_at, reference, sent_amount,
-        verdict
-    )
-    where accepted.verdict is null
+    -- Two batches with the same externalIds cannot deadlock: `post` has locked their books.
+    select wanted.*
+    from posted, wanted
+    where posted.verdicts[wanted.place] is null
 ),
 
 instructed as (
@@ -44,21 +49,21 @@ instructed as (
         phone_number, currency, amount, status, next_action, due_at
     )
     select
-        application_id, environment, id, 'PAYOUT', external_id, reference, provider,
+        application_id, environment, id, type, external_id, reference, provider,
         phone_number, payout_currency, sent_amount, 'PENDING', 'submit', $1
     from fresh
-    -- In one order, so that two batches with the same externalIds cannot deadlock.
-    order by application_id, environment, external_id
 ),
 
 recorded as (
     insert into payouts (
-        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
+        application_id, environment,
+        id, suffix, external_id, source_country, currency, amount, fee,
         provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
         rate_as_of, rate_margin_bps, description, metadata, created_at
     )
     select
-        application_id, environment, id, suffix, external_id, source_country, currency, amount, fee,
+        application_id, environment,
+        id, suffix, external_id, source_country, currency, amount, fee,
         provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
         rate_as_of, rate_margin_bps, description, metadata, created_at
     from fresh

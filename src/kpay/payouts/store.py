@@ -12,7 +12,7 @@ from kpay.database.queries import beside
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
 from kpay.payouts.model import Payout
-from kpay.rates.model import Quote
+from kpay.rates.store import quote_rows, read_quote
 
 SQL = beside(__file__)
 
@@ -26,16 +26,15 @@ class PayoutRecords:
         ledger: Sequence[object],
         records: Sequence[tuple[Payout, Instruction]],
     ) -> list[Verdict]:
-        rows = [_row(payout, instruction) for payout, instruction in records]
-        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
+        places, quotes = quote_rows([payout.quote for payout, _ in records])
+        rows = [_row(*record, place) for record, place in zip(records, places, strict=True)]
+        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows, quotes))
 
 
-def _row(payout: Payout, instruction: Instruction) -> tuple[object, ...]:
-    """A payout and its instruction as the database's new_payout."""
-    book, quote, payout_amount = payout.book, payout.quote, payout.payout_amount
+def _row(payout: Payout, instruction: Instruction, quote: int) -> tuple[object, ...]:
+    """A payout, its instruction and the place of its quote as the database's new_payout."""
+    payout_amount = payout.payout_amount
     return (
-        book.application_id,
-        book.environment,
         payout.id,
         payout.suffix,
         payout.external_id,
@@ -48,15 +47,12 @@ def _row(payout: Payout, instruction: Instruction) -> tuple[object, ...]:
         payout.phone_number,
         payout_amount.currency,
         payout_amount.minor,
-        quote.rate,
-        quote.source,
-        quote.as_of,
-        quote.margin_bps,
         payout.description,
         payout.metadata,
         payout.created_at,
         instruction.reference,
         instruction.amount.minor,
+        quote,
     )
 
 
@@ -74,13 +70,7 @@ def read(row: Row) -> Payout:
         country=row["country"],
         phone_number=row["phone_number"],
         payout_amount=Money(row["payout_amount"], row["payout_currency"]),
-        quote=Quote(
-            rate=row["rate"],
-            source=row["rate_source"],
-            as_of=row["rate_as_of"],
-            margin_bps=row["rate_margin_bps"],
-            expires_at=row["created_at"],
-        ),
+        quote=read_quote(row),
         description=row["description"],
         metadata=row["metadata"],
         created_at=row["created_at"],

@@ -47,6 +47,7 @@ JUMP_MEMORY = timedelta(days=7)
 PATIENCE = timedelta(seconds=5)
 
 _ONE = Decimal(1)
+_PAR_KEPT = timedelta(seconds=1)
 _POLL = timedelta(milliseconds=50)
 # A claim outlasts the slowest sources by this much: reading a body, storing the snapshot.
 _CLAIM_SLACK = timedelta(seconds=10)
@@ -95,6 +96,7 @@ class Rates:
         self._held: dict[Environment, _Held] = {}
         self._looking = {environment: asyncio.Lock() for environment in Environment}
         self._session: aiohttp.ClientSession | None = None
+        self._par: Quote | None = None
 
     async def quote(self, environment: Environment, source: str, target: str) -> Quote:
         """The rate for one conversion. Raises Refusal: unsupported_currency or no_rate."""
@@ -102,7 +104,7 @@ class Rates:
         check_currency(target)
         now = self._clock.now()
         if source == target:
-            return Quote(_ONE, FIXED, now, 0, now + self._settings.fx_ttl)
+            return self._at_par(now)
         # Also when the answer is in memory: misuse must show at once, not when the hour is over.
         outside_transaction()
         held = self._held.get(environment)
@@ -128,6 +130,13 @@ class Rates:
             expires_at=max(held.until, now),
         )
         return made
+
+    def _at_par(self, now: datetime) -> Quote:
+        """One for one, as of this second: the requests of a second share the quote."""
+        kept = self._par
+        if kept is None or not kept.as_of <= now < kept.as_of + _PAR_KEPT:
+            kept = self._par = Quote(_ONE, FIXED, now, 0, now + self._settings.fx_ttl)
+        return kept
 
     async def refresh(self, environments: Iterable[Environment] = Environment) -> int:
         """Fetch what is about to expire, ahead of those who need it. Returns how many were."""

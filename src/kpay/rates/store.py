@@ -8,16 +8,44 @@ say.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from kpay.database.pool import Database
+from kpay.database.pool import Database, Row
 from kpay.database.queries import beside
-from kpay.rates.model import CLOCK_SKEW, Snapshot, Standing
+from kpay.rates.model import CLOCK_SKEW, Quote, Snapshot, Standing
 
 SQL = beside(__file__)
+
+
+def quote_rows(quotes: Sequence[Quote]) -> tuple[list[int], list[tuple[object, ...]]]:
+    """The place of each quote among those that differ, counted from 1, and these, each as a `quote`.
+
+    The operations of a batch share a few: a pair is quoted once for as long as its rate is used.
+    """
+    places: dict[int, int] = {}
+    found = []
+    rows: list[tuple[object, ...]] = []
+    for quote in quotes:
+        place = places.get(id(quote))
+        if place is None:
+            rows.append((quote.rate, quote.source, quote.as_of, quote.margin_bps))
+            place = places[id(quote)] = len(rows)
+        found.append(place)
+    return found, rows
+
+
+def read_quote(row: Row) -> Quote:
+    """The quote that an operation was made at, from the operation's own row."""
+    return Quote(
+        rate=row["rate"],
+        source=row["rate_source"],
+        as_of=row["rate_as_of"],
+        margin_bps=row["rate_margin_bps"],
+        expires_at=row["created_at"],
+    )
 
 
 class RateStore:

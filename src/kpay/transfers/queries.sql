@@ -1,18 +1,31 @@
 -- name: write
 -- Record a batch of transfers and post their entries: all of each, or nothing and why.
-with taken as materialized (
-    select array_agg(wanted.place::int) as places, array_agg(transfers.id) as ids
-    from unnest($7::new_transfer[]) with ordinality as wanted (
-        application_id, environment, id, destination_id, suffix, external_id,
+with wanted as materialized (
+    select
+        (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
+        id, destination_id, suffix, external_id,
         source_country, source_currency, source_amount,
         destination_country, destination_currency, destination_amount,
-        rate, rate_source, rate_as_of, rate_margin_bps, description, created_at, place
+        (($9::quote[])[quote]).rate, (($9::quote[])[quote]).source as rate_source,
+        (($9::quote[])[quote]).as_of as rate_as_of,
+        (($9::quote[])[quote]).margin_bps as rate_margin_bps,
+        description, created_at, place
+    from unnest($4::post_order[], $8::new_transfer[]) with ordinality as given (
+        book, operation_id, step, kind, id, destination_id, suffix, external_id,
+        source_country, source_currency, source_amount,
+        destination_country, destination_currency, destination_amount,
+        description, created_at, quote, place
     )
+),
+
+taken as materialized (
+    select array_agg(wanted.place::int) as places, array_agg(transfers.id) as ids
+    from wanted
     join transfers using (application_id, environment, external_id)
 ),
 
 posted as materialized (
-    select places, ids, post($1, $2, $3, $4, $5, $6, places, 'already_used') as verdicts
+    select places, ids, post($1, $2, $3, $4, $5, $6, $7, places, 'already_used') as verdicts
     from taken
 ),
 
@@ -28,15 +41,9 @@ recorded as (
         source_country, source_currency, source_amount,
         destination_country, destination_currency, destination_amount,
         rate, rate_source, rate_as_of, rate_margin_bps, description, created_at
-    from posted, unnest($7::new_transfer[], posted.verdicts) as fresh (
-        application_id, environment, id, destination_id, suffix, external_id,
-        source_country, source_currency, source_amount,
-        destination_country, destination_currency, destination_amount,
-        rate, rate_source, rate_as_of, rate_margin_bps, description, created_at, verdict
-    )
-    where verdict is null
-    -- In one order, so that two batches with the same externalIds cannot deadlock.
-    order by application_id, environment, external_id
+    -- Two batches with the same externalIds cannot deadlock: `post` has locked their books.
+    from posted, wanted
+    where posted.verdicts[wanted.place] is null
 )
 
 select verdicts, places, ids from posted;

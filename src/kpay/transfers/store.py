@@ -12,7 +12,7 @@ from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import beside
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
-from kpay.rates.model import Quote
+from kpay.rates.store import quote_rows, read_quote
 from kpay.transfers.model import Transfer
 
 SQL = beside(__file__)
@@ -24,21 +24,15 @@ class TransferRecords:
     async def write(
         self, connection: Connection, ledger: Sequence[object], records: Sequence[Transfer]
     ) -> list[Verdict]:
-        rows = [_row(transfer) for transfer in records]
-        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
+        places, quotes = quote_rows([transfer.quote for transfer in records])
+        rows = [_row(transfer, place) for transfer, place in zip(records, places, strict=True)]
+        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows, quotes))
 
 
-def _row(transfer: Transfer) -> tuple[object, ...]:
-    """A transfer as the database's new_transfer."""
-    book, debited, credited, quote = (
-        transfer.book,
-        transfer.debited,
-        transfer.credited,
-        transfer.quote,
-    )
+def _row(transfer: Transfer, quote: int) -> tuple[object, ...]:
+    """A transfer, and the place of its quote, as the database's new_transfer."""
+    debited, credited = transfer.debited, transfer.credited
     return (
-        book.application_id,
-        book.environment,
         transfer.id,
         transfer.destination_id,
         transfer.suffix,
@@ -49,12 +43,9 @@ def _row(transfer: Transfer) -> tuple[object, ...]:
         transfer.destination_country,
         credited.currency,
         credited.minor,
-        quote.rate,
-        quote.source,
-        quote.as_of,
-        quote.margin_bps,
         transfer.description,
         transfer.created_at,
+        quote,
     )
 
 
@@ -90,13 +81,7 @@ def _transfer(row: Row) -> Transfer:
         debited=Money(row["source_amount"], row["source_currency"]),
         destination_country=row["destination_country"],
         credited=Money(row["destination_amount"], row["destination_currency"]),
-        quote=Quote(
-            rate=row["rate"],
-            source=row["rate_source"],
-            as_of=row["rate_as_of"],
-            margin_bps=row["rate_margin_bps"],
-            expires_at=row["created_at"],
-        ),
+        quote=read_quote(row),
         description=row["description"],
         created_at=row["created_at"],
     )

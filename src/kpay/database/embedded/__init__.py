@@ -9,7 +9,8 @@ and the server listens on a Unix socket only.
 `server` tells the story from top to bottom; the other files are its parts.
 """
 
+from kpay.database.embedded.cluster import PROGRAM_ROLE
 from kpay.database.embedded.messages import EmbeddedServerError
 from kpay.database.embedded.server import EmbeddedServer
 
-__all__ = ["EmbeddedServer", "EmbeddedServerError"]
+__all__ = ["PROGRAM_ROLE", "EmbeddedServer", "EmbeddedServerError"]

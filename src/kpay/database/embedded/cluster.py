@@ -14,7 +14,9 @@ from kpay.database.embedded.private import open_private, private_folder
 from kpay.database.embedded.programs import Programs
 from kpay.database.embedded.user import ServerUser
 
+# The owner of everything, and the role that the program runs as.
 ROLE = "kpay"
+PROGRAM_ROLE = "kpay_program"
 
 
 def initialise(

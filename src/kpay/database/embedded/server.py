@@ -12,7 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from kpay.database.embedded.cluster import ROLE, check_version, initialise, password_of
+from kpay.database.embedded.cluster import (
+    PROGRAM_ROLE,
+    ROLE,
+    check_version,
+    initialise,
+    password_of,
+)
 from kpay.database.embedded.log import Log
 from kpay.database.embedded.messages import (
     LEAST_FREE_BYTES,
@@ -43,8 +49,9 @@ LOCK_SECONDS = 60.0
 class EmbeddedServer:
     """The PostgreSQL server that lives under KPAY_HOME, and our share in keeping it running."""
 
-    def __init__(self, home: Path, url: str, share: FileIO) -> None:
-        self.url = url
+    def __init__(self, home: Path, folder: Path, password: str, share: FileIO) -> None:
+        self._socket_folder = folder
+        self.password = password
         self._places = Places(home)
         self._share = share
 
@@ -59,12 +66,26 @@ class EmbeddedServer:
             places = prepare_home(home)
             with _start_lock(places, say):
                 folder = _ensure_running(places, say)
-                url = f"postgresql://{ROLE}:{password_of(places)}@/{ROLE}?host={quote(str(folder))}"
+                password = password_of(places)
                 share = open_private(places.postgres / "users.lock")
                 fcntl.flock(share, fcntl.LOCK_SH)
         except OSError as error:
             raise explain(home, error) from error
-        return cls(places.home, url, share)
+        return cls(places.home, folder, password, share)
+
+    @property
+    def url(self) -> str:
+        """The owner's address: it may change the schema."""
+        return self._url(ROLE)
+
+    @property
+    def program_url(self) -> str:
+        """The address of the role that the program runs as, once it was made."""
+        return self._url(PROGRAM_ROLE)
+
+    def _url(self, role: str) -> str:
+        host = quote(str(self._socket_folder))
+        return f"postgresql://{role}:{self.password}@/{ROLE}?host={host}"
 
     def revive(self, progress: Say | None = None) -> None:
         """Start the server again if it died while we have our share. Raises EmbeddedServerError."""
