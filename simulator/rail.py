@@ -3,7 +3,7 @@
 It takes the sandbox's place behind the same interface. It pays or refuses when it likes, loses
 requests and answers, hears what was sent minutes ago, answers what was true a while before, and now
 and then says the opposite of the truth. It holds to two things that every real rail holds to: what
-is sent reaches it within five minutes or never, and what it has heard it denies for no longer.
+is sent reaches it within three minutes or never, and what it has heard it denies for no longer.
 
 A reference that it was told twice it carries out once, if it had said that it never saw it. One
 that is handed over again without that is carried out again: such a request met the first one before
@@ -33,7 +33,7 @@ from simulator.turns import Seat
 from simulator.clock import ONE_MINUTE, Time
 
 # Longer than this nothing is on its way, and nothing that was heard is denied.
-LONGEST_WAY = 5 * ONE_MINUTE
+LONGEST_WAY = 3 * ONE_MINUTE
 _LONGEST_DECISION = 12 * ONE_MINUTE
 _PAYS = 0.7
 
@@ -159,7 +159,7 @@ class Rail:
             delay = self._random.randrange(LONGEST_WAY)
             dealings.arrivals.append(self._time.true + delay)
         elif verb == "submit" and manner is not Manner.LOST_BEFORE:
-            self._receive(dealings)
+            self._receive(dealings, self._time.true)
         answer = self._answer(verb, dealings, manner)
         return Said(answer, steps, dealings.handed_over, lie)
 
@@ -180,7 +180,7 @@ class Rail:
         for dealings in self.dealings.values():
             for arrival in [one for one in dealings.arrivals if one <= self._time.true]:
                 dealings.arrivals.remove(arrival)
-                self._receive(dealings)
+                self._receive(dealings, arrival)
 
     def truth(self, reference: UUID) -> Truth:
         dealings = self.dealings.get(reference)
@@ -199,10 +199,9 @@ class Rail:
         dealings.handed_over += 1
         dealings.last_handed_over = self._time.true
 
-    def _receive(self, dealings: Dealings) -> None:
+    def _receive(self, dealings: Dealings, now: int) -> None:
         if dealings.heard_at is not None:
             return
-        now = self._time.true
         dealings.heard_at = now
         dealings.times += 1
         dealings.will = Truth.PAID if self._random.random() < _PAYS else Truth.REFUSED

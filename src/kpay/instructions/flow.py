@@ -40,6 +40,7 @@ from kpay.instructions.model import (
     Step,
     Tracked,
     outcome_name,
+    ran_out,
 )
 from kpay.instructions.store import TrackedRows
 
@@ -123,6 +124,8 @@ class Rails:
         connector = self._routing.connector(instruction.book.environment, provider)
         if connector is None:
             return Unknown("no connector serves this provider now")
+        if ran_out(claim, self._clock.now()):
+            return Unknown("the claim ran out before the call: somebody else may have made it")
         outcome = await _call(connector, claim)
         metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
         return outcome
