@@ -16,9 +16,11 @@ from kpay.app import House
 from kpay.core.book import Book, Environment
 from kpay.core.ids import parse_public_id, parse_uuid
 from kpay.core.refusals import Code
+from kpay.instructions.model import Tracked
 from kpay.web.errors import refusal_of
 from simulator.operations import Answer, Kind, Operation, Shop
 from simulator.process import Process
+from simulator.rail import numbered
 from simulator.transcript import Transcript
 
 # A paying test number, which decides nothing here: the rail of the simulation does.
@@ -99,6 +101,7 @@ class Merchants:
             operation.existing = _identifier(operation.kind, refusal.existing_id)
         else:
             operation.answer = Answer.ACCEPTED
+            operation.code = _called(operation.accepted)
         self._transcript.operation(
             f"{process.name} answers {operation.token}: {operation.answer.value} {operation.code}"
         )
@@ -163,7 +166,7 @@ async def _request(house: House, operation: Operation) -> Any:
                 description=operation.token,
                 metadata=None,
             )
-            return (await house.payments.init(book, payment, terms)).agreed
+            return await house.payments.init(book, payment, terms)
         case Kind.TRANSFER:
             transfer = house.transfers.check(
                 terms,
@@ -186,7 +189,12 @@ async def _request(house: House, operation: Operation) -> Any:
                 description=operation.token,
                 metadata=None,
             )
-            return (await house.payouts.request(book, payout, terms)).agreed
+            return await house.payouts.request(book, payout, terms)
+
+
+def _called(accepted: Any) -> str:
+    """What the rail's lines of the transcript call it."""
+    return f"as {numbered(accepted.progress.reference)}" if isinstance(accepted, Tracked) else ""
 
 
 def _identifier(kind: Kind, shown: str | None) -> Any:

@@ -92,6 +92,12 @@ class Operation:
     cancel_accepted: bool = False
 
     @property
+    def accepted_id(self) -> UUID | None:
+        """The identifier that was answered."""
+        accepted = getattr(self.accepted, "agreed", self.accepted)
+        return None if accepted is None else accepted.id
+
+    @property
     def live(self) -> bool:
         """Whether its externalId is taken by it."""
         return self.record is not None and self.status not in ("FAILED", "CANCELLED")

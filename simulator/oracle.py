@@ -76,8 +76,8 @@ class Oracle:
 
         Without an answer it may be either way, and one that was refused does not exist.
         """
-        record, accepted = operation.record, operation.accepted
-        if operation.answer is Answer.ACCEPTED and (record is None or record.id != accepted.id):
+        record, accepted = operation.record, operation.accepted_id
+        if operation.answer is Answer.ACCEPTED and (record is None or record.id != accepted):
             raise Violation(f"{operation} was acknowledged and does not exist")
         if operation.answer is Answer.REFUSED and record is not None:
             raise Violation(f"{operation} was refused ({operation.code}) and exists")

@@ -243,5 +243,9 @@ class Rail:
 
 
 def short(instruction: Instruction) -> str:
-    """How the transcript calls a reference: by its number among those of the run."""
-    return f"{instruction.type.lower()} {instruction.reference.int & 0xFFFFFF}"
+    """How the transcript calls an instruction: by its reference's number among all of the run."""
+    return f"{instruction.type.lower()} {numbered(instruction.reference)}"
+
+
+def numbered(reference: UUID) -> int:
+    return reference.int & 0xFFFFFF

@@ -156,9 +156,10 @@ class Rails:
         return len(claims)
 
     async def keep_late_answer(self, step: Step) -> None:
-        """Keep an answer that came after the end: it changes nothing, and is evidence all the same.
+        """Keep an answer that came too late: it changes nothing, and is evidence all the same.
 
-        One that contradicts the end is for a person to look at, so it is said loudly.
+        That is after the end, or without certainty when a later attempt has begun. One that
+        contradicts the end is for a person to look at, so it is said loudly.
         """
         await store.record_late_answer(self._database, step)
         log.warning(

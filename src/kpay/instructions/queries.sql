@@ -52,7 +52,15 @@ from claimed;
 -- name: write
 -- Write the steps of a batch with their entries, what the rail answered, and the events of ends.
 with locked as materialized (
-    select wanted.place, instructions.status <> wanted.expected as changed
+    select
+        wanted.place,
+        instructions.status <> wanted.expected
+        -- What an earlier attempt has not learnt for certain counts no more: a later one may have
+        -- handed it over since, and then neither is it missing nor must it be handed over again.
+        or (
+            wanted.attempt < instructions.attempts
+            and wanted.outcome not in ('paid', 'refused')
+        ) as changed
     from unnest($7::instruction_step[]) with ordinality as wanted (
         application_id, environment, id, expected, status, failure_code, next_action, due_at, at,
         attempt, outcome, evidence, event, place
