@@ -28,7 +28,7 @@ from kpay.core.clock import Clock, iso
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import Database, Row, outside_transaction
+from kpay.database.pool import UNAVAILABLE, Database, Row, outside_transaction
 from kpay.instructions import store
 from kpay.instructions.model import (
     CLAIM,
@@ -47,6 +47,7 @@ from kpay.instructions.store import TrackedRows
 _ANSWER_WITHIN_SECONDS = 30
 _RECORD_TRIES = 100
 _BETWEEN_RECORD_TRIES_SECONDS = 0.25
+_PASSING = (Code.DATABASE_UNAVAILABLE, Code.BUSY)
 
 G = TypeVar("G", bound=Agreed)
 
@@ -232,8 +233,8 @@ async def _surely(record: Callable[[], Awaitable[object]]) -> None:
     for _ in range(_RECORD_TRIES):
         try:
             await record()
-        except Refusal as refusal:
-            if refusal.code not in (Code.DATABASE_UNAVAILABLE, Code.BUSY):
+        except (Refusal, *UNAVAILABLE) as problem:
+            if isinstance(problem, Refusal) and problem.code not in _PASSING:
                 raise
             await asyncio.sleep(_BETWEEN_RECORD_TRIES_SECONDS)
         else:
