@@ -1,4 +1,4 @@
-"""The books as they must be: an account of everything in plain arithmetic, none of it the program's.
+"""The books as they must be, in plain arithmetic of which nothing is the program's.
 
 An operation changes them when it begins to exist and when it ends. Amounts are hundredths.
 """
@@ -12,6 +12,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from simulator.operations import Kind, Operation, Record
+
 
 class Books:
     """Every account of every application: by its application and its code, such as `wallet:CMR`."""
@@ -96,7 +97,7 @@ def at_rate(amount: int, rate: Decimal) -> int:
 
 def in_decimals(amount: int, decimals: int) -> int:
     """An amount as an operator with so many decimals is told it, in hundredths."""
-    unit = 10 ** (2 - decimals)
+    unit: int = 10 ** (2 - decimals)
     return _nearest(Fraction(amount, unit)) * unit
 
 

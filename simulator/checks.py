@@ -1,4 +1,4 @@
-"""Holds what the database has against the oracle: after each step, now and then in full, at the end."""
+"""Holds what the database has against the oracle: after each step, in full now and then."""
 
 from __future__ import annotations
 

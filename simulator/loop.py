@@ -1,8 +1,8 @@
 """An event loop on which nothing depends on how fast the machine is.
 
-Its time moves only when it is told to, so no timer fires by itself; what would run in another thread
-runs at once; and it can tell when nothing is left to run. With these three, and one call to the
-outside at a time (`turns.py`), the same seed gives the same run.
+Its time moves only when it is told to, so no timer fires by itself; what would run in another
+thread runs at once; and it can tell when nothing is left to run. With these three, and one call to
+the outside at a time (`turns.py`), the same seed gives the same run.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Container
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MICROSECONDS = 1_000_000
 
@@ -43,7 +44,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.microseconds / MICROSECONDS
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         self._called += 1
         return super().call_soon(callback, *args, context=context)
@@ -51,8 +52,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         own = copy_context() if context is None else context
@@ -67,7 +68,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return handle
 
     def run_in_executor(
-        self, executor: Any, func: Callable[..., T], *args: Any
+        self,
+        executor: object,  # noqa: ARG002
+        func: Callable[[*Ts], T],
+        *args: *Ts,
     ) -> asyncio.Future[T]:
         """Run it here and now: a thread's own pace would decide what comes next."""
         done: asyncio.Future[T] = self.create_future()

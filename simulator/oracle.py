@@ -15,10 +15,10 @@ from uuid import UUID
 
 from kpay.catalogue.model import Catalogue
 from simulator.books import Books, at_rate, fee_of, in_decimals
+from simulator.clock import Time
 from simulator.feed import Feed
 from simulator.operations import Answer, Kind, Operation, Record, Violation
 from simulator.rail import Dealings, Rail, Truth
-from simulator.clock import Time
 from simulator.reading import Account
 
 # A rate has eighteen digits before its margin, as the program's own document has it.
@@ -242,7 +242,9 @@ class Oracle:
             return record.rate == 1
         for served in reversed(self._feed.served):
             age = record.created_at - served.at
-            cross = _DIGITS.divide(served.rates[record.target_currency], served.rates[record.currency])
+            cross = _DIGITS.divide(
+                served.rates[record.target_currency], served.rates[record.currency]
+            )
             if (
                 record.rate == _EXACT.multiply(cross, self._kept)
                 and -_CLOCK_SLACK < age < self._rates_live + _CLOCK_SLACK

@@ -28,9 +28,9 @@ from kpay.connectors.model import (
     Unknown,
 )
 from kpay.instructions.model import outcome_name
+from simulator.clock import ONE_MINUTE, Time
 from simulator.loop import MICROSECONDS
 from simulator.turns import Seat
-from simulator.clock import ONE_MINUTE, Time
 
 # Longer than this nothing is on its way, and nothing that was heard is denied.
 LONGEST_WAY = 3 * ONE_MINUTE

@@ -1,4 +1,4 @@
-"""What happened, line by line: hashed, so that two runs can be compared; its end kept, to be read."""
+"""What happened, line by line: hashed, to compare two runs; its end kept, to be read."""
 
 from __future__ import annotations
 

@@ -162,9 +162,9 @@ _MOST_DOUBLINGS = 16
 def ran_out(claim: Claim, now: datetime) -> bool:
     """Whether it is too late to hand over what was claimed for that.
 
-    A process may be stopped for any time between its claim and its call. When the claim has run out,
-    another may have handed the same thing over, been told that it never arrived, and given the
-    money back: what arrives now would be paid all the same. To ask too late does no harm.
+    A process may be stopped for any time between its claim and its call. When the claim has run
+    out, another may have handed the same thing over, been told that it never arrived, and given
+    the money back: what arrives now would be paid all the same. To ask too late does no harm.
     """
     return claim.action is Action.SUBMIT and now - claim.instruction.submitted_at >= CLAIM
 

@@ -1,0 +1,75 @@
+"""`make simulate`: one seed or many, on an embedded database of their own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from bench.databases import copy, execute, name_of
+from bench.progress import Stage, out, stage
+
+from kpay.database.ready import ready_database
+from kpay.settings import Settings
+from simulator.simulation import Report, SimulationFailed, simulate
+
+
+def main() -> None:
+    options = _options()
+    seeds = range(options.seed, options.seed + options.seeds)
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="kpay-simulate-", ignore_cleanup_errors=True) as home:
+        settings = replace(Settings.from_env({}), home=Path(home))
+        title = f"{len(seeds)} × {options.steps} steps"
+        with (
+            ready_database(settings, say=out.print) as ready,
+            stage(title, len(seeds) * options.steps) as bar,
+        ):
+            for number, seed in enumerate(seeds):
+                failed += not _run(ready, seed, options.steps, bar, number * options.steps)
+    if failed:
+        sys.exit(f"{failed} of {len(seeds)} seeds broke a promise.")
+
+
+def _run(settings: Settings, seed: int, steps: int, bar: Stage, before: int) -> bool:
+    """One seed on a database of its own. Whether every promise held."""
+    template = settings.database_url or ""
+    name = f"seed_{seed}"
+    url = copy(template, name, name_of(template))
+    began = time.monotonic()
+
+    def reached(step: int) -> None:
+        bar.reached(before + step, f"seed {seed}, step {step}")
+
+    try:
+        report = simulate(url, seed, steps, home=settings.home, on_step=reached)
+    except SimulationFailed as failure:
+        out.print(str(failure), style="bold red", markup=False)
+        return False
+    finally:
+        execute(template, f"drop database if exists {name} with (force)")
+    out.print(_words(report, time.monotonic() - began))
+    return True
+
+
+def _words(report: Report, seconds: float) -> str:
+    return (
+        f"Seed {report.seed}: every promise held over {report.steps} steps, {report.operations} "
+        f"operations, {report.deaths} deaths and {report.contradictions} ends that the rail told "
+        f"wrongly; {report.digest[:16]}, {seconds:.0f} s"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make simulate ARGS=…", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the first, or the only one")
+    parser.add_argument("--seeds", type=int, default=1, help="how many, one after the other")
+    parser.add_argument("--steps", type=int, default=1_000, help="of each seed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
