@@ -64,6 +64,7 @@ class Checks:
                         f"{operation} is {operation.status}; that the rail said {wanted} is not "
                         "kept"
                     )
+        self._oracle.check_providers(await self._reader.accounts())
         if self._unsettled:
             raise Violation(f"nobody answered {self._unsettled[0]}")
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from uuid import UUID
 
-from kpay.catalogue.model import Catalogue
+from kpay.catalogue.model import Catalogue, OperationType
 from simulator.books import Books, at_rate, fee_of, in_decimals
 from simulator.clock import Time
 from simulator.feed import Feed
@@ -174,6 +174,32 @@ class Oracle:
         }
         if dict(counts) != expected:
             raise Violation(f"there are {dict(counts)} and must be {expected}")
+
+    def check_providers(self, accounts: Iterable[Account]) -> None:
+        """The providers' accounts are what the rail truly moved, but for what it told wrongly."""
+        by_reference = {
+            one.record.reference: one for one in self.by_id.values() if one.record is not None
+        }
+        moved: Counter[tuple[UUID, str]] = Counter()
+        for reference, dealings in self._rail.dealings.items():
+            operation = by_reference.get(reference)
+            told = dealings.instruction
+            if operation is None:
+                raise Violation(f"the rail was told of {reference}, which is not on record")
+            times = dealings.times if dealings.truth(self._time.true) is Truth.PAID else 0
+            if self.contradicted(operation):
+                times = int(operation.status == "COMPLETED")
+            sign = 1 if told.type is OperationType.PAYOUT else -1
+            account = told.book.application_id, f"provider:{told.provider}"
+            moved[account] += sign * times * told.amount.minor
+        held = {
+            (one.application_id, one.code): one.balance
+            for one in accounts
+            if one.code.startswith("provider:")
+        }
+        for key in sorted(held.keys() | moved.keys(), key=str):
+            if held.get(key, 0) != moved[key]:
+                raise Violation(f"{key[1]} holds {held.get(key, 0)}, the rail moved {moved[key]}")
 
     def contradicted(self, operation: Operation) -> bool:
         """Whether it ended otherwise than the truth, because the rail said so."""
