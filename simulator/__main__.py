@@ -47,11 +47,11 @@ def _run(settings: Settings, seed: int, steps: int, bar: Stage, before: int) -> 
     try:
         report = simulate(url, seed, steps, home=settings.home, on_step=reached)
     except SimulationFailed as failure:
-        out.print(str(failure), style="bold red", markup=False)
+        out.print(str(failure), style="red", markup=False, soft_wrap=True)
         return False
     finally:
         execute(template, f"drop database if exists {name} with (force)")
-    out.print(_words(report, time.monotonic() - began))
+    out.print(_words(report, time.monotonic() - began), soft_wrap=True)
     return True
 
 

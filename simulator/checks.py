@@ -79,15 +79,19 @@ class Checks:
 
     async def _find_new(self) -> None:
         """What was asked for and is on record now; what will never be."""
-        operations = self._merchants.operations
-        self._unsettled += operations[self._seen :]
-        self._seen = len(operations)
+        before = dict(self._oracle.books.accounts)
+        asked = self._merchants.operations[self._seen :]
+        appeared = []
+        self._unsettled += asked
+        self._seen += len(asked)
         self._answered = [one for one in self._unsettled if one.answer is not Answer.NONE]
         for kind in Kind:
             wanted = {one.token: one for one in self._unsettled if one.kind is kind}
             missing = [token for token, one in wanted.items() if one.record is None]
             for token, record in await self._reader.records(kind, missing):
                 self._oracle.appeared(wanted[token], record)
+                appeared.append(wanted[token])
+        self._oracle.check_refusals(asked, appeared, before)
         for one in self._unsettled:
             if not _under_way(one):
                 self._oracle.settle(one)

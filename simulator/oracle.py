@@ -27,6 +27,8 @@ _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 # The clock may be set back and forth by so much between a look at the rates and an acceptance.
 _CLOCK_SLACK = timedelta(minutes=10)
 
+_SHORT = frozenset({"transfer_exceeds_balance", "withdrawal_exceeds_balance", "no_wallet"})
+
 _STEPS = {
     "": {"PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"},
     "PENDING": {"PROCESSING", "COMPLETED", "FAILED", "CANCELLED"},
@@ -125,6 +127,20 @@ class Oracle:
                 != (operation.kind, operation.shop, operation.external_id)
             ):
                 raise Violation(f"{operation} was refused for {existing}")
+
+    def check_refusals(
+        self,
+        asked: Iterable[Operation],
+        appeared: Iterable[Operation],
+        before: Mapping[tuple[UUID, str], int],
+    ) -> None:
+        """Nobody is told that money is short which was there, and which nobody else has taken."""
+        spent = {(one.shop.name, one.country) for one in appeared if one.kind is not Kind.PAYMENT}
+        for one in asked:
+            there = before.get((one.shop.book.application_id, f"wallet:{one.country}"), 0)
+            short = one.code in _SHORT and (one.shop.name, one.country) not in spent
+            if short and there >= one.amount:
+                raise Violation(f"{one} was refused ({one.code}), and there was {there}")
 
     def check_ends(self, operations: Iterable[Operation]) -> None:
         """How what has ended stands to the truth, now and for as long as the run lasts."""

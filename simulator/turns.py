@@ -132,9 +132,6 @@ class Turns:
         for turn in [turn for turn in self._waiting if turn.seat is seat]:
             self._withdraw(turn)
 
-    def waiting(self, seat: Seat) -> bool:
-        return any(turn.seat is seat for turn in self._waiting)
-
     def _withdraw(self, turn: _Turn) -> None:
         if turn in self._waiting:
             self._waiting.remove(turn)
