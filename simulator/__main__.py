@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -19,6 +20,8 @@ from simulator.simulation import Report, SimulationFailed, simulate
 
 def main() -> None:
     options = _options()
+    # Told to stop, it stops in order: its database goes with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     seeds = range(options.seed, options.seed + options.seeds)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="kpay-simulate-", ignore_cleanup_errors=True) as home:
