@@ -7,11 +7,12 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from bench.databases import copy, execute, name_of
-from bench.progress import Stage, out, stage
+from bench.progress import out, stage
 
 from kpay.database.ready import ready_database
 from kpay.settings import Settings
@@ -20,8 +21,8 @@ from simulator.simulation import Report, SimulationFailed, simulate
 
 def main() -> None:
     options = _options()
-    # Told to stop, it stops in order: its database goes with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    told_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: told_to_stop.append(number))
     seeds = range(options.seed, options.seed + options.seeds)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="kpay-simulate-", ignore_cleanup_errors=True) as home:
@@ -32,21 +33,25 @@ def main() -> None:
             stage(title, len(seeds) * options.steps) as bar,
         ):
             for number, seed in enumerate(seeds):
-                failed += not _run(ready, seed, options.steps, bar, number * options.steps)
+                before = number * options.steps
+
+                def reached(step: int, seed: int = seed, before: int = before) -> None:
+                    bar.reached(before + step, f"seed {seed}, step {step}")
+                    # Between two steps nothing is under way, and the database goes with us.
+                    if told_to_stop:
+                        sys.exit(f"Told to stop at seed {seed}, step {step}.")
+
+                failed += not _run(ready, seed, options.steps, reached)
     if failed:
         sys.exit(f"{failed} of {len(seeds)} seeds broke a promise.")
 
 
-def _run(settings: Settings, seed: int, steps: int, bar: Stage, before: int) -> bool:
+def _run(settings: Settings, seed: int, steps: int, reached: Callable[[int], None]) -> bool:
     """One seed on a database of its own. Whether every promise held."""
     template = settings.database_url or ""
     name = f"seed_{seed}"
     url = copy(template, name, name_of(template))
     began = time.monotonic()
-
-    def reached(step: int) -> None:
-        bar.reached(before + step, f"seed {seed}, step {step}")
-
     try:
         report = simulate(url, seed, steps, home=settings.home, on_step=reached)
     except SimulationFailed as failure:
