@@ -1,6 +1,6 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench unit format
+.PHONY: help setup run test check bench simulate unit format
 
 BIN := .venv/bin
 ARGS ?=
@@ -29,6 +29,11 @@ check: ## Style, types and the import rule
 bench: ## Ratios against pgbench, shown and written to docs/benchmarks.md (needs wrk; ARGS=--help)
 	@scripts/setup bench
 	$(BIN)/python -m bench --write $(ARGS)
+
+simulate: ## Seeded lives of the program with everything failing (SEED=42 STEPS=2000, SEEDS=100)
+	@scripts/setup test
+	@$(BIN)/python -m simulator $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(STEPS),--steps $(STEPS)) $(ARGS)
 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test

@@ -97,7 +97,7 @@ def new_table(*columns: str) -> Table:
 
 
 def new_progress() -> Progress:
-    """How far something long has come; it vanishes when it is done, and nothing is shown in a pipe."""
+    """How far something long has come; gone when it is done, and not shown in a pipe."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,9 +1,9 @@
 """`kpay verify`: recomputes every balance from the postings and checks every promise data can show.
 
 Each noun keeps its own checks beside its queries (`checks.sql`): a statement that finds the rows
-which break a promise, under a line that begins with the promise's number. The ledger's own are asked
-of one window of its journal after the other, so that the books may be of any size. All of it sees
-one snapshot of the database, and never holds more than the rows that it shows.
+which break a promise, under a line that begins with the promise's number. The ledger's own are
+asked of one window of its journal after the other, so that the books may be of any size. All of it
+sees one snapshot of the database, and never holds more than the rows that it shows.
 """
 
 from __future__ import annotations

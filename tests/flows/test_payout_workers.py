@@ -14,9 +14,12 @@ import pytest
 
 from kpay.app import House
 from kpay.catalogue.model import OperationType
-from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid
+from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
-from kpay.instructions.model import Claim
+from kpay.database.pool import Database
+from kpay.instructions import flow as instructions
+from kpay.instructions import store as instruction_store
+from kpay.instructions.model import Claim, Step, outcome_name
 from kpay.settings import Settings
 from tests.books import operation_of
 from tests.client import Merchant
@@ -152,3 +155,111 @@ async def test_a_call_to_a_rail_inside_a_transaction_is_refused(
             await house.rails.ask(claim)
 
     assert rail.asked == []
+
+
+async def test_a_claim_that_has_run_out_hands_nothing_over(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    """A worker that was stopped wakes when others have failed the payout and given it back."""
+    rail = ScriptedRail(NotFound()).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    stopped = await claim_one(house)
+    clock.advance(minutes=15)
+    await house.worker.run_until_idle()
+    assert (await funded.payout(payout))["failureReason"] == "NOT_FOUND"
+
+    outcome = await house.rails.ask(stopped)
+
+    assert isinstance(outcome, Unknown)
+    assert rail.verbs == ["check"]
+
+
+async def test_a_claim_is_called_for_as_long_as_it_holds(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rail = ScriptedRail(Paid()).serve(house)
+    await funded.withdraw(amount=10_000)
+    claim = await claim_one(house)
+    clock.advance(seconds=59)
+
+    assert isinstance(await house.rails.ask(claim), Paid)
+    assert rail.verbs == ["submit"]
+
+
+@pytest.mark.parametrize("late", [NotFound(), Unknown("lost"), Accepted()], ids=outcome_name)
+async def test_an_uncertain_answer_of_an_earlier_attempt_counts_no_more(
+    funded: Merchant, house: House, clock: ManualClock, late: Outcome
+) -> None:
+    """It was true before the payout was handed over again; now it would fail it, or repeat it."""
+    rail = ScriptedRail(Unknown("lost"), NotFound(), Unknown("lost"), Paid()).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+    clock.advance(minutes=1)
+    earlier = await claim_one(house)
+    for minutes in (1, 13):
+        clock.advance(minutes=minutes)
+        await house.worker.run_until_idle()
+    assert rail.verbs == ["submit", "check", "submit"]
+    found = await house.payouts.get(earlier.book, operation_of(payout["id"]))
+
+    verdict = await house.payouts.record(earlier, found.agreed, late)
+
+    assert not verdict.posted
+    assert await funded.attempts(payout) == [
+        ("submit", "unknown"),
+        ("check", outcome_name(late)),
+        ("check", "not_found"),
+        ("submit", "unknown"),
+    ]
+    assert (await funded.payout(payout))["status"] == "PROCESSING"
+    clock.advance(minutes=1)
+    await house.worker.run_until_idle()
+    assert rail.verbs[-1] == "check"
+    assert await funded.wallets() == PAID
+
+
+@pytest.mark.parametrize(
+    ("late", "status"), [(Paid(), "COMPLETED"), (Refused("NO"), "FAILED")], ids=["paid", "refused"]
+)
+async def test_a_certain_answer_of_an_earlier_attempt_counts(
+    funded: Merchant, house: House, clock: ManualClock, late: Outcome, status: str
+) -> None:
+    ScriptedRail(Unknown("lost"), Unknown("lost")).serve(house)
+    payout = await funded.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+    clock.advance(minutes=1)
+    earlier = await claim_one(house)
+    clock.advance(minutes=1)
+    await house.worker.run_until_idle()
+    found = await house.payouts.get(earlier.book, operation_of(payout["id"]))
+
+    verdict = await house.payouts.record(earlier, found.agreed, late)
+
+    assert verdict.posted
+    assert (await funded.payout(payout))["status"] == status
+
+
+async def test_a_late_answer_is_kept_when_the_connection_breaks_over_it(
+    funded: Merchant, house: House, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payout = await funded.withdraw(amount=10_000)
+    real, broken = instruction_store.record_late_answer, [asyncpg.ConnectionDoesNotExistError()]
+
+    async def breaks(database: Database, step: Step) -> None:
+        if broken:
+            raise broken.pop()
+        await real(database, step)
+
+    async def ended_meanwhile(_instruction: Instruction) -> Outcome:
+        clock.advance(minutes=1)
+        await house.payouts.work(1)
+        return Paid()
+
+    monkeypatch.setattr(instruction_store, "record_late_answer", breaks)
+    monkeypatch.setattr(instructions, "_BETWEEN_RECORD_TRIES_SECONDS", 0)
+    ScriptedRail(ended_meanwhile, Refused("NO")).serve(house)
+
+    await house.payouts.work(1)
+
+    assert broken == []
+    assert await funded.attempts(payout) == [("submit", "paid"), ("check", "refused")]

@@ -28,7 +28,7 @@ from kpay.core.clock import Clock, iso
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import Database, Row, outside_transaction
+from kpay.database.pool import UNAVAILABLE, Database, Row, outside_transaction
 from kpay.instructions import store
 from kpay.instructions.model import (
     CLAIM,
@@ -40,12 +40,14 @@ from kpay.instructions.model import (
     Step,
     Tracked,
     outcome_name,
+    ran_out,
 )
 from kpay.instructions.store import TrackedRows
 
 _ANSWER_WITHIN_SECONDS = 30
 _RECORD_TRIES = 100
 _BETWEEN_RECORD_TRIES_SECONDS = 0.25
+_PASSING = (Code.DATABASE_UNAVAILABLE, Code.BUSY)
 
 G = TypeVar("G", bound=Agreed)
 
@@ -123,6 +125,8 @@ class Rails:
         connector = self._routing.connector(instruction.book.environment, provider)
         if connector is None:
             return Unknown("no connector serves this provider now")
+        if ran_out(claim, self._clock.now()):
+            return Unknown("the claim ran out before the call: somebody else may have made it")
         outcome = await _call(connector, claim)
         metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
         return outcome
@@ -153,9 +157,10 @@ class Rails:
         return len(claims)
 
     async def keep_late_answer(self, step: Step) -> None:
-        """Keep an answer that came after the end: it changes nothing, and is evidence all the same.
+        """Keep an answer that came too late: it changes nothing, and is evidence all the same.
 
-        One that contradicts the end is for a person to look at, so it is said loudly.
+        That is after the end, or without certainty when a later attempt has begun. One that
+        contradicts the end is for a person to look at, so it is said loudly.
         """
         await store.record_late_answer(self._database, step)
         log.warning(
@@ -228,8 +233,8 @@ async def _surely(record: Callable[[], Awaitable[object]]) -> None:
     for _ in range(_RECORD_TRIES):
         try:
             await record()
-        except Refusal as refusal:
-            if refusal.code not in (Code.DATABASE_UNAVAILABLE, Code.BUSY):
+        except (Refusal, *UNAVAILABLE) as problem:
+            if isinstance(problem, Refusal) and problem.code not in _PASSING:
                 raise
             await asyncio.sleep(_BETWEEN_RECORD_TRIES_SECONDS)
         else:

@@ -159,6 +159,16 @@ _SHORTEST_WAIT = timedelta(milliseconds=100)
 _MOST_DOUBLINGS = 16
 
 
+def ran_out(claim: Claim, now: datetime) -> bool:
+    """Whether it is too late to hand over what was claimed for that.
+
+    A process may be stopped for any time between its claim and its call. When the claim has run
+    out, another may have handed the same thing over, been told that it never arrived, and given
+    the money back: what arrives now would be paid all the same. To ask too late does no harm.
+    """
+    return claim.action is Action.SUBMIT and now - claim.instruction.submitted_at >= CLAIM
+
+
 def event_of(outcome: Outcome, instruction: Instruction, now: datetime) -> Event:
     """What an outcome means. Only a definite answer ends anything (promise 5)."""
     match outcome:

@@ -54,15 +54,25 @@ from claimed;
 with wanted as materialized (
     select
         (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
-        id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence, event, place
+        id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
+        event, place
     from unnest($4::post_order[], $8::instruction_step[]) with ordinality as given (
         book, operation_id, step, kind,
-        id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence, event, place
+        id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
+        event, place
     )
 ),
 
 locked as materialized (
-    select wanted.place, instructions.status <> wanted.expected as changed
+    select
+        wanted.place,
+        instructions.status <> wanted.expected
+        -- What an earlier attempt has not learnt for certain counts no more: a later one may have
+        -- handed it over since, and then neither is it missing nor must it be handed over again.
+        or (
+            wanted.attempt < instructions.attempts
+            and wanted.outcome not in ('paid', 'refused')
+        ) as changed
     from wanted
     join instructions
         on instructions.application_id = wanted.application_id

@@ -111,7 +111,7 @@ class Payments(Followed[Payment]):
     # Credit or fail: what the rail said becomes an entry and a status, in one transaction.
 
     async def record(self, claim: Claim, payment: Payment, outcome: Outcome) -> Verdict:
-        """Write what an attempt came to. An answer that comes after the end changes nothing."""
+        """Write what an attempt came to. An answer that comes too late changes nothing."""
         step = step_after(claim, outcome, self._clock.now())
         order = Order(
             payment.book,

@@ -130,7 +130,7 @@ class Payouts(Followed[Payout]):
     # Settle or release: what the rail said becomes an entry and a status, in one transaction.
 
     async def record(self, claim: Claim, payout: Payout, outcome: Outcome) -> Verdict:
-        """Write what an attempt came to. An answer that comes after the end changes nothing."""
+        """Write what an attempt came to. An answer that comes too late changes nothing."""
         step = step_after(claim, outcome, self._clock.now())
         verdict = await self._post(payout, step, _closing(payout, step, claim.instruction))
         if not verdict.posted:

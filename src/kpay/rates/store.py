@@ -21,7 +21,7 @@ SQL = beside(__file__)
 
 
 def quote_rows(quotes: Sequence[Quote]) -> tuple[list[int], list[tuple[object, ...]]]:
-    """The place of each quote among those that differ, counted from 1, and these, each as a `quote`.
+    """The place of each quote among those that differ, from 1, and these, each as a `quote`.
 
     The operations of a batch share a few: a pair is quoted once for as long as its rate is used.
     """

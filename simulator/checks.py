@@ -1,0 +1,110 @@
+"""Holds what the database has against the oracle: after each step, in full now and then."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from kpay.verify import verify
+from simulator.merchants import Merchants
+from simulator.operations import Answer, Kind, Operation, Violation
+from simulator.oracle import Oracle
+from simulator.reading import Reader
+
+# What the program logs when something went wrong that it has no word for.
+_ALARMS = frozenset({"posting_failed", "attempt_failed", "request_failed"})
+
+
+class Checks:
+    """What is looked at, in its order: the log, who exists, how each stands, what accounts hold."""
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        reader: Reader,
+        merchants: Merchants,
+        logs: list[MutableMapping[str, Any]],
+    ) -> None:
+        self._oracle = oracle
+        self._reader = reader
+        self._merchants = merchants
+        self._logs = logs
+        self._unsettled: list[Operation] = []
+        self._answered: list[Operation] = []
+        self._seen = 0
+
+    @property
+    def open(self) -> list[Operation]:
+        """The payments and payouts that have not ended, oldest first."""
+        return [operation for operation in self._oracle.by_id.values() if operation.open]
+
+    async def after_step(self) -> None:
+        self._read_log()
+        await self._find_new()
+        await self._follow()
+        self._oracle.check_answers(self._answered)
+        self._oracle.check_ends(self._oracle.by_id.values())
+        self._oracle.check_accounts(await self._reader.accounts())
+        self._oracle.check_counts(await self._reader.counts())
+
+    async def verify(self, url: str) -> None:
+        """Every check of the program's own."""
+        broken = [finding async for finding in verify(url) if finding.broken]
+        if broken:
+            raise Violation(f"verify finds {broken[0].check.name}: {broken[0].rows}")
+
+    async def at_the_end(self) -> None:
+        """All has ended; whatever spoke against an end is kept with its attempt."""
+        for operation in self._oracle.by_id.values():
+            wanted = self._oracle.evidence(operation)
+            if wanted and operation.record is not None:
+                kept = await self._reader.outcomes(operation.record.id)
+                if not wanted <= set(kept):
+                    raise Violation(
+                        f"{operation} is {operation.status}; that the rail said {wanted} is not "
+                        "kept"
+                    )
+        self._oracle.check_providers(await self._reader.accounts())
+        if self._unsettled:
+            raise Violation(f"nobody answered {self._unsettled[0]}")
+
+    async def contradictions(self) -> int:
+        return sum(self._oracle.contradicted(one) for one in self._oracle.by_id.values())
+
+    def _read_log(self) -> None:
+        alarms = [line for line in self._logs if line["event"] in _ALARMS]
+        self._logs.clear()
+        if alarms:
+            raise Violation(f"the program logs {alarms[0]}")
+
+    async def _find_new(self) -> None:
+        """What was asked for and is on record now; what will never be."""
+        before = dict(self._oracle.books.accounts)
+        asked = self._merchants.operations[self._seen :]
+        appeared = []
+        self._unsettled += asked
+        self._seen += len(asked)
+        self._answered = [one for one in self._unsettled if one.answer is not Answer.NONE]
+        for kind in Kind:
+            wanted = {one.token: one for one in self._unsettled if one.kind is kind}
+            missing = [token for token, one in wanted.items() if one.record is None]
+            for token, record in await self._reader.records(kind, missing):
+                self._oracle.appeared(wanted[token], record)
+                appeared.append(wanted[token])
+        self._oracle.check_refusals(asked, appeared, before)
+        for one in self._unsettled:
+            if not _under_way(one):
+                self._oracle.settle(one)
+        self._unsettled = [one for one in self._unsettled if _under_way(one)]
+
+    async def _follow(self) -> None:
+        """How what is open stands now."""
+        ids = [operation.record.id for operation in self._oracle.following if operation.record]
+        for found, (status, code) in (await self._reader.statuses(ids)).items():
+            self._oracle.stands(self._oracle.by_id[found], status, code)
+
+
+def _under_way(operation: Operation) -> bool:
+    """Whether a process that lives may still do it."""
+    seat = operation.seat
+    return operation.answer is Answer.NONE and (seat is None or seat.alive)

@@ -1,0 +1,136 @@
+"""What the database holds, read by the simulation on a connection of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from simulator.operations import Kind, Record
+
+_PAYMENTS = """
+    select payments.*, instructions.reference, instructions.amount as sent
+    from payments join instructions using (application_id, environment, id)
+    where description = any($1::text[])
+"""
+_PAYOUTS = """
+    select payouts.*, instructions.reference, instructions.amount as sent
+    from payouts join instructions using (application_id, environment, id)
+    where description = any($1::text[])
+"""
+_TRANSFERS = "select * from transfers where description = any($1::text[])"
+_STATUSES = "select id, status::text, failure_code from instructions where id = any($1::uuid[])"
+_ACCOUNTS = "select application_id, code, currency, balance from accounts where version > 0"
+_COUNTS = """
+    select
+        (select count(*) from payments) as payments, (select count(*) from payouts) as payouts,
+        (select count(*) from transfers) as transfers, (select count(*) from entries) as entries
+"""
+_OUTCOMES = "select array_agg(outcome) from attempts where instruction_id = $1"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with its balance in hundredths."""
+
+    application_id: UUID
+    code: str
+    currency: str
+    balance: int
+
+
+class Reader:
+    """Reads while nobody has a statement under way."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._connection = connection
+
+    async def records(self, kind: Kind, tokens: Sequence[str]) -> list[tuple[str, Record]]:
+        """The operations of a kind with these descriptions, each with its own."""
+        if not tokens:
+            return []
+        sql = {Kind.PAYMENT: _PAYMENTS, Kind.PAYOUT: _PAYOUTS, Kind.TRANSFER: _TRANSFERS}[kind]
+        rows = await self._connection.fetch(sql, tokens)
+        read = {Kind.PAYMENT: _payment, Kind.PAYOUT: _payout, Kind.TRANSFER: _transfer}[kind]
+        return [(row["description"], read(row)) for row in rows]
+
+    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str | None]]:
+        """Status and failure code of instructions."""
+        if not ids:
+            return {}
+        rows = await self._connection.fetch(_STATUSES, ids)
+        return {row["id"]: (row["status"], row["failure_code"]) for row in rows}
+
+    async def accounts(self) -> list[Account]:
+        """Every account that was ever posted to."""
+        return [Account(*row) for row in await self._connection.fetch(_ACCOUNTS)]
+
+    async def counts(self) -> dict[str, int]:
+        """How many payments, payouts, transfers and entries there are."""
+        row = await self._connection.fetchrow(_COUNTS)
+        return dict(row or {})
+
+    async def outcomes(self, instruction_id: UUID) -> list[str | None]:
+        """What is kept of each attempt's answer."""
+        return await self._connection.fetchval(_OUTCOMES, instruction_id) or []
+
+
+def _payment(row: Any) -> Record:
+    return Record(
+        id=row["id"],
+        application_id=row["application_id"],
+        external_id=row["external_id"],
+        country=row["country"],
+        currency=row["currency"],
+        amount=row["amount"],
+        fee=row["fee"],
+        target=row["provider"],
+        target_currency=row["currency"],
+        arrives=row["amount"] - row["fee"],
+        sent=row["sent"],
+        rate=Decimal(1),
+        created_at=row["created_at"],
+        reference=row["reference"],
+    )
+
+
+def _payout(row: Any) -> Record:
+    return Record(
+        id=row["id"],
+        application_id=row["application_id"],
+        external_id=row["external_id"],
+        country=row["source_country"],
+        currency=row["currency"],
+        amount=row["amount"],
+        fee=row["fee"],
+        target=row["provider"],
+        target_currency=row["payout_currency"],
+        arrives=row["payout_amount"],
+        sent=row["sent"],
+        rate=row["rate"],
+        created_at=row["created_at"],
+        reference=row["reference"],
+    )
+
+
+def _transfer(row: Any) -> Record:
+    return Record(
+        id=row["id"],
+        application_id=row["application_id"],
+        external_id=row["external_id"],
+        country=row["source_country"],
+        currency=row["source_currency"],
+        amount=row["source_amount"],
+        fee=0,
+        target=row["destination_country"],
+        target_currency=row["destination_currency"],
+        arrives=row["destination_amount"],
+        sent=row["destination_amount"],
+        rate=row["rate"],
+        created_at=row["created_at"],
+        reference=None,
+    )
