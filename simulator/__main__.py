@@ -48,7 +48,7 @@ def main() -> None:
 
 def _run(settings: Settings, seed: int, steps: int, reached: Callable[[int], None]) -> bool:
     """One seed on a database of its own. Whether every promise held."""
-    template = settings.database_url or ""
+    template = settings.migration_url or ""
     name = f"seed_{seed}"
     url = copy(template, name, name_of(template))
     began = time.monotonic()

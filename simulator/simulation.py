@@ -15,6 +15,7 @@ import structlog
 
 from kpay.app import House
 from kpay.catalogue.data import catalogue
+from kpay.database.embedded import as_program
 from kpay.database.pool import UNAVAILABLE
 from kpay.settings import Settings
 from simulator.checks import Checks
@@ -101,7 +102,7 @@ def simulate(
     home: Path,
     on_step: Callable[[int], None] = lambda _step: None,
 ) -> Report:
-    """Run one seed on an empty migrated database of its own. Raises SimulationFailed."""
+    """Run one seed on an empty migrated database of the embedded server. Raises SimulationFailed."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(_run(database_url, seed, steps, home, on_step))
 
@@ -111,7 +112,7 @@ async def _run(
 ) -> Report:
     settings = Settings(
         home=home,
-        database_url=database_url,
+        database_url=as_program(database_url),
         secret=_SECRET,
         fx_ttl=timedelta(minutes=10),
         fx_max_age=_RATES_LIVE,

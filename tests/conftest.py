@@ -21,7 +21,7 @@ import structlog
 
 from kpay.app import House
 from kpay.core.clock import ManualClock
-from kpay.database.embedded import PROGRAM_ROLE, EmbeddedServer
+from kpay.database.embedded import PROGRAM_ROLE, EmbeddedServer, as_program
 from kpay.database.grants import grant, make_role
 from kpay.database.migrate import migrate
 from kpay.settings import Settings
@@ -67,7 +67,7 @@ def template(server: EmbeddedServer) -> str:
         await make_role(server.url, PROGRAM_ROLE, server.password)
         url = _url(server, _TEMPLATE)
         await migrate(url)
-        await grant(url, program_url(url), anew=True)
+        await grant(url, as_program(url), anew=True)
 
     asyncio.run(make())
     return _TEMPLATE
@@ -95,7 +95,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     """No delay in the sandbox and the bundled rates: the page's 1.0153."""
     return Settings(
         home=tmp_path,
-        database_url=program_url(database_url),
+        database_url=as_program(database_url),
         secret="a secret for tests that is long enough",
         sandbox_delay=timedelta(0),
     )
@@ -114,11 +114,6 @@ async def house(settings: Settings, clock: ManualClock) -> AsyncIterator[House]:
 async def merchant(house: House) -> Merchant:
     """A merchant with a fresh application in the sandbox."""
     return await Merchant.join(house)
-
-
-def program_url(owner_url: str) -> str:
-    """The address of the same database for the role that the program runs as."""
-    return owner_url.replace("//kpay:", f"//{PROGRAM_ROLE}:")
 
 
 def _url(server: EmbeddedServer, database: str) -> str:

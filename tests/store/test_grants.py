@@ -14,11 +14,10 @@ import asyncpg
 import pytest
 
 from kpay.core.book import Book, Environment
-from kpay.database.embedded import PROGRAM_ROLE, EmbeddedServer
+from kpay.database.embedded import PROGRAM_ROLE, EmbeddedServer, as_program
 from kpay.database.grants import grant, make_role
 from kpay.database.migrate import MigrationError, migrate, migrations
 from tests.books import open_books
-from tests.conftest import program_url
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -31,7 +30,7 @@ TAKE_BACK = ("delete from {}", "truncate {}", "update {} set application_id = ap
 @pytest.fixture
 async def program(database_url: str) -> AsyncIterator[Connection]:
     """A connection as the program has it."""
-    connection = await asyncpg.connect(program_url(database_url))
+    connection = await asyncpg.connect(as_program(database_url))
     yield connection
     await connection.close()
 
@@ -106,14 +105,14 @@ async def test_rights_are_given_again_when_a_table_came_that_has_none(
     has = "select has_table_privilege('kpay_program', 'transfers', 'insert')"
     assert not await owner.fetchval(has)
 
-    await grant(database_url, program_url(database_url), anew=False)
+    await grant(database_url, as_program(database_url), anew=False)
     # A second time there is nothing to do, and a role that exists keeps its password.
-    await grant(database_url, program_url(database_url), anew=False)
+    await grant(database_url, as_program(database_url), anew=False)
     await make_role(server.url, PROGRAM_ROLE, "another")
 
     assert await owner.fetchval(has)
     await owner.close()
-    await (await asyncpg.connect(program_url(database_url))).close()
+    await (await asyncpg.connect(as_program(database_url))).close()
 
 
 async def test_where_the_program_is_the_owner_nothing_is_taken_from_it(database_url: str) -> None:
@@ -127,8 +126,8 @@ async def test_where_the_program_is_the_owner_nothing_is_taken_from_it(database_
 async def test_a_role_that_may_not_migrate_is_told_so_and_only_if_there_is_something_to_do(
     database_url: str,
 ) -> None:
-    assert await migrate(program_url(database_url)) == 0
+    assert await migrate(as_program(database_url)) == 0
 
     newer = [*migrations(), migrations()[-1].__class__(9_999, "one_more", "select 1")]
     with pytest.raises(MigrationError, match="KPAY_MIGRATION_URL"):
-        await migrate(program_url(database_url), newer)
+        await migrate(as_program(database_url), newer)

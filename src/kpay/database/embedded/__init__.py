@@ -11,6 +11,6 @@ and the server listens on a Unix socket only.
 
 from kpay.database.embedded.cluster import PROGRAM_ROLE
 from kpay.database.embedded.messages import EmbeddedServerError
-from kpay.database.embedded.server import EmbeddedServer
+from kpay.database.embedded.server import EmbeddedServer, as_program
 
-__all__ = ["PROGRAM_ROLE", "EmbeddedServer", "EmbeddedServerError"]
+__all__ = ["PROGRAM_ROLE", "EmbeddedServer", "EmbeddedServerError", "as_program"]

@@ -76,16 +76,13 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """The owner's address: it may change the schema."""
-        return self._url(ROLE)
+        host = quote(str(self._socket_folder))
+        return f"postgresql://{ROLE}:{self.password}@/{ROLE}?host={host}"
 
     @property
     def program_url(self) -> str:
         """The address of the role that the program runs as, once it was made."""
-        return self._url(PROGRAM_ROLE)
-
-    def _url(self, role: str) -> str:
-        host = quote(str(self._socket_folder))
-        return f"postgresql://{role}:{self.password}@/{ROLE}?host={host}"
+        return as_program(self.url)
 
     def revive(self, progress: Say | None = None) -> None:
         """Start the server again if it died while we have our share. Raises EmbeddedServerError."""
@@ -118,6 +115,11 @@ class EmbeddedServer:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def as_program(url: str) -> str:
+    """A database of the embedded server, as its owner has it, for the role that the program has."""
+    return url.replace(f"//{ROLE}:", f"//{PROGRAM_ROLE}:", 1)
 
 
 def _ensure_running(places: Places, say: Say) -> Path:
