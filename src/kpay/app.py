@@ -189,7 +189,7 @@ class House:
                 await self.close()
 
         return web_application(
-            self.routes(), self.gate, self.database, lifespan, self.settings.public_url
+            self.routes(), self.gate, self.database, lifespan, self.settings
         )
 
 

@@ -32,6 +32,7 @@ class Code(StrEnum):
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
+    TOO_MANY_FAILURES = "too_many_failures"
     APPLICATION_NOT_YOURS = "application_not_yours"
     NOT_FOUND = "not_found"
     NO_WALLET = "no_wallet"
@@ -53,10 +54,11 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     error: str
     retry_after: int | None = None
+    challenge: str | None = None
+    """How to authenticate, which every 401 must say (RFC 9110, 11.6.1)."""
 
 
 _BAD_REQUEST = Answer(400, "Bad Request")
-_UNAUTHORIZED = Answer(401, "Unauthorized")
 _NOT_FOUND = Answer(404, "Not Found")
 _CONFLICT = Answer(409, "Conflict")
 
@@ -77,8 +79,9 @@ ANSWERS: dict[Code, Answer] = {
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
-    Code.INVALID_CREDENTIALS: _UNAUTHORIZED,
-    Code.INVALID_TOKEN: _UNAUTHORIZED,
+    Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
+    Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
+    Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),
     Code.APPLICATION_NOT_YOURS: Answer(403, "Forbidden"),
     Code.NOT_FOUND: _NOT_FOUND,
     Code.NO_WALLET: _NOT_FOUND,
@@ -96,10 +99,24 @@ ANSWERS: dict[Code, Answer] = {
 
 
 class Refusal(Exception):
-    """A request that cannot be done, with its code and a sentence that says what to change."""
+    """A request that cannot be done, with its code and a sentence that says what to change.
 
-    def __init__(self, code: Code, message: str, *, existing_id: str | None = None) -> None:
+    `retry_after` in seconds is said where it is known better than its code's usual one; `allow` are
+    the methods that an address takes.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        existing_id: str | None = None,
+        retry_after: int | None = None,
+        allow: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.existing_id = existing_id
+        self.retry_after = retry_after
+        self.allow = allow
