@@ -16,7 +16,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 _HEADER = b"x-forwarded-for"
 # More than a chain of proxies is long. What is further left does not count, so it may be cut off.
-_MOST_CHARACTERS = 500
+_MOST_BYTES = 500
 _KEPT = 4_096
 # One subscriber has a network of so many bits, and all of its addresses.
 _IPV6_PREFIX = 64
@@ -35,15 +35,16 @@ class Addresses:
         client = scope.get("client")
         if not client:
             return None
-        forwarded = ""
+        forwarded = b""
         if self._proxies:
-            values = [value for name, value in scope["headers"] if name == _HEADER]
-            forwarded = b",".join(values)[-_MOST_CHARACTERS:].decode("latin-1")
-        return self._found(client[0], forwarded)
+            for name, value in scope["headers"]:
+                if name == _HEADER:
+                    forwarded = forwarded + b"," + value if forwarded else value
+        return self._found(client[0], forwarded[-_MOST_BYTES:])
 
-    def _find(self, peer: str, forwarded: str) -> str | None:
+    def _find(self, peer: str, forwarded: bytes) -> str | None:
         address = _read(peer)
-        for part in reversed(forwarded.split(",")):
+        for part in reversed(forwarded.decode("latin-1").split(",")):
             if address is None or not self._is_proxy(address):
                 break
             further = _read(part)
