@@ -57,6 +57,8 @@ class Told:
 
     operations: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
+    secrets: list[str] = field(default_factory=list)
+    """What the requests were sent with, for who looks whether it turned up anywhere else."""
 
     @property
     def cases(self) -> int:
@@ -86,7 +88,7 @@ class Fuzzer:
         )
         found = [result.ok() for result in schema.get_all_operations()]
         self._operations: dict[str, Operation] = {_id_of(operation): operation for operation in found}
-        self.told = Told()
+        self.told = Told(secrets=list(credentials.values()))
 
     def run(self, cases: int) -> Told:
         """Send about so many cases. Raises the first failure, with a curl line that shows it."""

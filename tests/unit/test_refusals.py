@@ -73,6 +73,7 @@ def test_an_error_has_the_headers_that_http_asks_of_it() -> None:
         Refusal(Code.TOO_MANY_FAILURES, "Later.", retry_after=7),
         Refusal(Code.INVALID_TOKEN, "None."),
         Refusal(Code.METHOD_NOT_ALLOWED, "Not that.", allow=("GET", "POST")),
+        Refusal(Code.BODY_TOO_SLOW, "Too slow."),
     )
 
     assert [error_answer(refusal, "req_1")[2] for refusal in refusals] == [
@@ -80,6 +81,7 @@ def test_an_error_has_the_headers_that_http_asks_of_it() -> None:
         [(b"retry-after", b"7")],
         [(b"www-authenticate", b"Bearer")],
         [(b"allow", b"GET, POST")],
+        [(b"connection", b"close")],
     ]
 
 

@@ -40,6 +40,7 @@ class Code(StrEnum):
     EXTERNAL_ID_USED = "external_id_used"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_OPEN = "not_open"
+    BODY_TOO_SLOW = "body_too_slow"
     BODY_TOO_LARGE = "body_too_large"
     WITHDRAWAL_EXCEEDS_BALANCE = "withdrawal_exceeds_balance"
     INTERNAL = "internal"
@@ -56,6 +57,8 @@ class Answer(msgspec.Struct, frozen=True):
     retry_after: int | None = None
     challenge: str | None = None
     """How to authenticate, which every 401 must say (RFC 9110, 11.6.1)."""
+    closes: bool = False
+    """What is left of the body was not read, so the connection cannot be used again."""
 
 
 _BAD_REQUEST = Answer(400, "Bad Request")
@@ -89,7 +92,8 @@ ANSWERS: dict[Code, Answer] = {
     Code.EXTERNAL_ID_USED: _CONFLICT,
     Code.NOT_CANCELLABLE: _CONFLICT,
     Code.NOT_OPEN: _CONFLICT,
-    Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large"),
+    Code.BODY_TOO_SLOW: Answer(408, "Request Timeout", closes=True),
+    Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large", closes=True),
     Code.WITHDRAWAL_EXCEEDS_BALANCE: Answer(422, "Unprocessable Entity"),
     Code.INTERNAL: Answer(500, "Internal Server Error"),
     Code.NO_RATE: Answer(503, "Service Unavailable", retry_after=30),

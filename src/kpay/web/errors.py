@@ -67,6 +67,8 @@ def _headers(refusal: Refusal, answer: Answer) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", b"%d" % retry_after))
     if answer.challenge is not None:
         headers.append((b"www-authenticate", answer.challenge.encode()))
+    if answer.closes:
+        headers.append((b"connection", b"close"))
     if refusal.allow:
         headers.append((b"allow", ", ".join(refusal.allow).encode()))
     return headers
