@@ -21,7 +21,6 @@ from kpay.app import House
 from kpay.core.book import Environment
 from kpay.web.api import Api
 
-
 # From 10.0.0.1 on: more than any run asks for.
 _addresses = itertools.count(int(IPv4Address("10.0.0.1")))
 
@@ -51,7 +50,7 @@ class Browser:
     address: str | None = "127.0.0.1"
 
     def elsewhere(self, address: str | None = None) -> Browser:
-        """The same, at another address: one that nobody else in this run has, unless it is given."""
+        """The same, at another address: one that nobody else in this run has, or a given one."""
         return replace(self, address=address or f"{IPv4Address(next(_addresses))}")
 
     async def send(

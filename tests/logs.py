@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -17,7 +17,7 @@ def logged() -> Iterator[list[str]]:
     before = structlog.get_config()
     lines: list[str] = []
 
-    def keep(_logger: Any, _method: str, line: str) -> str:
+    def keep(_logger: Any, _method: str, line: Any) -> NoReturn:
         lines.append(line)
         raise structlog.DropEvent
 

@@ -1,4 +1,4 @@
-"""Every answer has the headers that a browser and HTTP itself are owed, whoever wrote the answer."""
+"""Every answer has the headers that browsers and HTTP itself are owed, whoever wrote it."""
 
 from __future__ import annotations
 

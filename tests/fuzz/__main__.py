@@ -1,4 +1,4 @@
-"""`make fuzz CASES=10000`: a server of its own, so many made-up requests, and its books verified."""
+"""`make fuzz CASES=10000`: so many made-up requests to a server, and its books verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of the fuzzer: the real server on a home of its own, then `kpay verify` on what it left."""
+"""One run of the fuzzer: the real server, and then `kpay verify` on what is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be sent on a bare connection: requests that are two, too long, too slow or none at all."""
+"""What can be sent on a bare connection: requests that are two, too long, too slow or none."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_a_sound_request_is_answered(served: tuple[Server, bytes]) -> None:
         pytest.param(b"Content-Length: +30\r\n\r\n" + BODY, id="a signed length"),
         pytest.param(b"Content-Length: -1\r\n\r\n" + BODY, id="a length below zero"),
         pytest.param(b"Content-Length: 0x1e\r\n\r\n" + BODY, id="a hexadecimal length"),
-        pytest.param(b"Transfer-Encoding : chunked\r\n\r\n" + HIDDEN, id="a space before the colon"),
+        pytest.param(
+            b"Transfer-Encoding : chunked\r\n\r\n" + HIDDEN, id="a space before the colon"
+        ),
         pytest.param(b"Transfer-Encoding: xchunked\r\n\r\n" + HIDDEN, id="an unknown encoding"),
         pytest.param(b"Transfer-Encoding: identity\r\n\r\n" + HIDDEN, id="the identity encoding"),
         pytest.param(CHUNKED + b"\r\nzz\r\n" + HIDDEN, id="a size that is none"),

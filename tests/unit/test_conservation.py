@@ -23,6 +23,7 @@ from kpay.catalogue.model import OperationType, Provider
 from kpay.core.money import Money, convert, fee_of, rail_text, read_amount, to_number
 from kpay.core.refusals import Code, Refusal
 from kpay.ledger import movements
+from kpay.ledger.model import Posting
 from kpay.payouts.model import Wanted, price
 from kpay.rates.model import CURRENCIES, Quote, Snapshot, less_margin, mid
 from kpay.transfers.model import Wanted as WantedTransfer
@@ -92,7 +93,7 @@ def test_what_a_rail_is_told_is_read_back_and_has_no_more_decimals_than_it_takes
         amount = read_amount(text, provider.currency, decimals=decimals)
     except Refusal as refusal:
         assert refusal.code is Code.INVALID_AMOUNT  # noqa: PT017 — either way out is right
-        assert minor % 10 ** (2 - decimals)  # noqa: PT017
+        assert minor % 10 ** (2 - decimals)
         return
     told = rail_text(amount)
     assert read_amount(told, provider.currency, decimals=decimals) == amount
@@ -149,12 +150,10 @@ def test_what_is_credited_is_never_more_than_half_a_hundredth_above_its_exact_wo
     rate = less_margin(rate_of(snapshot, source, target), points)
     amount = Money(minor, source)
     try:
-        credited = credited_for(
-            WantedTransfer("A", "B", amount, target, None, None), quoted(rate)
-        )
+        credited = credited_for(WantedTransfer("A", "B", amount, target, None, None), quoted(rate))
     except Refusal as refusal:
         assert refusal.code is Code.AMOUNT_OUT_OF_BOUNDS  # noqa: PT017 — either way out is right
-        assert minor * Fraction(rate) < HALF  # noqa: PT017
+        assert minor * Fraction(rate) < HALF
         return
     if source == target:
         # Inside one currency it arrives whole, whatever margin other pairs have.
@@ -189,7 +188,7 @@ def test_a_payout_is_its_fee_its_net_and_a_residue_that_is_accounted_for(
     except Refusal as refusal:
         assert refusal.code is Code.AMOUNT_OUT_OF_BOUNDS  # noqa: PT017 — either way out is right
         net = amount - fee_of(amount, fee_bps)
-        assert net.minor * Fraction(rate) < max(HALF * unit + HALF, 1)  # noqa: PT017
+        assert net.minor * Fraction(rate) < max(HALF * unit + HALF, 1)
         return
     net = amount - agreed.fee
 
@@ -259,7 +258,7 @@ def test_any_number_of_conversions_leave_the_house_s_position_at_what_was_rounde
     }
 
 
-def sums(postings: tuple[movements.Posting, ...]) -> dict[str, int]:
+def sums(postings: tuple[Posting, ...]) -> dict[str, int]:
     """The currencies whose lines do not sum to zero, with what they do sum to."""
     totals: Counter[str] = Counter()
     for line in postings:

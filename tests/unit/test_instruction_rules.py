@@ -161,9 +161,7 @@ def test_whatever_a_rail_answers_an_instruction_ends_only_once_and_is_due_until_
 ) -> None:
     for number, (outcome, age) in enumerate(answers, start=1):
         step = step_after(claim(number), outcome, HANDED_OVER + age)
-        assert (step.expected, step.status) in {
-            (of, to) for (of, _), to in TRANSITIONS.items()
-        }
+        assert (step.expected, step.status) in {(of, to) for (of, _), to in TRANSITIONS.items()}
         assert (step.due_at is None) is (step.status in ENDS)
         if step.status in ENDS:
             assert not isinstance(outcome, Accepted | Unknown)

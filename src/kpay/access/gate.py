@@ -55,9 +55,7 @@ class Gate:
         for kept in (self._keys, self._in_force, self._applications, self._token_keys):
             kept.clear()
 
-    async def by_keys(
-        self, api_key: str, secret_key: str, address: str | None = None
-    ) -> Principal:
+    async def by_keys(self, api_key: str, secret_key: str, address: str | None = None) -> Principal:
         """Who holds this key pair. `address` is where it comes from, None for this very program.
 
         Refuses: invalid_credentials, and never says which half; too_many_failures.

@@ -102,7 +102,7 @@ class _Window:
 
 
 class _Tally(Generic[K]):
-    """Failures by name. Of too many names the oldest is dropped, so an attack cannot fill memory."""
+    """Failures by name. Of too many names the oldest is dropped, so no attack fills memory."""
 
     def __init__(self) -> None:
         self._windows: dict[K, _Window] = {}

@@ -58,7 +58,7 @@ class Addresses:
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, with or without a port: 192.0.2.1, 192.0.2.1:443, 2001:db8::1, [2001:db8::1]:443."""
+    """An address, with or without a port: 192.0.2.1:443, 2001:db8::1, [2001:db8::1]:443."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -43,9 +43,7 @@ def refusal_of(problem: Exception) -> Refusal:
     )
 
 
-def error_answer(
-    refusal: Refusal, request_id: str
-) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """Status, body, and the headers that HTTP asks of it: when to try again, how, with what."""
     answer = ANSWERS[refusal.code]
     metrics.refusals.labels(refusal.code).inc()

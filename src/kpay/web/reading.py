@@ -26,7 +26,7 @@ _MOST_SHOWN = 200
 
 
 async def read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
-    """The whole body. Refuses: body_too_large; body_too_slow, for it would hold its place for ever."""
+    """The whole body. Refuses: body_too_large, body_too_slow."""
     return await _patience.wait(_whole_body(receive))
 
 

@@ -15,19 +15,22 @@ _GONE = "[redacted]"
 # Ours, by their own prefixes; tokens, by the two letters that every one begins with; what stands
 # after a scheme or a password's name, whatever it is.
 _SECRETS = re.compile(
-    r"\b(?:sk_(?:test|live)|kpay_(?:test|live)|whsec|gwsec)_[\w-]+"
-    r"|\beyJ[\w-]+\.[\w-]*\.?[\w-]*"
-    r"|(?<=\bBearer )\S+"
+    r"(?:sk_(?:test|live)|kpay_(?:test|live)|whsec|gwsec)_[\w-]+"
+    r"|eyJ[\w-]{8,}\.[\w-]*\.?[\w-]*"
+    r"|(?<=Bearer )\S+"
     r"|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"
 )
-# A number as rails spell it: nine digits or more that are no part of an identifier, a date, a sum.
-_PHONE = re.compile(r"(?<![\w.:-])\+?(\d{3})\d{4,}(\d{2})(?![\w.:-])")
+# A number as rails spell it: nine to fifteen digits, no part of an identifier or a sum. In a
+# representation it may follow an escaped line feed, whose last character is a letter.
+_PHONE = re.compile(
+    r"(?:(?<![A-Za-z0-9-])(?<!\d\.)|(?<=\\[nrt]))"
+    r"(\d{3})\d{4,10}(\d{2})"
+    r"(?![A-Za-z0-9-]|\.\d)"
+)
 
 
-def redact(
-    _logger: Any, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """A structlog processor: the same event without secrets, telephone numbers cut in the middle."""
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: the same event without secrets, and with numbers cut in the middle."""
     for name, value in event.items():
         event[name] = _clean(value)
     return event

@@ -97,7 +97,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
             # A reverse proxy speaks HTTP/1.1 to us; what nobody needs, nobody can abuse.
             http=HTTPModes.http1,
             http1_settings=HTTP1Settings(
-                header_read_timeout=_HEADERS_WITHIN_SECONDS * 1_000, max_buffer_size=_MOST_HEAD_BYTES
+                header_read_timeout=_HEADERS_WITHIN_SECONDS * 1_000,
+                max_buffer_size=_MOST_HEAD_BYTES,
             ),
             log_enabled=settings.log_level == "debug",
         ).serve()
