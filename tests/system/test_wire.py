@@ -154,3 +154,18 @@ def test_a_head_or_a_body_that_does_not_come_is_not_waited_for(
     assert [told for told, _ in ended[1:]] == [[408], [408]]
     assert ended[0][0] in ([408], [])
     assert max(seconds for _, seconds in ended) < WAITED_SECONDS + GRACE_SECONDS
+
+
+def test_a_body_that_nobody_reads_does_not_keep_a_connection(
+    served: tuple[Server, bytes],
+) -> None:
+    """What is answered without its body, such as a refusal, leaves nothing that could drip on."""
+    server, _ = served
+    part = b"Content-Length: 30\r\n\r\n{"
+    for start, status in (
+        (b"GET /api/public/platform-info", 200),
+        (b"GET /healthz", 200),
+        (b"POST /api/v1/payments/init", 401),
+        (b"POST /nothing", 404),
+    ):
+        assert answers(server, start + b" HTTP/1.1\r\nHost: x\r\n" + part) == [status]
