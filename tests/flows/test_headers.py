@@ -34,15 +34,13 @@ async def test_every_route_has_them_whatever_it_answers(merchant: Merchant) -> N
                 assert_secured(answer, f"{name_of(route)} {answer.status}")
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/", "/nothing", "/api/v1/nothing", "/healthz/../x"])
-@pytest.mark.parametrize("method", METHODS)
-async def test_every_page_and_every_address_without_one_has_them(
-    merchant: Merchant, path: str, method: str
-) -> None:
-    answer = await Browser(merchant.api).send(method, path)
-
-    assert_secured(answer, f"{method} {path} {answer.status}")
-    assert answer.status < 500
+async def test_every_page_and_every_address_without_one_has_them(merchant: Merchant) -> None:
+    browser = Browser(merchant.api)
+    for path in (*PAGES, "/", "/nothing", "/api/v1/nothing", "/healthz/../x"):
+        for method in METHODS:
+            answer = await browser.send(method, path)
+            assert_secured(answer, f"{method} {path} {answer.status}")
+            assert answer.status < 500
 
 
 async def test_what_goes_wrong_in_us_has_them_too(
