@@ -1,9 +1,10 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench simulate unit format
+.PHONY: help setup run test check bench simulate fuzz audit unit format
 
 BIN := .venv/bin
 ARGS ?=
+CASES ?= 10000
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -38,6 +39,14 @@ simulate: ## Seeded lives of the program with everything failing (SEED=42 STEPS=
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test
 	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+fuzz: ## Made-up requests to a server of its own (CASES=10000, ARGS="--seed 7")
+	@scripts/setup test
+	$(BIN)/python -m tests.fuzz --cases $(CASES) $(ARGS)
+
+audit: ## Known weaknesses of what is pinned; asks the package index, so it needs the network
+	@scripts/setup audit
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt $(ARGS)
 
 format: ## Put the code into its one format
 	@scripts/setup test

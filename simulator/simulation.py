@@ -102,7 +102,10 @@ def simulate(
     home: Path,
     on_step: Callable[[int], None] = lambda _step: None,
 ) -> Report:
-    """Run one seed on an empty migrated database of the embedded server. Raises SimulationFailed."""
+    """Run one seed on an empty migrated database of the embedded server.
+
+    Raises SimulationFailed.
+    """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(_run(database_url, seed, steps, home, on_step))
 

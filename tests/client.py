@@ -6,10 +6,12 @@ same house between them. What a real server does is tested in tests/system.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from ipaddress import IPv4Address
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +20,9 @@ from kpay.access.model import KeyPair
 from kpay.app import House
 from kpay.core.book import Environment
 from kpay.web.api import Api
+
+# From 10.0.0.1 on: more than any run asks for.
+_addresses = itertools.count(int(IPv4Address("10.0.0.1")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,11 @@ class Browser:
 
     api: Api
     headers: dict[str, str] = field(default_factory=dict)
+    address: str | None = "127.0.0.1"
+
+    def elsewhere(self, address: str | None = None) -> Browser:
+        """The same, at another address: one that nobody else in this run has, or a given one."""
+        return replace(self, address=address or f"{IPv4Address(next(_addresses))}")
 
     async def send(
         self,
@@ -86,7 +96,7 @@ class Browser:
                 "headers": [
                     (name.lower().encode(), value.encode()) for name, value in given.items()
                 ],
-                "client": ("127.0.0.1", 1),
+                "client": None if self.address is None else (self.address, 1),
                 "server": ("127.0.0.1", 8080),
             },
             receive,

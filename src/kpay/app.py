@@ -188,9 +188,7 @@ class House:
             finally:
                 await self.close()
 
-        return web_application(
-            self.routes(), self.gate, self.database, lifespan, self.settings.public_url
-        )
+        return web_application(self.routes(), self.gate, self.database, lifespan, self.settings)
 
 
 def asgi() -> Api:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +44,7 @@ class Settings:
     pool_size: int = 8
     queue_limit: int = 10_000
     drive_work: bool = True
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -65,6 +67,7 @@ class Settings:
             pool_size=reader.read("KPAY_POOL_SIZE", _positive, cls.pool_size),
             queue_limit=reader.read("KPAY_QUEUE_LIMIT", _positive, cls.queue_limit),
             drive_work=reader.read("KPAY_DRIVE_WORK", _switch, cls.drive_work),
+            trusted_proxies=reader.read("KPAY_TRUSTED_PROXIES", _networks, cls.trusted_proxies),
         )
         reader.check()
         return settings
@@ -159,6 +162,14 @@ def _log_level(text: str) -> str:
 
 def _fx_sources(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """`127.0.0.1,10.0.0.0/8,2001:db8::/32`: addresses and networks of addresses."""
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+    except ValueError as problem:
+        raise ValueError(f"{problem}: use addresses such as 10.0.0.7 or 10.0.0.0/8") from None
 
 
 def _margins(text: str) -> dict[str, int]:

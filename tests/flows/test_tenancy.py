@@ -5,15 +5,18 @@ Made from the route table, so that a route that is added one day is guarded or f
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import jwt
 import msgspec
 import pytest
 
 from kpay.app import House
+from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
 from kpay.core.routes import Guard, Route
 from tests.client import Answer, Browser, Merchant
@@ -27,6 +30,15 @@ LISTS = [route for route in ROUTES if "cursor" in getattr(route.query, "__annota
 # Numbers whose payments and payouts stay open, and words that must never be seen by anybody else.
 OPEN_NUMBER = "237653456129"
 SECRETS = ("our-own-order", "Our own supplier", "KPAY-", "TRF-", OPEN_NUMBER, "4321")
+
+
+# Whose id stands in a path that begins so.
+OWNED = {
+    "/api/wallets/transfer/{id}": "transfer",
+    "/api/v1/payments/withdraw/{id}": "withdraw",
+    "/api/v1/payments/{id}": "payment",
+}
+ANYBODY = {"GET /api/public/platform-info"}
 
 
 @dataclass
@@ -52,9 +64,11 @@ class Owned:
         return cls(merchant, ids)
 
     def address(self, route: Route) -> str:
-        """The route of what is ours."""
-        nouns = [noun for noun in ("transfer", "withdraw") if noun in route.path]
-        return route.path.format(id=self.ids[nouns[0] if nouns else "payment"])
+        """The route of what is ours. A route of a new noun must be given one of ours in OWNED."""
+        if "{id}" not in route.path:
+            return route.path
+        (start,) = [start for start in OWNED if route.path.startswith(start)]
+        return route.path.format(id=self.ids[OWNED[start]])
 
     async def state(self) -> list[Any]:
         """All that there is to see of it."""
@@ -79,6 +93,8 @@ async def send(
     if route.path.endswith("/finish"):
         body = {"outcome": "COMPLETED"}
     query = {"from": "XAF", "to": "XOF"} if route.path.endswith("/exchange-rate") else None
+    # Each from an address of its own: what is looked at is who is let in, not how often they try.
+    browser = browser.elsewhere()
     return await browser.send(route.method, owned.address(route), body, query=query)
 
 
@@ -128,7 +144,55 @@ def bad_credentials(merchant: Merchant) -> dict[str, dict[str, str]]:
         "another scheme": {"Authorization": token.replace("Bearer", "Basic")},
         "a changed token": {"Authorization": token[:-8] + "AAAAAAAA"},
         "a long token": {"Authorization": "Bearer " + "a" * 100_000},
+        **{
+            f"a token with {name}": {"Authorization": f"Bearer {forged}"}
+            for name, forged in forged_tokens(token.removeprefix("Bearer ")).items()
+        },
     }
+
+
+def forged_tokens(token: str) -> dict[str, str]:
+    """What somebody who has a token of ours, or has seen one, can make of it."""
+    header, payload, signature = token.split(".")
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    kid = jwt.get_unverified_header(token)["kid"]
+    foreign = "a secret of somebody else, which is long enough for every algorithm"
+    live, other = str(Environment.PRODUCTION), str(uuid4())
+
+    def signed(key: str | None, algorithm: str, key_id: str = kid, **changes: Any) -> str:
+        return jwt.encode({**claims, **changes}, key, algorithm, headers={"kid": key_id})
+
+    def altered(**changes: Any) -> str:
+        return f"{header}.{_segment({**claims, **changes})}.{signature}"
+
+    return {
+        "no algorithm": signed(None, "none"),
+        "no algorithm, in capitals": f"{_segment({'alg': 'NONE', 'kid': kid})}.{payload}.",
+        "no signature": f"{header}.{payload}.",
+        "a signature backwards": f"{header}.{payload}.{signature[::-1]}",
+        "a foreign signature": signed(foreign, "HS256"),
+        "another algorithm": signed(foreign, "HS512"),
+        "the name of its key as its key": signed(kid, "HS256"),
+        "an unknown kid": signed(foreign, "HS256", other),
+        "a kid that is a path": signed(foreign, "HS256", "../../secret"),
+        "a kid that is SQL": signed(foreign, "HS256", "' or true; --"),
+        "the other environment": altered(environment=live),
+        "another application": altered(sub=other),
+        "another company": altered(company=other),
+        "another key": altered(key=other),
+        "a later end": altered(exp=claims["exp"] + 10**6),
+        "another issuer": altered(iss="somebody"),
+    }
+
+
+def _segment(part: dict[str, Any]) -> str:
+    """One part of a token as it is spelled."""
+    spelled = msgspec.json.encode(part)
+    return base64.urlsafe_b64encode(spelled).decode().rstrip("=")
+
+
+def test_every_route_is_guarded_but_those_that_are_for_anybody() -> None:
+    assert {name_of(route) for route in ROUTES if route.guard is Guard.PUBLIC} == ANYBODY
 
 
 async def test_without_good_credentials_no_guarded_route_does_anything(owned: Owned) -> None:

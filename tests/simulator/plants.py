@@ -102,9 +102,7 @@ def not_found_is_final() -> AbstractContextManager[Any]:
 
 def external_ids_are_forgotten() -> AbstractContextManager[Any]:
     """A payout's externalId is on its record and not where it would be looked for."""
-    changed = _without(
-        payout_store.SQL, "write", ("id, type, external_id,", "id, type, null,")
-    )
+    changed = _without(payout_store.SQL, "write", ("id, type, external_id,", "id, type, null,"))
     return patch.object(payout_store, "SQL", changed)
 
 

@@ -31,6 +31,8 @@ class Program:
 
     home: Path
     extra: Mapping[str, str]
+    log: Path | None = None
+    """Where what its servers say is kept; nowhere unless a test looks at it."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,13 +78,14 @@ class Program:
 
     @contextmanager
     def _started(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-        process = subprocess.Popen(
-            self._command(*words),
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with open(self.log or os.devnull, "ab") as said:
+            process = subprocess.Popen(
+                self._command(*words),
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
         try:
             yield process
         finally:

@@ -115,6 +115,59 @@ def test_every_status_is_reached_and_every_event_leads_somewhere() -> None:
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
+def reachable(start: Status) -> set[Status]:
+    """Every status that some events lead to."""
+    found, news = {start}, [start]
+    while news:
+        of = news.pop()
+        further = {to for (status, _), to in TRANSITIONS.items() if status is of} - found
+        found |= further
+        news += further
+    return found
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_that_is_reached_can_reach_an_end_and_an_end_reaches_nothing(
+    status: Status,
+) -> None:
+    assert status in reachable(Status.PENDING)
+    assert reachable(status) & ENDS
+    if status in ENDS:
+        assert reachable(status) == {status}
+
+
+@given(st.lists(st.sampled_from(Event), max_size=30))
+def test_whatever_happens_in_whatever_order_an_end_is_never_left(events: list[Event]) -> None:
+    status, ended = Status.PENDING, None
+    for event in events:
+        status = TRANSITIONS.get((status, event), status)
+        ended = ended or (status if status in ENDS else None)
+        assert ended in (None, status)
+    # Money can only have moved after the rail was spoken to.
+    if status is Status.COMPLETED:
+        assert Event.PAID in events[events.index(Event.SUBMIT) :]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([Accepted(), Refused("X"), NotFound(), Unknown("x"), Paid()]), AGES
+        ),
+        max_size=20,
+    )
+)
+def test_whatever_a_rail_answers_an_instruction_ends_only_once_and_is_due_until_then(
+    answers: list[tuple[Outcome, timedelta]],
+) -> None:
+    for number, (outcome, age) in enumerate(answers, start=1):
+        step = step_after(claim(number), outcome, HANDED_OVER + age)
+        assert (step.expected, step.status) in {(of, to) for (of, _), to in TRANSITIONS.items()}
+        assert (step.due_at is None) is (step.status in ENDS)
+        if step.status in ENDS:
+            assert not isinstance(outcome, Accepted | Unknown)
+            break
+
+
 # When it may end.
 
 

@@ -35,7 +35,8 @@ def test_every_answer_is_an_error_in_http_s_own_words(code: Code) -> None:
     phrases = {413: "Payload Too Large", 422: "Unprocessable Entity"}
     assert answer.error == phrases.get(answer.status, HTTPStatus(answer.status).phrase)
     assert answer.status >= 400
-    assert (answer.retry_after is not None) == (answer.status == 503)
+    assert (answer.retry_after is not None) == (answer.status in (429, 503))
+    assert (answer.challenge is not None) == (answer.status == 401)
 
 
 def test_the_document_has_every_code_and_no_other() -> None:
@@ -53,9 +54,9 @@ def test_the_document_gives_each_its_status_its_meaning_and_what_to_do(code: Cod
 
 def test_an_error_says_all_that_the_contract_has() -> None:
     refusal = Refusal(Code.EXTERNAL_ID_USED, "It exists already.", existing_id="wdr_1")
-    status, body, retry_after = error_answer(refusal, "req_1")
+    status, body, headers = error_answer(refusal, "req_1")
 
-    assert (status, retry_after) == (409, None)
+    assert (status, headers) == (409, [])
     assert json.loads(body) == {
         "statusCode": 409,
         "message": "It exists already.",
@@ -64,6 +65,24 @@ def test_an_error_says_all_that_the_contract_has() -> None:
         "requestId": "req_1",
         "existingId": "wdr_1",
     }
+
+
+def test_an_error_has_the_headers_that_http_asks_of_it() -> None:
+    refusals = (
+        Refusal(Code.BUSY, "Later."),
+        Refusal(Code.TOO_MANY_FAILURES, "Later.", retry_after=7),
+        Refusal(Code.INVALID_TOKEN, "None."),
+        Refusal(Code.METHOD_NOT_ALLOWED, "Not that.", allow=("GET", "POST")),
+        Refusal(Code.BODY_TOO_SLOW, "Too slow."),
+    )
+
+    assert [error_answer(refusal, "req_1")[2] for refusal in refusals] == [
+        [(b"retry-after", b"1")],
+        [(b"retry-after", b"7")],
+        [(b"www-authenticate", b"Bearer")],
+        [(b"allow", b"GET, POST")],
+        [(b"connection", b"close")],
+    ]
 
 
 def test_what_exists_already_is_named_only_where_something_does() -> None:

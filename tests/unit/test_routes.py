@@ -130,6 +130,28 @@ def test_an_amount_is_a_number_in_the_document() -> None:
         assert schemas[name]["properties"]["amount"]["type"] == "number"
 
 
+def test_what_we_answer_as_a_number_is_a_number_in_the_document() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+
+    assert schemas["Side"]["properties"]["amount"] == {"type": "number"}
+    assert schemas["TransferAnswer"]["properties"]["exchangeRate"] == {"type": "number"}
+    assert b'decimal"' not in msgspec.json.encode(DOCUMENT)
+
+
+def test_what_is_made_links_to_every_route_of_its_id() -> None:
+    linked = {
+        link["operationId"]
+        for operations in DOCUMENT["paths"].values()
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    }
+
+    assert linked == {
+        operation_of(route)["operationId"] for route in ROUTES if "{id}" in route.path
+    }
+
+
 def test_every_reference_of_the_document_leads_somewhere() -> None:
     text = msgspec.json.encode(DOCUMENT).decode()
     references = set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ WRONG = {
     "KPAY_POOL_SIZE": "0",
     "KPAY_QUEUE_LIMIT": "ten",
     "KPAY_DRIVE_WORK": "yes",
+    "KPAY_TRUSTED_PROXIES": "10.0.0.1/8",
 }
 
 
@@ -52,6 +54,7 @@ def test_every_variable_is_read() -> None:
             "KPAY_POOL_SIZE": "3",
             "KPAY_QUEUE_LIMIT": "4",
             "KPAY_DRIVE_WORK": "0",
+            "KPAY_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
         }
     )
 
@@ -71,6 +74,11 @@ def test_every_variable_is_read() -> None:
         pool_size=3,
         queue_limit=4,
         drive_work=False,
+        trusted_proxies=(
+            IPv4Network("127.0.0.1"),
+            IPv4Network("10.0.0.0/8"),
+            IPv6Network("2001:db8::/32"),
+        ),
     )
 
 

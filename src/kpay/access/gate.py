@@ -18,6 +18,7 @@ from asyncpg.pgproto import pgproto
 
 from kpay.access import store
 from kpay.access.model import TOKEN_LIFE, Application, Key, Vault, environment_of
+from kpay.access.throttle import Throttle
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
@@ -47,25 +48,31 @@ class Gate:
         self._applications: _Kept[UUID, Application] = _Kept(clock)
         self._token_keys: _Kept[None, list[UUID]] = _Kept(clock)
         self._tokens: dict[str, tuple[Principal, datetime]] = {}
+        self._throttle = Throttle()
 
     def forget(self) -> None:
         """Drop all that is kept: some process changed a key or an application."""
         for kept in (self._keys, self._in_force, self._applications, self._token_keys):
             kept.clear()
 
-    async def by_keys(self, api_key: str, secret_key: str) -> Principal:
-        """Who holds this key pair. Refuses: invalid_credentials, and never says which half."""
+    async def by_keys(self, api_key: str, secret_key: str, address: str | None = None) -> Principal:
+        """Who holds this key pair. `address` is where it comes from, None for this very program.
+
+        Refuses: invalid_credentials, and never says which half; too_many_failures.
+        """
+        self._throttle.admit(address, api_key, self._clock.now())
         environment = environment_of(api_key, secret_key)
         key = await self._key(api_key) if environment else None
         if key is None or not self._vault.matches(secret_key, key.secret_hash):
-            raise Refusal(Code.INVALID_CREDENTIALS, "Invalid API credentials")
+            raise self._wrong_keys(api_key, secret_key, address, known=key is not None)
+        self._throttle.right(address, api_key)
         return Principal(key.id, key.book, key.company_id)
 
-    async def by_token(self, token: str) -> Principal:
-        """Who this token was given to. Refuses: invalid_token."""
+    async def by_token(self, token: str, address: str | None = None) -> Principal:
+        """Who this token was given to. Refuses: invalid_token, too_many_failures."""
         kept = self._tokens.get(token)
         if kept is None:
-            kept = await self._open(token)
+            kept = await self._open(token, address)
             if len(self._tokens) >= _MOST_KEPT:
                 self._tokens.clear()
             self._tokens[token] = kept
@@ -117,6 +124,17 @@ class Gate:
             )
         return application
 
+    def _wrong_keys(
+        self, api_key: str, secret_key: str, address: str | None, *, known: bool
+    ) -> Refusal:
+        refusal = Refusal(Code.INVALID_CREDENTIALS, "Invalid API credentials")
+        if not (api_key and secret_key):
+            # No attempt at anything: a page that is open in a merchant's office can send this.
+            return refusal
+        if not known:
+            self._throttle.forget(address, api_key)
+        return self._throttle.wrong(address, api_key, self._clock.now(), refusal)
+
     async def _key(self, api_key: str) -> Key | None:
         return await self._keys.get(api_key, lambda: store.find_key(self._database, api_key))
 
@@ -142,8 +160,20 @@ class Gate:
     async def _load_token_keys(self) -> list[UUID]:
         return await store.token_keys(self._database, self._clock.now() - TOKEN_LIFE)
 
-    async def _open(self, token: str) -> tuple[Principal, datetime]:
-        """Check a token's signature and read it."""
+    async def _open(self, token: str, address: str | None) -> tuple[Principal, datetime]:
+        """Check a token's signature and read it.
+
+        Read wherever it comes from: that is arithmetic and no look-up, and a merchant whose address
+        somebody else abuses goes on working. What we never signed counts as a failure there.
+        """
+        try:
+            return await self._read(token)
+        except Refusal as refusal:
+            if not token:
+                raise
+            raise self._throttle.wrong(address, "", self._clock.now(), refusal) from refusal
+
+    async def _read(self, token: str) -> tuple[Principal, datetime]:
         try:
             key_id = UUID(str(jwt.get_unverified_header(token).get("kid")))
             if key_id not in await self._signing_keys():

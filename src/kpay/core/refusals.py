@@ -32,6 +32,7 @@ class Code(StrEnum):
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
+    TOO_MANY_FAILURES = "too_many_failures"
     APPLICATION_NOT_YOURS = "application_not_yours"
     NOT_FOUND = "not_found"
     NO_WALLET = "no_wallet"
@@ -39,6 +40,7 @@ class Code(StrEnum):
     EXTERNAL_ID_USED = "external_id_used"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_OPEN = "not_open"
+    BODY_TOO_SLOW = "body_too_slow"
     BODY_TOO_LARGE = "body_too_large"
     WITHDRAWAL_EXCEEDS_BALANCE = "withdrawal_exceeds_balance"
     INTERNAL = "internal"
@@ -53,10 +55,13 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     error: str
     retry_after: int | None = None
+    challenge: str | None = None
+    """How to authenticate, which every 401 must say (RFC 9110, 11.6.1)."""
+    closes: bool = False
+    """What is left of the body was not read, so the connection cannot be used again."""
 
 
 _BAD_REQUEST = Answer(400, "Bad Request")
-_UNAUTHORIZED = Answer(401, "Unauthorized")
 _NOT_FOUND = Answer(404, "Not Found")
 _CONFLICT = Answer(409, "Conflict")
 
@@ -77,8 +82,9 @@ ANSWERS: dict[Code, Answer] = {
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
-    Code.INVALID_CREDENTIALS: _UNAUTHORIZED,
-    Code.INVALID_TOKEN: _UNAUTHORIZED,
+    Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
+    Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
+    Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),
     Code.APPLICATION_NOT_YOURS: Answer(403, "Forbidden"),
     Code.NOT_FOUND: _NOT_FOUND,
     Code.NO_WALLET: _NOT_FOUND,
@@ -86,7 +92,8 @@ ANSWERS: dict[Code, Answer] = {
     Code.EXTERNAL_ID_USED: _CONFLICT,
     Code.NOT_CANCELLABLE: _CONFLICT,
     Code.NOT_OPEN: _CONFLICT,
-    Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large"),
+    Code.BODY_TOO_SLOW: Answer(408, "Request Timeout", closes=True),
+    Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large", closes=True),
     Code.WITHDRAWAL_EXCEEDS_BALANCE: Answer(422, "Unprocessable Entity"),
     Code.INTERNAL: Answer(500, "Internal Server Error"),
     Code.NO_RATE: Answer(503, "Service Unavailable", retry_after=30),
@@ -96,10 +103,24 @@ ANSWERS: dict[Code, Answer] = {
 
 
 class Refusal(Exception):
-    """A request that cannot be done, with its code and a sentence that says what to change."""
+    """A request that cannot be done, with its code and a sentence that says what to change.
 
-    def __init__(self, code: Code, message: str, *, existing_id: str | None = None) -> None:
+    `retry_after` in seconds is said where it is known better than its code's usual one; `allow` are
+    the methods that an address takes.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        existing_id: str | None = None,
+        retry_after: int | None = None,
+        allow: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.existing_id = existing_id
+        self.retry_after = retry_after
+        self.allow = allow

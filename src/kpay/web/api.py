@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 from kpay.access.gate import Gate
 from kpay.core.routes import Route
+from kpay.web.address import Addresses
 from kpay.web.endpoint import Endpoint, Receive, Scope, Send
+from kpay.web.headers import secured
 
 # Typed loosely: Litestar's own types of the same three arguments are narrower than the protocol's.
 AsgiApplication: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
@@ -18,12 +20,18 @@ _NO_PARAMETERS: Mapping[str, str] = {}
 class Api:
     """An ASGI application: every route that the nouns declare, and `rest` for any other path."""
 
-    def __init__(self, routes: Iterable[Route], gate: Gate, rest: AsgiApplication) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        gate: Gate,
+        rest: AsgiApplication,
+        addresses: Addresses,
+    ) -> None:
         self._rest = rest
         self._fixed: dict[str, Endpoint] = {}
         self._patterns: dict[int, list[tuple[list[str], Endpoint]]] = {}
         for path, group in _by_path(routes).items():
-            endpoint = Endpoint(path, group, gate)
+            endpoint = Endpoint(path, group, gate, addresses)
             if "{" in path:
                 parts = path.split("/")
                 self._patterns.setdefault(len(parts), []).append((parts, endpoint))
@@ -41,6 +49,7 @@ class Api:
             if matched is not None:
                 await matched[0].serve(scope, receive, send, matched[1])
                 return
+            send = secured(send)
         await self._rest(scope, receive, send)
 
     def _match(self, parts: list[str]) -> tuple[Endpoint, dict[str, str]] | None:

@@ -14,6 +14,8 @@ from kpay.access.gate import Gate
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.pool import Database
+from kpay.settings import Settings
+from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.context import begin_request
 from kpay.web.errors import error_answer, refusal_of
@@ -23,17 +25,21 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 def web_application(
-    routes: Sequence[Route], gate: Gate, database: Database, lifespan: Lifespan, public_url: str
+    routes: Sequence[Route],
+    gate: Gate,
+    database: Database,
+    lifespan: Lifespan,
+    settings: Settings,
 ) -> Api:
     """Everything that is served, from what each noun declared."""
     pages = Litestar(
-        route_handlers=[*_operations(database), _openapi(routes, public_url)],
+        route_handlers=[*_operations(database), _openapi(routes, settings.public_url)],
         lifespan=[lifespan],
         openapi_config=None,
         exception_handlers={Exception: _boundary},
         logging_config=None,
     )
-    return Api(routes, gate, rest=pages)
+    return Api(routes, gate, rest=pages, addresses=Addresses(settings.trusted_proxies))
 
 
 def _operations(database: Database) -> list[Any]:
@@ -68,18 +74,26 @@ def _openapi(routes: Sequence[Route], public_url: str) -> Any:
 def _boundary(_request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
     """Whatever goes wrong outside an endpoint, in the same envelope."""
     request_id = begin_request()
-    status, body, retry_after = error_answer(_translate(problem), request_id)
-    headers = {"x-request-id": request_id}
-    if retry_after is not None:
-        headers["retry-after"] = str(retry_after)
-    return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)
+    status, body, more = error_answer(_translate(problem), request_id)
+    headers = {name.decode(): value.decode() for name, value in more}
+    return Response(
+        body,
+        status_code=status,
+        media_type=MediaType.JSON,
+        headers={**headers, "x-request-id": request_id},
+    )
 
 
 def _translate(problem: Exception) -> Refusal:
     if isinstance(problem, NotFoundException):
         return Refusal(Code.NOT_FOUND, "There is nothing at this address: see the documentation.")
     if isinstance(problem, MethodNotAllowedException):
-        return Refusal(Code.METHOD_NOT_ALLOWED, "This address does not take that method.")
+        allow = (problem.headers or {}).get("Allow", "GET")
+        return Refusal(
+            Code.METHOD_NOT_ALLOWED,
+            "This address does not take that method.",
+            allow=tuple(allow.split(", ")),
+        )
     if isinstance(problem, HTTPException) and problem.status_code < ANSWERS[Code.INTERNAL].status:
         return Refusal(Code.INVALID_PARAMETER, problem.detail)
     return refusal_of(problem)

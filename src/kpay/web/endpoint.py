@@ -18,19 +18,17 @@ from kpay import metrics
 from kpay.access.gate import Gate
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Principal, Route
+from kpay.web.address import Addresses
 from kpay.web.context import begin_request
 from kpay.web.errors import error_answer, refusal_of
+from kpay.web.headers import SECURITY
 from kpay.web.reading import BodyReader, read_body, read_query
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
-_FIXED_HEADERS = (
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
+_FIXED_HEADERS = ((b"content-type", b"application/json"), *SECURITY)
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -40,9 +38,12 @@ log = structlog.get_logger(__name__)
 class Endpoint:
     """Every route of one path."""
 
-    def __init__(self, path: str, routes: Sequence[Route], gate: Gate) -> None:
+    def __init__(
+        self, path: str, routes: Sequence[Route], gate: Gate, addresses: Addresses
+    ) -> None:
         self.path = path
         self._gate = gate
+        self._addresses = addresses
         self._routes = {route.method: _Prepared(route) for route in routes}
         self._measures: dict[tuple[str, int], Histogram] = {}
 
@@ -53,16 +54,16 @@ class Endpoint:
         started = time.perf_counter()
         request_id = begin_request()
         method = scope["method"]
-        retry_after = None
+        headers: Sequence[tuple[bytes, bytes]] = ()
         try:
             status, body = await self._answer(method, scope, receive, path)
         except Exception as problem:
             refusal = refusal_of(problem)
-            status, body, retry_after = error_answer(refusal, request_id)
+            status, body, headers = error_answer(refusal, request_id)
             log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
         # Counted before it is sent: who has the answer can rely on finding it counted.
         self._count(method, status, time.perf_counter() - started)
-        await write_json(send, status, body, request_id, retry_after)
+        await write_json(send, status, body, request_id, headers)
 
     def _count(self, method: str, status: int, seconds: float) -> None:
         # A method is whatever the caller wrote: only those that the path takes are a label.
@@ -79,10 +80,12 @@ class Endpoint:
         prepared = self._routes.get(method)
         if prepared is None:
             raise Refusal(
-                Code.METHOD_NOT_ALLOWED, f"{self.path} takes {' and '.join(self._routes)}."
+                Code.METHOD_NOT_ALLOWED,
+                f"{self.path} takes {' and '.join(self._routes)}.",
+                allow=tuple(self._routes),
             )
         route = prepared.route
-        caller = await self._authenticate(route.guard, scope["headers"])
+        caller = await self._authenticate(route.guard, scope)
         body = None
         if prepared.reader is not None:
             body = prepared.reader.read(await read_body(receive))
@@ -92,18 +95,18 @@ class Endpoint:
         reply = await route.handler(Call(caller, body, query, path))
         return reply.status, _encoder.encode(reply.body)
 
-    async def _authenticate(
-        self, guard: Guard, headers: Iterable[tuple[bytes, bytes]]
-    ) -> Principal | None:
+    async def _authenticate(self, guard: Guard, scope: Scope) -> Principal | None:
         if guard is Guard.PUBLIC:
             return None
-        given = {name: value for name, value in headers if name in _CREDENTIALS}
+        address = self._addresses.of(scope)
+        given = {name: value for name, value in scope["headers"] if name in _CREDENTIALS}
         if guard is Guard.KEYS:
             return await self._gate.by_keys(
-                _text(given, b"x-api-key"), _text(given, b"x-secret-key")
+                _text(given, b"x-api-key"), _text(given, b"x-secret-key"), address
             )
         scheme, _, token = _text(given, b"authorization").partition(" ")
-        return await self._gate.by_token(token.strip() if scheme.lower() == "bearer" else "")
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        return await self._gate.by_token(token, address)
 
 
 _CREDENTIALS = frozenset({b"x-api-key", b"x-secret-key", b"authorization"})
@@ -122,16 +125,19 @@ class _Prepared:
 
 
 async def write_json(
-    send: Send, status: int, body: bytes, request_id: str, retry_after: int | None = None
+    send: Send,
+    status: int,
+    body: bytes,
+    request_id: str,
+    more: Iterable[tuple[bytes, bytes]] = (),
 ) -> None:
-    """Send one JSON answer."""
+    """Send one JSON answer; `more` are headers beside those that every answer has."""
     headers = [
         *_FIXED_HEADERS,
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode()),
+        *more,
     ]
-    if retry_after is not None:
-        headers.append((b"retry-after", b"%d" % retry_after))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

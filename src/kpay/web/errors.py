@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from kpay import metrics
-from kpay.core.refusals import ANSWERS, Code, Refusal
+from kpay.core.refusals import ANSWERS, Answer, Code, Refusal
 from kpay.database.pool import UNAVAILABLE
 
 log = structlog.get_logger(__name__)
@@ -43,8 +43,8 @@ def refusal_of(problem: Exception) -> Refusal:
     )
 
 
-def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, int | None]:
-    """Status, body and seconds to wait before trying again."""
+def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    """Status, body, and the headers that HTTP asks of it: when to try again, how, with what."""
     answer = ANSWERS[refusal.code]
     metrics.refusals.labels(refusal.code).inc()
     body = ErrorAnswer(
@@ -55,4 +55,18 @@ def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, int | N
         request_id=request_id,
         existing_id=refusal.existing_id,
     )
-    return answer.status, msgspec.json.encode(body), answer.retry_after
+    return answer.status, msgspec.json.encode(body), _headers(refusal, answer)
+
+
+def _headers(refusal: Refusal, answer: Answer) -> list[tuple[bytes, bytes]]:
+    retry_after = refusal.retry_after or answer.retry_after
+    headers = []
+    if retry_after is not None:
+        headers.append((b"retry-after", b"%d" % retry_after))
+    if answer.challenge is not None:
+        headers.append((b"www-authenticate", answer.challenge.encode()))
+    if answer.closes:
+        headers.append((b"connection", b"close"))
+    if refusal.allow:
+        headers.append((b"allow", ", ".join(refusal.allow).encode()))
+    return headers

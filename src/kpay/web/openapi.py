@@ -33,10 +33,12 @@ def document(routes: Sequence[Route], public_url: str) -> bytes:
     schemas, components = msgspec.json.schema_components(
         [*types, ErrorAnswer], ref_template=_REF, schema_hook=_schema
     )
+    schemas, components = _with_numbers(schemas), _with_numbers(components)
     of_type = {id(type_): schema for type_, schema in zip(types, schemas, strict=False)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, of_type)
+        links = _links(route, routes)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, of_type, links)
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -56,7 +58,25 @@ def _schema(type_: Any) -> dict[str, Any]:
     raise NotImplementedError
 
 
-def _operation(route: Route, of_type: Mapping[int, Any]) -> dict[str, Any]:
+# msgspec documents a Decimal as text, its usual form; our answers write it as a number.
+_DECIMAL = {"type": "string", "format": "decimal"}
+_WHOLE = {"type": "integer"}
+
+
+def _with_numbers(schema: Any) -> Any:
+    """The same schemas with every Decimal, and every whole number or Decimal, as a number."""
+    if isinstance(schema, list | tuple):
+        return [_with_numbers(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema == _DECIMAL or schema.get("anyOf") == [_WHOLE, _DECIMAL]:
+        return {"type": "number"}
+    return {name: _with_numbers(part) for name, part in schema.items()}
+
+
+def _operation(
+    route: Route, of_type: Mapping[int, Any], links: Mapping[str, Any]
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": _operation_id(route),
@@ -75,12 +95,41 @@ def _operation(route: Route, of_type: Mapping[int, Any]) -> dict[str, Any]:
             },
         },
     }
+    if links:
+        operation["responses"][str(route.status)]["links"] = links
     if route.body is not None:
         operation["requestBody"] = {
             "required": not route.body_optional,
             "content": {"application/json": {"schema": of_type[id(route.body)]}},
         }
     return operation
+
+
+def _links(made: Route, routes: Sequence[Route]) -> dict[str, Any]:
+    """Where what a route makes can be looked at or ended: each route of its id that shows it.
+
+    A client learns from them what to call next; so does the test that calls routes one after the
+    other with the identifiers of the answers before.
+    """
+    if made.method != "POST" or "{" in made.path or "id" not in _fields(made.answer):
+        return {}
+    return {
+        _operation_id(route): {
+            "operationId": _operation_id(route),
+            "parameters": {"id": "$response.body#/id"},
+        }
+        for route in routes
+        if "{id}" in route.path and _shows(route.answer, made.answer)
+    }
+
+
+def _shows(shown: Any, made: type[Any]) -> bool:
+    """Whether one answer is about what the other is: the same, or the same with more fields."""
+    return isinstance(shown, type) and issubclass(shown, made)
+
+
+def _fields(type_: Any) -> tuple[str, ...]:
+    return getattr(type_, "__struct_fields__", ())
 
 
 def _operation_id(route: Route) -> str:

@@ -11,15 +11,26 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kpay.core.refusals import Code, Refusal
+from kpay.web.patience import Patience
 
 MOST_BODY_BYTES = 65_536
+BODY_WITHIN_SECONDS = 10
+
+_patience = Patience(
+    BODY_WITHIN_SECONDS,
+    Refusal(Code.BODY_TOO_SLOW, f"The body must arrive within {BODY_WITHIN_SECONDS} seconds."),
+)
 
 # A complaint may quote what was sent; it need not quote all of it.
 _MOST_SHOWN = 200
 
 
 async def read_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
-    """The whole body. Refuses: body_too_large."""
+    """The whole body. Refuses: body_too_large, body_too_slow."""
+    return await _patience.wait(_whole_body(receive))
+
+
+async def _whole_body(receive: Callable[[], Awaitable[Any]]) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body"):

@@ -12,12 +12,19 @@ import tempfile
 from contextlib import closing
 
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 
 from kpay.access.secret import load_secret
 from kpay.settings import Settings
 
 _DRAIN_SECONDS = 20
+
+# What a connection may take before it is closed: seconds until a request's head is there, which is
+# also how long one may be idle, and how much of what it sends is held at once. A body has bounds of
+# its own, in reading.py.
+_HEADERS_WITHIN_SECONDS = 30
+_MOST_HEAD_BYTES = 65_536
 
 # Where the processes of one server share their counters. prometheus_client reads it when it is
 # imported, so it is set before kpay.metrics is, and that is why this module does not import it.
@@ -87,6 +94,12 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
             workers_kill_timeout=_DRAIN_SECONDS,
             respawn_failed_workers=True,
             websockets=False,
+            # A reverse proxy speaks HTTP/1.1 to us; what nobody needs, nobody can abuse.
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=_HEADERS_WITHIN_SECONDS * 1_000,
+                max_buffer_size=_MOST_HEAD_BYTES,
+            ),
             log_enabled=settings.log_level == "debug",
         ).serve()
     finally:
