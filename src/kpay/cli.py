@@ -6,7 +6,9 @@ Heavy parts are imported by the commands that need them, so that a small questio
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from kpay import __version__
 from kpay.settings import Settings
 from kpay.terminal import (
     err,
+    fail,
     new_progress,
     new_table,
     open_house,
@@ -29,6 +32,7 @@ from kpay.terminal import (
 
 if TYPE_CHECKING:
     from kpay.app import House
+    from kpay.ledger.journal import Heads
 
 app = App(
     name="kpay",
@@ -79,13 +83,20 @@ def worker() -> None:
 
 
 @app.command
-def verify(*, as_json: AsJson = False) -> None:
+def verify(
+    *,
+    as_json: AsJson = False,
+    against: Annotated[
+        Path | None, Parameter(help="An earlier answer of --json, kept on another machine.")
+    ] = None,
+) -> None:
     """Recompute every balance from the postings and check every promise that data can show.
 
-    Exits 1 when anything differs.
+    Exits 1 when anything differs. The answer of --json says where each journal ends: kept where
+    nobody can change it who can change the database, it shows later that nothing was changed since.
     """
     with ready_settings() as settings:
-        broken = asyncio.run(_verify(settings.database_url or "", as_json=as_json))
+        broken = asyncio.run(_verify(settings.database_url or "", against, as_json=as_json))
     sys.exit(1 if broken else 0)
 
 
@@ -321,15 +332,17 @@ async def _drive(settings: Settings) -> None:
         await stop.wait()
 
 
-async def _verify(url: str, *, as_json: bool) -> int:
+async def _verify(url: str, against: Path | None, *, as_json: bool) -> int:
     from kpay import verify as verifying
 
+    earlier = None if against is None else _earlier_ends(against)
     counts = await verifying.count_rows(url)
+    ends = await verifying.journal_ends(url)
     findings = []
     with new_progress() as bar:
         reading = bar.add_task("Reading the journal", total=counts["entries"])
         async for finding in verifying.verify(
-            url, lambda done: bar.update(reading, completed=done)
+            url, lambda done: bar.update(reading, completed=done), earlier
         ):
             findings.append(finding)
             bar.update(reading, description=f"Checked {finding.check.name}")
@@ -339,6 +352,7 @@ async def _verify(url: str, *, as_json: bool) -> int:
             {
                 "rows": counts,
                 "broken": broken,
+                "journals": ends.report(),
                 "checks": [
                     {
                         "name": finding.check.name,
@@ -369,6 +383,18 @@ async def _verify(url: str, *, as_json: bool) -> int:
             out.print(f"{finding.check.name}: {', '.join(f'{k}={v}' for k, v in row.items())}")
     out.print("Every promise holds." if not broken else f"{broken} rows break a promise.")
     return broken
+
+
+def _earlier_ends(report: Path) -> Heads:
+    """Where the journals ended, from an earlier answer of `kpay verify --json`."""
+    from kpay.ledger.journal import Heads
+
+    try:
+        return Heads.read(json.loads(report.read_text(encoding="utf-8")))
+    except OSError as problem:
+        fail(f"{report} cannot be read: {problem.strerror}")
+    except (KeyError, TypeError, ValueError):
+        fail(f"{report} is no answer of kpay verify --json with the ends of journals.")
 
 
 def _provider_list(house: House, text: str) -> list[str]:

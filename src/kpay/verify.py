@@ -88,15 +88,28 @@ async def count_rows(url: str) -> dict[str, int]:
         await connection.close()
 
 
-async def verify(url: str, progress: Progress | None = None) -> AsyncIterator[Finding]:
+async def journal_ends(url: str) -> journal.Heads:
+    """Where each journal ends: kept elsewhere, it is what a later `verify` can be held against."""
+    connection = await connect(url)
+    try:
+        return journal.Heads.of(await connection.fetch(journal.SQL["ends"]))
+    finally:
+        await connection.close()
+
+
+async def verify(
+    url: str, progress: Progress | None = None, earlier: journal.Heads | None = None
+) -> AsyncIterator[Finding]:
     """Run every check on one snapshot; each finding is given as soon as it is known.
 
     `progress` is told how many entries of the journal were read, each time some more were.
+    `earlier` is where the journals ended at some time before, as somebody else has kept it.
     """
     connection = await connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            for finding in await _read_journal(connection, progress or (lambda _: None)):
+            journals = _read_journal(connection, progress or (lambda _: None), earlier)
+            for finding in await journals:
                 yield finding
             for check in checks():
                 finding = Finding(check)
@@ -106,10 +119,12 @@ async def verify(url: str, progress: Progress | None = None) -> AsyncIterator[Fi
         await connection.close()
 
 
-async def _read_journal(connection: Connection, progress: Progress) -> list[Finding]:
+async def _read_journal(
+    connection: Connection, progress: Progress, earlier: journal.Heads | None
+) -> list[Finding]:
     """The ledger's checks, window by window, and whether each journal ends where it should."""
     findings = [Finding(check) for check in described(journal.WINDOWS)]
-    chained, ends = (Finding(check) for check in described(journal.CHAINS))
+    chained, ends, kept = (Finding(check) for check in described(journal.CHAINS))
     heads = journal.Heads()
     done = 0
     async for window in journal.windows(connection):
@@ -120,4 +135,5 @@ async def _read_journal(connection: Connection, progress: Progress) -> list[Find
         done += window.entries
         progress(done)
     await ends.check.look(connection, ends, *heads.arguments())
-    return sorted([*findings, chained, ends], key=lambda finding: finding.check.promise)
+    await kept.check.look(connection, kept, *(earlier or journal.Heads()).arguments())
+    return sorted([*findings, chained, ends, kept], key=lambda finding: finding.check.promise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,18 @@ def test_verify_counts_checks_and_finds_nothing_wrong(program: Program) -> None:
 
     told = program.json("verify")
     assert told["broken"] == 0
-    assert {check["promise"] for check in told["checks"]} >= {1, 2, 3, 4, 5, 7, 10}
+    assert {check["promise"] for check in told["checks"]} >= {1, 2, 3, 4, 5, 7, 10, 11}
+
+
+def test_verify_is_held_against_an_earlier_report(program: Program, tmp_path: Path) -> None:
+    report = tmp_path / "earlier.json"
+    report.write_text(json.dumps(program.json("verify")))
+    assert program.run("verify", "--against", str(report)).returncode == 0
+
+    report.write_text('{"journals": [{"entries": 1}]}')
+    done = program.run("verify", "--against", str(report))
+    assert done.returncode == 2
+    assert "no answer of kpay verify --json" in done.stderr
 
 
 def test_a_database_of_the_operator_s_own_is_used_instead(

@@ -47,3 +47,12 @@ full join unnest($1::uuid[], $2::environment[], $3::bigint[], $4::bytea[])
 where journals.entries is distinct from coalesce(head.number, 0)
     or journals.hash is distinct from
         coalesce(head.hash, journal_start(journals.application_id, journals.environment));
+
+-- name: earlier_ends_kept
+-- 11. Where a journal ended in an earlier report, it still has that entry.
+select
+    earlier.application_id, earlier.environment::text, earlier.number, entries.operation_id
+from unnest($1::uuid[], $2::environment[], $3::bigint[], $4::bytea[])
+    as earlier (application_id, environment, number, hash)
+left join entries using (application_id, environment, number)
+where earlier.number > 0 and entries.hash is distinct from earlier.hash;

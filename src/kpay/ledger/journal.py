@@ -7,12 +7,15 @@ chain stood, and the books of a nation are read in the memory of one window.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from kpay.database.pool import Connection
+from kpay.core.book import Environment
+from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
 
 SQL = beside(__file__, "journal.sql")
@@ -39,7 +42,40 @@ class Heads:
     """The last entry seen of each book: its number and its hash."""
 
     def __init__(self) -> None:
-        self._heads: dict[tuple[object, str], tuple[int, bytes]] = {}
+        self._heads: dict[tuple[UUID, str], tuple[int, bytes]] = {}
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any] | Row]) -> Heads:
+        """From rows with application_id, environment, number and hash."""
+        heads = cls()
+        for row in rows:
+            heads._heads[row["application_id"], row["environment"]] = row["number"], row["hash"]
+        return heads
+
+    @classmethod
+    def read(cls, report: Mapping[str, Any]) -> Heads:
+        """From an earlier report. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls.of(
+            {
+                "application_id": UUID(head["applicationId"]),
+                "environment": str(Environment(head["environment"])),
+                "number": int(head["entries"]),
+                "hash": bytes.fromhex(head["hash"]),
+            }
+            for head in report["journals"]
+        )
+
+    def report(self) -> list[dict[str, object]]:
+        """For a report, to be kept where nobody can change it who can change the database."""
+        return [
+            {
+                "applicationId": str(application_id),
+                "environment": environment,
+                "entries": number,
+                "hash": hash_.hex(),
+            }
+            for (application_id, environment), (number, hash_) in self._heads.items()
+        ]
 
     def arguments(self) -> list[list[object]]:
         """Applications, environments, numbers and hashes, in one order."""

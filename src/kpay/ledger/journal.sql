@@ -15,3 +15,10 @@ select distinct on (application_id, environment) application_id, environment::te
 from entries
 where at > $1 and at <= $2
 order by application_id, environment, number desc;
+
+-- name: ends
+-- Where each journal ends, as its head says.
+select application_id, environment::text, entries as number, hash
+from journals
+where entries > 0
+order by application_id, environment;
