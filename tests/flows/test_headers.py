@@ -17,7 +17,6 @@ def assert_secured(answer: Answer, what: str) -> None:
     headers = answer.headers
     assert headers["cache-control"] == "no-store", what
     assert headers["x-content-type-options"] == "nosniff", what
-    assert headers["x-frame-options"] == "DENY", what
     assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'", what
     assert headers["referrer-policy"] == "no-referrer", what
     # Nobody is told what the server is made of, and no page of another site may read an answer.
