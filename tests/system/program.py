@@ -60,9 +60,11 @@ class Program:
         return json.loads(done.stdout)
 
     @contextmanager
-    def serving(self, command: str = "serve", *options: str) -> Iterator[Server]:
+    def serving(
+        self, command: str = "serve", *options: str, port: int | None = None
+    ) -> Iterator[Server]:
         """A server that answers, stopped at the end however the test ends."""
-        port = free_port()
+        port = free_port() if port is None else port
         with self._started(command, "--port", str(port), *options) as process:
             server = Server(process, port)
             server.wait_until_ready()
