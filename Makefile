@@ -1,9 +1,10 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench unit format
+.PHONY: help setup run test check bench kill unit format
 
 BIN := .venv/bin
 ARGS ?=
+ROUNDS ?= 50
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +30,10 @@ check: ## Style, types and the import rule
 bench: ## Ratios against pgbench, shown and written to docs/benchmarks.md (needs wrk; ARGS=--help)
 	@scripts/setup bench
 	$(BIN)/python -m bench --write $(ARGS)
+
+kill: ## Kill the program under load and compare its books, ROUNDS=50 times (ARGS=--seed=… repeats)
+	@scripts/setup test
+	$(BIN)/python -m soak --rounds $(ROUNDS) $(ARGS)
 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test

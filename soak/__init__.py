@@ -10,7 +10,7 @@ was not must be there whole or not at all; and everything must end by itself.
 |---|---|
 | `operations.py` | what is asked for, drawn from the seed, and what each is worth: pure |
 | `journal.py` | what was sent and answered, and what that says of each operation: pure |
-| `books.py` | the balances that must follow from the journal: pure, and none of the program's code |
+| `books.py` | the balances that must follow, by none of the program's code: pure |
 | `client.py` | the merchants, over HTTP |
 | `load.py` | many operations at once, counted |
 | `processes.py` | the program's processes, and which of them is killed |

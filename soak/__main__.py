@@ -42,7 +42,7 @@ def main() -> None:
         except Defect as problem:
             out.print(f"Broken, with --seed {options.seed}: {problem}", style="red", markup=False)
             sys.exit(1)
-    out.print(result, soft_wrap=True)
+    out.print(str(result), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from soak.client import Client, NotSentError
 from soak.journal import CREATED, Journal, Record
 from soak.operations import Wanted
 
-_AT_ONCE = 16
+_AT_ONCE = 32
 # What a client leaves between two tries while the service is away.
 _AGAIN_SECONDS = 0.1
 
@@ -68,9 +68,7 @@ class Load:
         waiting = asyncio.create_task(waited)
         async with asyncio.timeout(seconds):
             try:
-                await asyncio.wait(
-                    {waiting, *self._tasks}, return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait({waiting, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
         for task in self._tasks:

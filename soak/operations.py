@@ -91,7 +91,9 @@ class Wanted:
     @property
     def converted(self) -> int:
         """What arrives of the net, in the destination's currency."""
-        return _rounded(self.net * _XOF_FOR_XAF, _RATE_UNIT) if self.route.is_converted else self.net
+        return (
+            _rounded(self.net * _XOF_FOR_XAF, _RATE_UNIT) if self.route.is_converted else self.net
+        )
 
     @property
     def sent(self) -> int:
@@ -101,7 +103,7 @@ class Wanted:
 
 def draw(seed: str, number: int, merchants: int) -> Wanted:
     """The operation of a number: the same for the same seed, whatever was answered before."""
-    chance = random.Random(f"{seed} {number}")  # noqa: S311 - not a secret, a repeatable draw
+    chance = random.Random(f"{seed} {number}")
     route = chance.choices(ROUTES, [route.weight for route in ROUTES])[0]
     amount = chance.randint(_LEAST * _UNIT, _MOST * _UNIT)
     return Wanted(
@@ -109,7 +111,7 @@ def draw(seed: str, number: int, merchants: int) -> Wanted:
         external_id=f"{route.kind.value}-{number}",
         route=route,
         amount=amount - amount % _UNIT if route.decimals == 0 else amount,
-        is_patient=chance.random() < 0.5,  # noqa: PLR2004
+        is_patient=chance.random() < 0.5,
     )
 
 

@@ -47,9 +47,9 @@ class Kill:
 
         Victims take turns, in an order of the seed's, so that few rounds still see every kind.
         """
-        chance = random.Random(f"{seed} round {number}")  # noqa: S311 - a repeatable draw
+        chance = random.Random(f"{seed} round {number}")
         kinds = [(shape, victim) for shape in Shape for victim in Victim if _has(shape, victim)]
-        order = random.Random(f"{seed} order {number // len(kinds)}")  # noqa: S311
+        order = random.Random(f"{seed} order {number // len(kinds)}")
         order.shuffle(kinds)
         shape, victim = kinds[number % len(kinds)]
         return cls(shape, victim, chance.randint(1, answers))
@@ -133,7 +133,7 @@ class Processes:
         self._left = [*server.children(recursive=True)]
         postmaster = psutil.Process(self.postmaster)
         workers = [psutil.Process(worker.pid) for worker in self._workers]
-        chance = random.Random(kill.answers)  # noqa: S311 - a repeatable draw
+        chance = random.Random(kill.answers)
         match kill.victim:
             case Victim.SERVER:
                 return [server]

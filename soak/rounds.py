@@ -97,9 +97,7 @@ class _Soak:
         """Give every merchant money, through the API."""
         await asyncio.to_thread(self._processes.start, Shape.WHOLE)
         load = self._load(iter(()))
-        await asyncio.gather(
-            *(load.settle(self._journal.open(each)) for each in funds(_MERCHANTS))
-        )
+        await asyncio.gather(*(load.settle(self._journal.open(each)) for each in funds(_MERCHANTS)))
         await reading.wait_until_all_ended(self._client, _ENDED_SECONDS)
         await self._stop()
 
