@@ -74,7 +74,10 @@ async def test_with_every_connection_in_use_answers_are_503_and_then_it_goes_on(
         for _ in range(2):
             await stack.enter_async_context(hasty.house.database.connection())
         answers = await asyncio.gather(
-            hasty.withdraw(externalId="W"), hasty.transfer(), hasty.pay(), hasty.keys.send("GET", "/api/v1/payments/balance")
+            hasty.withdraw(externalId="W"),
+            hasty.transfer(),
+            hasty.pay(),
+            hasty.keys.send("GET", "/api/v1/payments/balance"),
         )
     for answer in answers:
         assert_unavailable(answer)
@@ -197,4 +200,4 @@ async def until_somebody_waits_for_a_lock(house: House) -> None:
         "select count(*) from pg_stat_activity"
         " where datname = current_database() and wait_event_type = 'Lock'"
     ):
-        await asyncio.sleep(0)
+        continue

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -346,41 +348,66 @@ async def _until_somebody_waits_for_a_lock(
 
 # The order to end.
 
-_IN_FLIGHT = 20
+_WAITING = 20
 
 
 async def test_requests_that_were_accepted_when_it_is_told_to_end_have_their_answers(
     database_url: str, tmp_path: Path
 ) -> None:
-    own = Program(tmp_path, {**_SETTINGS, "KPAY_DATABASE_URL": database_url})
+    settings = {"KPAY_DATABASE_URL": database_url, "KPAY_QUEUE_LIMIT": f"{_WAITING}"}
+    own = Program(tmp_path, {**_SETTINGS, **settings})
     database = await asyncpg.connect(database_url)
     outside = await asyncpg.connect(database_url)
-    with own.serving() as server, ThreadPoolExecutor(_IN_FLIGHT) as pool:
+    with own.serving() as server, ThreadPoolExecutor(_WAITING + 1) as pool:
         shop = Shop.open(own, server, "Drain")
         shop.fund()
         async with database.transaction():
             await database.execute("select from accounts where code = 'wallet:CMR' for update")
-            names = [f"W-{number}" for number in range(_IN_FLIGHT)]
-            sent = [pool.submit(shop.withdraw, name) for name in names]
+            sent = [pool.submit(shop.withdraw, "W-0")]
             await _until_somebody_waits_for_a_lock(outside)
-            wait_for(lambda: _in_flight(server) == _IN_FLIGHT, STOP_SECONDS)
+            # One is being written; as many as may wait do so behind it.
+            sent += [pool.submit(shop.withdraw, f"W-{number + 1}") for number in range(_WAITING)]
+            probes = itertools.count()
+            wait_for(lambda: shop.pay(f"probe-{next(probes)}")[2].get("code") == "busy", 20)
 
             server.process.send_signal(signal.SIGTERM)
-            wait_for(lambda: _listens_no_more(server), STOP_SECONDS)
+            wait_for(lambda: not _listens(server), STOP_SECONDS)
+            assert not any(each.done() for each in sent)
 
         answers = [await asyncio.wrap_future(each) for each in sent]
         assert server.process.wait(STOP_SECONDS) == 0
-    assert {answer[0] for answer in answers} == {201}, answers
+    assert [answer[0] for answer in answers] == [201] * (_WAITING + 1), answers
     rows = await outside.fetch("select external_id from payouts")
-    assert sorted(row["external_id"] for row in rows) == sorted(names)
+    assert {row["external_id"] for row in rows} == {f"W-{n}" for n in range(_WAITING + 1)}
     await database.close()
     await outside.close()
     await assert_sound(database_url)
 
 
-def _in_flight(server: Server) -> int:
-    raise NotImplementedError
+def _listens(server: Server) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", server.port)) == 0
 
 
-def _listens_no_more(server: Server) -> bool:
-    raise NotImplementedError
+async def test_a_worker_that_is_told_to_end_writes_down_what_it_was_answered(
+    database_url: str, tmp_path: Path
+) -> None:
+    own = Program(tmp_path, {**_SETTINGS, "KPAY_DATABASE_URL": database_url})
+    database = await asyncpg.connect(database_url)
+    outside = await asyncpg.connect(database_url)
+    with own.serving("api") as server, own.working() as worker:
+        shop = Shop.open(own, server, "Told")
+        shop.fund()
+        async with database.transaction():
+            await database.execute("select from accounts where code = 'fees:XAF' for update")
+            payout = shop.withdraw("W-1")[2]
+            await _until_somebody_waits_for_a_lock(outside)
+            worker.send_signal(signal.SIGTERM)
+        assert worker.wait(STOP_SECONDS) == 0
+
+        detail = shop.get(f"/withdraw/{payout['id']}")
+    assert detail["status"] == "COMPLETED"
+    assert [row["outcome"] for row in detail["attempts"]] == ["paid"]
+    await database.close()
+    await outside.close()
+    await assert_sound(database_url)
