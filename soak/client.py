@@ -11,11 +11,12 @@ from typing import Any
 
 import aiohttp
 
-from soak.journal import CREATED, Answer
+from soak.journal import CREATED, UNAVAILABLE, Answer, Defect
 from soak.operations import Kind, Wanted, number_of
 
 # Longer than any answer may take: what has none by then counts as lost.
 _ANSWER_SECONDS = 45
+_AGAIN_SECONDS = 0.1
 _OK = 200
 _ROWS_PER_PAGE = 100
 
@@ -82,9 +83,9 @@ class Client:
 
     async def renew_tokens(self) -> None:
         for merchant in self.merchants:
-            answer = await self._exchange("POST", "/api/v1/payments/token", merchant.keys, "{}")
+            answer = await self._surely("POST", "/api/v1/payments/token", merchant.keys, "{}")
             if answer.status != CREATED:
-                raise RuntimeError(f"no token was given: {answer}")
+                raise Defect(f"no token was given: {answer}")
             merchant.token = {"Authorization": f"Bearer {answer.body['accessToken']}"}
 
     async def rows(self, merchant: Merchant, kind: Kind, **narrowed: str) -> list[dict[str, Any]]:
@@ -93,13 +94,22 @@ class Client:
         rows: list[dict[str, Any]] = []
         query = {"limit": str(_ROWS_PER_PAGE), **narrowed}
         while True:
-            answer = await self._exchange("GET", _LISTS[kind], headers, query=query)
+            answer = await self._surely("GET", _LISTS[kind], headers, query=query)
             if answer.status != _OK:
-                raise RuntimeError(f"{_LISTS[kind]} was answered {answer}")
+                raise Defect(f"{_LISTS[kind]} was answered {answer}")
             rows += answer.body["data"]
             if answer.body["nextCursor"] is None:
                 return rows
             query["cursor"] = answer.body["nextCursor"]
+
+    async def _surely(self, *request: Any, **more: Any) -> Answer:
+        """Ask for what can be asked for again, as often as it is put off."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while True:
+                answer = await self._exchange(*request, **more)
+                if answer.status != UNAVAILABLE:
+                    return answer
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _exchange(
         self,

@@ -71,6 +71,7 @@ class Processes:
         self._stack = ExitStack()
         self._server: Server | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
+        # What a kill hits, and what is left of a server without its main process.
         self._dying: list[psutil.Process] = []
 
     def __enter__(self) -> Processes:
@@ -99,8 +100,11 @@ class Processes:
 
     def kill(self, kill: Kill) -> None:
         """SIGKILL, at once."""
-        self._dying = self._victims(kill)
-        for process in self._dying:
+        server = psutil.Process(self._running_server.process.pid)
+        serving = server.children(recursive=True)
+        victims = self._victims(kill, server, serving)
+        self._dying = [*victims, *serving]
+        for process in victims:
             try:
                 os.kill(process.pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -113,7 +117,7 @@ class Processes:
             self._workers = [*self._workers[1:], self._new_worker()]
         elif kill.victim in (Victim.SERVER, Victim.EVERYTHING):
             # What is left of a server ends by itself, or it would hold the port.
-            wait_for(lambda: not any(map(alive, self._dying + self._left)), STOP_SECONDS)
+            wait_for(lambda: not any(map(alive, self._dying)), STOP_SECONDS)
             self._start_server(kill.shape)
             if kill.victim is Victim.EVERYTHING and kill.shape is Shape.APART:
                 self._workers = [self._new_worker() for _ in range(2)]
@@ -128,9 +132,9 @@ class Processes:
     def _new_worker(self) -> subprocess.Popen[bytes]:
         return self._stack.enter_context(self.program.working())
 
-    def _victims(self, kill: Kill) -> list[psutil.Process]:
-        server = psutil.Process(self._running_server.process.pid)
-        self._left = [*server.children(recursive=True)]
+    def _victims(
+        self, kill: Kill, server: psutil.Process, serving: list[psutil.Process]
+    ) -> list[psutil.Process]:
         postmaster = psutil.Process(self.postmaster)
         workers = [psutil.Process(worker.pid) for worker in self._workers]
         chance = random.Random(kill.answers)
@@ -138,7 +142,7 @@ class Processes:
             case Victim.SERVER:
                 return [server]
             case Victim.SERVER_PROCESS:
-                return [chance.choice(_serving(self._left))]
+                return [chance.choice(_answering(serving))]
             case Victim.WORKER:
                 return workers[:1]
             case Victim.POSTMASTER:
@@ -146,7 +150,7 @@ class Processes:
             case Victim.BACKEND:
                 return [chance.choice(postmaster.children())]
             case Victim.EVERYTHING:
-                return [server, *self._left, *workers, postmaster, *postmaster.children()]
+                return [server, *serving, *workers, postmaster, *postmaster.children()]
 
     @property
     def postmaster(self) -> int:
@@ -161,6 +165,6 @@ class Processes:
         return self._server
 
 
-def _serving(children: list[psutil.Process]) -> list[psutil.Process]:
+def _answering(children: list[psutil.Process]) -> list[psutil.Process]:
     """Those that answer requests; Python's own helper among them does not."""
     return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]

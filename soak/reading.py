@@ -32,18 +32,17 @@ Row = Mapping[str, Any]
 async def compare(client: Client, journal: Journal) -> int:
     """Every operation of the journal against the program's lists. Returns how many are open."""
     still_open = 0
+    found: defaultdict[tuple[int, str], list[Row]] = defaultdict(list)
     for kind in Kind:
         for merchant, rows in enumerate(await gathered(client, kind)):
-            found = defaultdict(list)
             for row in rows:
                 record = journal.find(merchant, row["externalId"])
                 if record is None or not record.answers:
                     raise Defect(f"nobody asked for {row}")
-                found[record.wanted.external_id].append(row)
+                found[merchant, row["externalId"]].append(row)
                 still_open += _is_open(row)
-            for record in journal:
-                if record.wanted.kind is kind and record.wanted.merchant == merchant:
-                    _check(record, found[record.wanted.external_id])
+    for record in journal:
+        _check(record, found[record.wanted.merchant, record.wanted.external_id])
     return still_open
 
 

@@ -108,8 +108,12 @@ class _Soak:
         load = self._load(self._operations)
         with _loading(load):
             await load.act_after(kill.answers, lambda: self._processes.kill(kill), _LOADED_SECONDS)
-            again = asyncio.to_thread(self._processes.start_again, kill)
-            await asyncio.gather(again, load.acknowledged(_ACKNOWLEDGED_AFTER, _BACK_SECONDS))
+            again = asyncio.create_task(asyncio.to_thread(self._processes.start_again, kill))
+            try:
+                await load.acknowledged(_ACKNOWLEDGED_AFTER, _BACK_SECONDS)
+            finally:
+                # Whatever is found, what was started is known by then and can be stopped.
+                await again
             async with asyncio.timeout(_BACK_SECONDS):
                 await load.stop()
         there, absent = await reading.settle_undecided(self._client, self._journal, load)
