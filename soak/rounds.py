@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,9 +43,20 @@ class Result:
     found_whole: int = 0
     found_absent: int = 0
     accounts: int = 0
+    # The longest that each kind of kill kept the program from work, in seconds.
+    longest: dict[str, float] = field(default_factory=dict)
+
+    def note(self, kill: Kill, seconds: float) -> None:
+        """A kill was survived, and so long afterwards the program was at work again."""
+        victim = kill.victim.value
+        self.kills[victim] += 1
+        self.longest[victim] = max(seconds, self.longest.get(victim, 0.0))
 
     def __str__(self) -> str:
-        killed = ", ".join(f"{count} × {victim}" for victim, count in self.kills.most_common())
+        killed = ", ".join(
+            f"{count} × {victim} (back within {self.longest[victim]:.1f} s)"
+            for victim, count in self.kills.most_common()
+        )
         return (
             f"{self.kills.total()} kills survived: {killed}.\n"
             f"{self.acknowledged:,} operations acknowledged, {self.named:,} more named by a 409, "
@@ -108,9 +120,11 @@ class _Soak:
         load = self._load(self._operations)
         with _loading(load):
             await load.act_after(kill.answers, lambda: self._processes.kill(kill), _LOADED_SECONDS)
+            killed = time.monotonic()
             again = asyncio.create_task(asyncio.to_thread(self._processes.start_again, kill))
             try:
                 await load.acknowledged(_ACKNOWLEDGED_AFTER, _BACK_SECONDS)
+                back = time.monotonic() - killed
             finally:
                 # Whatever is found, what was started is known by then and can be stopped.
                 await again
@@ -121,11 +135,12 @@ class _Soak:
         await self._verify()
         await self._stop()
         result = self._result
-        result.kills[kill.victim.value] += 1
+        result.note(kill, back)
         result.found_whole += there
         result.found_absent += absent
         self._say(
-            f"{kill.shape.value}: {kill.victim.value} killed after {kill.answers} answers; "
+            f"{kill.shape.value}: {kill.victim.value} killed after {kill.answers} answers, "
+            f"{_ACKNOWLEDGED_AFTER} more acknowledged after {back:.1f} s; "
             f"{self._journal.acknowledged:,} acknowledged in all; without an answer {there} whole "
             f"and {absent} absent; {still_open} still under way"
         )
