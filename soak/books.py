@@ -20,11 +20,12 @@ Balances = dict[tuple[int, str], int]
 def expected(records: Iterable[Record]) -> Balances:
     """The balance of every account that is not zero, in hundredths, by merchant and account.
 
-    Every operation that is on record counts once, however often it was sent.
+    Every operation that is on record counts once, however often it was sent; what was cancelled
+    leaves nothing.
     """
     sums: Counter[tuple[int, str]] = Counter()
     for record in records:
-        if record.id is not None:
+        if record.id is not None and not record.is_cancelled:
             for account, amount in _effect(record.wanted).items():
                 sums[record.wanted.merchant, account] += amount
     return {key: amount for key, amount in sums.items() if amount}

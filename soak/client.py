@@ -68,14 +68,17 @@ class Client:
     async def send(self, wanted: Wanted) -> Answer:
         """Ask for an operation once. Raises NotSentError where nobody listens."""
         merchant = self.merchants[wanted.merchant]
-        is_transfer = wanted.kind is Kind.TRANSFER
+        headers = merchant.token if wanted.kind is Kind.TRANSFER else merchant.keys
+        return await self._once("POST", _PATHS[wanted.kind], headers, _body(wanted, merchant))
+
+    async def recall(self, merchant: int, payout_id: str) -> Answer:
+        """Cancel a payout, once. Raises NotSentError where nobody listens."""
+        path = f"{_PATHS[Kind.PAYOUT]}/{payout_id}/cancel"
+        return await self._once("POST", path, self.merchants[merchant].keys)
+
+    async def _once(self, *request: Any) -> Answer:
         try:
-            return await self._exchange(
-                "POST",
-                _PATHS[wanted.kind],
-                merchant.token if is_transfer else merchant.keys,
-                _body(wanted, merchant),
-            )
+            return await self._exchange(*request)
         except aiohttp.ClientConnectorError as problem:
             raise NotSentError from problem
         except (aiohttp.ClientError, TimeoutError, OSError):

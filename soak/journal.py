@@ -8,6 +8,7 @@ from typing import Any
 
 from soak.operations import Wanted
 
+OK = 200
 CREATED = 201
 CONFLICT = 409
 UNAVAILABLE = 503
@@ -32,10 +33,16 @@ class Answer:
 
 @dataclass(slots=True)
 class Record:
-    """One operation and every answer to it, in the order in which they came."""
+    """One operation and every answer to it, in the order in which they came.
+
+    `recalls` are the answers to its cancellation, and `is_cancelled` is what the program's list
+    says of it.
+    """
 
     wanted: Wanted
     answers: list[Answer] = field(default_factory=list)
+    recalls: list[Answer] = field(default_factory=list)
+    is_cancelled: bool = False
 
     @property
     def acknowledged(self) -> Mapping[str, Any] | None:
@@ -56,6 +63,22 @@ class Record:
     @property
     def is_decided(self) -> bool:
         return bool(self.answers) and self.answers[-1].is_decided
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether a cancellation was told to have happened, or may have happened unheard."""
+        return any(answer.status in (OK, 0, UNAVAILABLE) for answer in self.recalls)
+
+    @property
+    def must_be_cancelled(self) -> bool:
+        """Whether a cancellation was acknowledged."""
+        return any(answer.status == OK for answer in self.recalls)
+
+    def add_recall(self, answer: Answer) -> None:
+        """Keep an answer to its cancellation. Raises Defect where it cannot be one."""
+        self.recalls.append(answer)
+        if answer.status not in (OK, CONFLICT, 0, UNAVAILABLE):
+            raise Defect(f"the cancellation of {self.wanted} was answered {answer}")
 
     def add(self, answer: Answer) -> None:
         """Keep an answer. Raises Defect where no program that keeps its promises says so."""

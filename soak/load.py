@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from soak.client import Client, NotSentError
-from soak.journal import CREATED, Journal, Record
+from soak.journal import CREATED, Answer, Journal, Record
 from soak.operations import Wanted
 
 _AT_ONCE = 32
@@ -77,22 +77,46 @@ class Load:
 
     async def _play(self) -> None:
         while not self._stopping:
-            await self.settle(self._journal.open(next(self._operations)))
+            record = self._journal.open(next(self._operations))
+            await self.settle(record)
+            if record.wanted.is_recalled and record.acknowledged is not None:
+                await self._recall(record)
 
     async def settle(self, record: Record, *, surely: bool = False) -> None:
         """Send one operation until its answer decides it; an impatient merchant tries once."""
+        await self._ask(
+            lambda: self._client.send(record.wanted),
+            record.add,
+            patiently=surely or record.wanted.is_patient,
+        )
+
+    async def _recall(self, record: Record) -> None:
+        wanted, identifier = record.wanted, record.id or ""
+        await self._ask(
+            lambda: self._client.recall(wanted.merchant, identifier),
+            record.add_recall,
+            patiently=wanted.is_patient,
+        )
+
+    async def _ask(
+        self,
+        send: Callable[[], Awaitable[Answer]],
+        keep: Callable[[Answer], None],
+        *,
+        patiently: bool,
+    ) -> None:
         while True:
             try:
-                answer = await self._client.send(record.wanted)
+                answer = await send()
             except NotSentError:
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
-            record.add(answer)
+            keep(answer)
             await self._count(answer.status)
             if answer.is_decided:
                 return
             await asyncio.sleep(_AGAIN_SECONDS)
-            if not (surely or record.wanted.is_patient):
+            if not patiently:
                 return
 
     async def _count(self, status: int) -> None:

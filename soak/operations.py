@@ -66,7 +66,8 @@ _LEAST, _MOST = 100, 2_000
 class Wanted:
     """One operation as a merchant wants it: `merchant` is its number, `amount` in hundredths.
 
-    A patient merchant sends again until it has an answer; another one leaves it at one try.
+    A patient merchant sends again until it has an answer; another one leaves it at one try. A
+    payout that `is_recalled` is cancelled as soon as it is acknowledged, if that is not too late.
     """
 
     merchant: int
@@ -74,6 +75,7 @@ class Wanted:
     route: Route
     amount: int
     is_patient: bool = True
+    is_recalled: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -112,6 +114,7 @@ def draw(seed: str, number: int, merchants: int) -> Wanted:
         route=route,
         amount=amount - amount % _UNIT if route.decimals == 0 else amount,
         is_patient=chance.random() < 0.5,
+        is_recalled=route.kind is Kind.PAYOUT and chance.random() < 0.3,
     )
 
 

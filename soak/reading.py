@@ -20,6 +20,7 @@ from soak.load import Load
 from soak.operations import Kind, Wanted
 
 OPEN = ("PENDING", "PROCESSING")
+FAILED, CANCELLED = "FAILED", "CANCELLED"
 # A claim of a dead process holds for a minute; one that was hit twice still ends well before this.
 _OVERDUE = timedelta(minutes=5)
 _LOOK_AGAIN_SECONDS = 0.5
@@ -115,6 +116,11 @@ def _check(record: Record, rows: Sequence[Row]) -> None:
     wanted = record.wanted
     for row in rows:
         _check_row(wanted, row)
+    record.is_cancelled = any(row.get("status") == CANCELLED for row in rows)
+    if record.is_cancelled and not record.may_be_cancelled:
+        raise Defect(f"{wanted} was cancelled and nobody asked for that: {rows}")
+    if record.must_be_cancelled and not record.is_cancelled:
+        raise Defect(f"{wanted} was answered {record.recalls} and is {rows}")
     if record.id is not None:
         own = [row for row in rows if row["id"] == record.id]
         if len(own) != 1:
@@ -124,7 +130,7 @@ def _check(record: Record, rows: Sequence[Row]) -> None:
             raise Defect(f"{wanted} was answered {told} and is now {own[0]}")
     if len(rows) > len(record.answers):
         raise Defect(f"{wanted} was sent {len(record.answers)} times and is {rows}")
-    if sum(row.get("status") != "FAILED" for row in rows) > 1:
+    if sum(row.get("status") not in (FAILED, CANCELLED) for row in rows) > 1:
         raise Defect(f"{wanted} has more than one live operation: {rows}")
 
 
@@ -135,7 +141,7 @@ def _check_row(wanted: Wanted, row: Row) -> None:
             raise Defect(f"{wanted} is on record as {row}: {name} should be {value}")
     if wanted.kind is Kind.TRANSFER:
         return
-    if row["status"] not in (*OPEN, wanted.route.ends):
+    if row["status"] not in (*OPEN, CANCELLED, wanted.route.ends):
         raise Defect(f"{wanted} ended as {row}")
     age = datetime.now(UTC) - datetime.fromisoformat(row["createdAt"])
     if _is_open(row) and age > _OVERDUE:

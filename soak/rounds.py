@@ -42,6 +42,7 @@ class Result:
     tries_unavailable: int = 0
     found_whole: int = 0
     found_absent: int = 0
+    cancelled: int = 0
     accounts: int = 0
     # The longest that each kind of kill kept the program from work, in seconds.
     longest: dict[str, float] = field(default_factory=dict)
@@ -60,7 +61,8 @@ class Result:
         return (
             f"{self.kills.total()} kills survived: {killed}.\n"
             f"{self.acknowledged:,} operations acknowledged, {self.named:,} more named by a 409, "
-            f"each on record once and as it was answered.\n"
+            f"each on record once and as it was answered; {self.cancelled:,} cancellations "
+            f"acknowledged, each kept.\n"
             f"{self.tries_without_answer:,} tries had no answer and {self.tries_unavailable:,} "
             f"were told 503; of those left at that, {self.found_whole:,} were on record whole and "
             f"{self.found_absent:,} not at all.\n"
@@ -177,6 +179,7 @@ class _Soak:
         result.named = sum(
             record.id is not None and record.acknowledged is None for record in self._journal
         )
+        result.cancelled = sum(record.must_be_cancelled for record in self._journal)
         tries = Counter(answer.status for record in self._journal for answer in record.answers)
         result.tries_without_answer, result.tries_unavailable = tries[0], tries[503]
 

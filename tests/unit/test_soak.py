@@ -195,6 +195,48 @@ def test_every_other_thing_on_record_is_a_lie(
         reading._check(record(payout(ends), *answers), rows)
 
 
+# Cancellations.
+
+CANCELLED = Answer(200, row("CANCELLED"))
+TOO_LATE = Answer(409)
+
+
+def recalled(*recalls: Answer) -> Record:
+    made = record(payout(), CREATED)
+    for answer in recalls:
+        made.add_recall(answer)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("recalls", "ends"),
+    [
+        ([CANCELLED], ["CANCELLED"]),
+        ([TOO_LATE], [PAID]),
+        ([LOST], ["CANCELLED", PAID]),
+        # The first try did it, unheard, so that the second came too late.
+        ([LOST, TOO_LATE], ["CANCELLED", PAID]),
+        ([], [PAID]),
+    ],
+)
+def test_a_cancellation_holds_as_it_was_answered(recalls: list[Answer], ends: list[str]) -> None:
+    for end in ("CANCELLED", PAID):
+        asked = recalled(*recalls)
+        if end in ends:
+            reading._check(asked, [row(end)])
+            left = {} if end == "CANCELLED" else {"wallet:CMR": -100_000}
+            wallets = {code: sum_ for (_, code), sum_ in expected([asked]).items()}
+            assert {code: wallets[code] for code in wallets if code == "wallet:CMR"} == left
+        else:
+            with pytest.raises(Defect):
+                reading._check(asked, [row(end)])
+
+
+def test_a_cancellation_is_not_answered_with_anything_else() -> None:
+    with pytest.raises(Defect):
+        recalled(Answer(404))
+
+
 # The draws.
 
 
