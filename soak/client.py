@@ -17,6 +17,7 @@ from soak.operations import Kind, Wanted, number_of
 # Longer than any answer may take: what has none by then counts as lost.
 _ANSWER_SECONDS = 45
 _AGAIN_SECONDS = 0.1
+_TRIES = 300
 _OK = 200
 _ROWS_PER_PAGE = 100
 
@@ -107,12 +108,12 @@ class Client:
 
     async def _surely(self, *request: Any, **more: Any) -> Answer:
         """Ask for what can be asked for again, as often as it is put off."""
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            while True:
-                answer = await self._exchange(*request, **more)
-                if answer.status != UNAVAILABLE:
-                    return answer
-                await asyncio.sleep(_AGAIN_SECONDS)
+        for _ in range(_TRIES):
+            answer = await self._exchange(*request, **more)
+            if answer.status != UNAVAILABLE:
+                return answer
+            await asyncio.sleep(_AGAIN_SECONDS)
+        raise Defect(f"{request} was put off {_TRIES} times")
 
     async def _exchange(
         self,

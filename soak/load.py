@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from soak.client import Client, NotSentError
-from soak.journal import CREATED, Answer, Journal, Record
+from soak.journal import CREATED, Answer, Defect, Journal, Record
 from soak.operations import Wanted
 
 _AT_ONCE = 32
@@ -32,10 +32,13 @@ class Load:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._play()) for _ in range(_AT_ONCE)]
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """Take up nothing new, and wait for what was begun."""
         self._stopping = True
-        await asyncio.gather(*self._tasks)
+        done, late = await asyncio.wait(self._tasks, timeout=seconds)
+        await asyncio.gather(*done)
+        if late:
+            raise Defect(f"{len(late)} clients have no answer after {seconds} seconds")
 
     def cancel(self) -> None:
         """Give up at once: something was found."""
@@ -66,14 +69,16 @@ class Load:
     async def _while_loading(self, waited: Coroutine[Any, Any, object], seconds: float) -> None:
         """Wait for something, unless the load itself finds a defect before."""
         waiting = asyncio.create_task(waited)
-        async with asyncio.timeout(seconds):
-            try:
-                await asyncio.wait({waiting, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
-        for task in self._tasks:
-            if task.done():
-                task.result()
+        try:
+            done, _ = await asyncio.wait(
+                {waiting, *self._tasks}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+        for task in done - {waiting}:
+            await task
+        if not done:
+            raise Defect(f"{self._answers} answers came, and then too few in {seconds} seconds")
 
     async def _play(self) -> None:
         while not self._stopping:

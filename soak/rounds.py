@@ -130,8 +130,7 @@ class _Soak:
             finally:
                 # Whatever is found, what was started is known by then and can be stopped.
                 await again
-            async with asyncio.timeout(_BACK_SECONDS):
-                await load.stop()
+            await load.stop(_BACK_SECONDS)
         there, absent = await reading.settle_undecided(self._client, self._journal, load)
         still_open = await reading.compare(self._client, self._journal)
         await self._verify()
