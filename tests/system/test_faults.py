@@ -221,6 +221,45 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_done_and_room_is_enough_to_
         assert server.stop() == 0
 
 
+async def test_a_database_that_ended_for_want_of_room_is_started_again_when_there_is_some(
+    disk: Path,
+) -> None:
+    """PostgreSQL that cannot write its log ends, and cannot be started on a full disk."""
+    own = Program(disk / "home", _SETTINGS)
+    with own.serving() as server:
+        shop = Shop.open(own, server, "Ended")
+        shop.fund()
+        ballast = disk / "ballast"
+        with EmbeddedServer.attach(own.home) as database:
+            _fill(ballast)
+            await _use_up_the_log(database.url)
+
+        wait_for(lambda: server.request("GET", "/readyz")[0] == 503, STOP_SECONDS)
+        for _ in range(_REFUSALS):
+            assert_unavailable(shop.pay("away"))
+            assert_unavailable(shop.withdraw("away"))
+
+        ballast.unlink()
+        _goes_on_by_itself(shop)
+        done = own.run("verify", "--json")
+        assert done.returncode == 0, done.stdout
+
+
+async def _use_up_the_log(url: str) -> None:
+    """Begin new files of the write-ahead log until there is no room for the next."""
+    connection = await asyncpg.connect(url)
+    # Whatever PostgreSQL says as it ends: that it does, or nothing more at all.
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+        await asyncio.wait_for(_begin_new_files(connection), _BACK_SECONDS)
+    connection.terminate()
+
+
+async def _begin_new_files(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    while True:
+        await connection.execute("select pg_logical_emit_message(true, 'room', '')")
+        await connection.execute("select pg_switch_wal()")
+
+
 _REFUSALS = 5
 
 
