@@ -68,6 +68,8 @@ class Database:
     def __init__(self, url: str, *, size: int) -> None:
         self.url = url
         self._size = size
+        # Who has a connection or waits for one.
+        self._borrowers = 0
         self._opened: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
@@ -144,12 +146,20 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for statements outside a transaction. TimeoutError when none is free."""
-        async with asyncio.timeout(_CONNECTION_WITHIN_SECONDS):
-            connection = await self._pool.acquire()
+        self._borrowers += 1
         try:
-            yield connection
+            if self._borrowers <= self._size:
+                # One is free: there is nothing to wait for, and a timer would cost more than this.
+                connection = await self._pool.acquire()
+            else:
+                async with asyncio.timeout(_CONNECTION_WITHIN_SECONDS):
+                    connection = await self._pool.acquire()
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
         finally:
-            await self._pool.release(connection)
+            self._borrowers -= 1
 
 
 async def _leave_as_it_is(_connection: Connection) -> None:
