@@ -7,12 +7,14 @@ when the trouble is over, the same process goes on. What takes processes is in t
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
 
+from kpay import app
 from kpay.app import House
 from kpay.core.clock import ManualClock
 from kpay.database import pool
@@ -134,6 +136,49 @@ async def until_there_is_room(database_url: str) -> None:
             await connection.close()
             if len(others) <= FEW:
                 return
+
+
+@pytest.mark.parametrize("part", ["the pool", "the clock", "the listener"])
+async def test_a_process_of_a_server_that_starts_while_the_database_is_away_waits_for_it(
+    settings: Settings, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """If it ended instead, the server would take it for one that cannot work, and end too."""
+    house = House(settings, clock=clock)
+    owner, name = {
+        "the pool": (house.database, "open"),
+        "the clock": (house.own_clock, "set"),
+        "the listener": (house._signals, "start"),
+    }[part]
+    works, tries = getattr(owner, name), itertools.count(1)
+
+    async def away_at_first(*arguments: object) -> None:
+        if next(tries) < 3:
+            raise ConnectionRefusedError
+        await works(*arguments)
+
+    monkeypatch.setattr(owner, name, away_at_first)
+    monkeypatch.setattr(app, "_OPEN_AGAIN_SECONDS", 0)
+
+    async with asyncio.timeout(BOUND_SECONDS), served(house):
+        merchant = await Merchant.join(house)
+        assert (await merchant.pay()).status == 201
+    assert next(tries) > 3
+
+
+@asynccontextmanager
+async def served(house: House) -> AsyncIterator[None]:
+    """The house as a server opens and closes it: by the messages of ASGI's lifespan."""
+    told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    serving = asyncio.create_task(
+        house.asgi()({"type": "lifespan", "asgi": {"version": "3.0"}}, told.get, said.put)
+    )
+    await told.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    yield
+    await told.put({"type": "lifespan.shutdown"})
+    assert (await said.get())["type"] == "lifespan.shutdown.complete"
+    await serving
 
 
 @pytest.mark.parametrize(
