@@ -1,10 +1,11 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench simulate fuzz audit unit format
+.PHONY: help setup run test check bench simulate kill fuzz audit unit format
 
 BIN := .venv/bin
 ARGS ?=
 CASES ?= 10000
+ROUNDS ?= 50
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -35,6 +36,10 @@ simulate: ## Seeded lives of the program with everything failing (SEED=42 STEPS=
 	@scripts/setup test
 	@$(BIN)/python -m simulator $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(STEPS),--steps $(STEPS)) $(ARGS)
+
+kill: ## Kill the program under load and compare its books, ROUNDS=50 times (ARGS=--seed=… repeats)
+	@scripts/setup test
+	$(BIN)/python -m soak --rounds $(ROUNDS) $(ARGS)
 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test

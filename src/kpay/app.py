@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import structlog
 from litestar import Litestar
 
 from kpay.access import api as access_api
@@ -56,6 +57,9 @@ from kpay.web.server import stop_with_parent
 from kpay.worker import Job, Worker
 
 _SET_CLOCK_EVERY_SECONDS = 60
+_OPEN_AGAIN_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
 
 
 class House:
@@ -138,6 +142,22 @@ class House:
         self.poster.start()
         self._clock_task = asyncio.create_task(self._keep_clock(), name="clock")
 
+    async def open_patiently(self) -> None:
+        """Open as soon as the database can be had.
+
+        One process of a server that gave up instead would be started again and give up again, and
+        for that Granian ends the whole server.
+        """
+        while True:
+            try:
+                await self.open()
+            except UNAVAILABLE as problem:
+                log.warning("database_awaited", problem=repr(problem))
+                await self.database.close()
+                await asyncio.sleep(_OPEN_AGAIN_SECONDS)
+            else:
+                return
+
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
@@ -180,7 +200,7 @@ class House:
 
         @asynccontextmanager
         async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-            await self.open()
+            await self.open_patiently()
             if self.settings.drive_work:
                 self.worker.start()
             try:

@@ -92,7 +92,7 @@ async def journal_ends(url: str) -> journal.Heads:
     """Where each journal ends: kept elsewhere, it is what a later `verify` can be held against."""
     connection = await connect(url)
     try:
-        return journal.Heads.of(await connection.fetch(journal.SQL["ends"]))
+        return await journal.ends(connection)
     finally:
         await connection.close()
 

@@ -87,7 +87,7 @@ async def test_nobody_else_may_post(database_url: str, server: EmbeddedServer) -
 
 
 async def test_every_table_was_thought_of(program: Connection) -> None:
-    """A new table needs a word in grants.sql, or its first insert fails."""
+    """A new table needs a word in grant_to_program, or its first insert fails."""
     rows = await program.fetch(
         "select relname from pg_class where relkind = 'r'"
         " and relnamespace = 'public'::regnamespace"

@@ -435,7 +435,8 @@ class PlainBook:
     lines: list[Line] = field(default_factory=list)
 
     def decide(self, number: int, moves: dict[str, int] | None) -> str | None:
-        for account, amount in (moves or {}).items():
+        # As the lines of an entry stand: by account.
+        for account, amount in sorted((moves or {}).items()):
             if amount < 0 and account in FLOORED:
                 if account not in self.balances:
                     return "no_wallet"

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -23,6 +24,9 @@ import psutil  # type: ignore[import-untyped]
 START_SECONDS = 30
 STOP_SECONDS = 30
 COMMAND_SECONDS = 60
+ANSWER_SECONDS = 30
+# Of what a program said; more than it says before it is ready.
+_MOST_READ = 65_536
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,11 @@ class Program:
         return json.loads(done.stdout)
 
     @contextmanager
-    def serving(self, command: str = "serve", *options: str) -> Iterator[Server]:
+    def serving(
+        self, command: str = "serve", *options: str, port: int | None = None
+    ) -> Iterator[Server]:
         """A server that answers, stopped at the end however the test ends."""
-        port = free_port()
+        port = free_port() if port is None else port
         with self._started(command, "--port", str(port), *options) as process:
             server = Server(process, port)
             server.wait_until_ready()
@@ -72,19 +78,28 @@ class Program:
 
     @contextmanager
     def working(self) -> Iterator[subprocess.Popen[bytes]]:
-        """`kpay worker`, stopped at the end."""
-        with self._started("worker") as process:
+        """`kpay worker` once it drives, stopped at the end."""
+        with tempfile.TemporaryFile() as said, self._started("worker", stderr=said) as process:
+
+            def drives() -> bool:
+                words = os.pread(said.fileno(), _MOST_READ, 0)
+                assert process.poll() is None, words.decode()
+                return b"Driving" in words
+
+            wait_for(drives, START_SECONDS)
             yield process
 
     @contextmanager
-    def _started(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def _started(
+        self, *words: str, stderr: IO[bytes] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
         with open(self.log or os.devnull, "ab") as said:
             process = subprocess.Popen(
                 self._command(*words),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
-                stderr=said,
+                stderr=said if stderr is None else stderr,
             )
         try:
             yield process
@@ -113,6 +128,13 @@ class Server:
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and JSON (or text) of an answer."""
+        status, _, read = self.answer(method, path, body, headers)
+        return status, read
+
+    def answer(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], Any]:
+        """Status, headers and JSON (or text) of an answer."""
         request = urllib.request.Request(  # noqa: S310 - it is this server's own address
             self.url + path,
             method=method,
@@ -120,11 +142,11 @@ class Server:
             headers={"Content-Type": "application/json", **(headers or {})},
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-                return answer.status, _read(answer.read())
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+                return answer.status, dict(answer.headers), _read(answer.read())
         except urllib.error.HTTPError as problem:
             with problem:
-                return problem.code, _read(problem.read())
+                return problem.code, dict(problem.headers), _read(problem.read())
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end. Returns the exit code."""

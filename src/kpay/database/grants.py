@@ -1,21 +1,19 @@
 """The program's own role: it can do what the program does, and cannot touch what was posted.
 
 The schema's owner migrates; the program runs as another role that has no right to write the ledger
-but by the functions `post` and `open_accounts` (promise 11). The embedded server always has both.
-On an operator's server they are the roles of KPAY_MIGRATION_URL and KPAY_DATABASE_URL; where only
-the second is set, the program is the owner, and what is written stays written by triggers alone.
+but by the functions `post` and `open_accounts` (promise 11; `grant_to_program`, 0009_journal.sql).
+The embedded server always has both. On an operator's server they are the roles of
+KPAY_MIGRATION_URL and KPAY_DATABASE_URL; where only the second is set, the program is the owner,
+and what is written stays written by triggers alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from kpay.database.migrate import SCHEMA_LOCK
 from kpay.database.pool import Connection, connect
-
-_GRANTS = Path(__file__).with_name("grants.sql")
 
 _MAKE_ROLE = """
 select format('create role %I login password %L', $1::text, $2::text)
@@ -55,10 +53,7 @@ async def grant(owner_url: str, program_url: str, *, anew: bool) -> None:
         is_owner = await owner.fetchval("select current_user = $1", role)
         if is_owner or not (anew or await owner.fetchval(_LACKING, role)):
             return
-        sql = _GRANTS.read_text(encoding="utf-8")
-        sql = sql.replace(":role", await owner.fetchval("select quote_ident($1)", role))
-        sql = sql.replace(":schema", await owner.fetchval("select quote_ident(current_schema())"))
-        await owner.execute(sql)
+        await owner.execute("select grant_to_program($1)", role)
 
 
 @asynccontextmanager

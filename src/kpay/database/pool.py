@@ -32,7 +32,12 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
+    # Another session has held a lock for longer than anybody of ours ever does.
+    asyncpg.LockNotAvailableError,
 )
+
+# How long a statement waits for a connection while all of the pool are in use.
+_CONNECTION_WITHIN_SECONDS = 10.0
 
 _SESSION = {
     "application_name": "kpay",
@@ -63,6 +68,8 @@ class Database:
     def __init__(self, url: str, *, size: int) -> None:
         self.url = url
         self._size = size
+        # Who has a connection or waits for one.
+        self._borrowers = 0
         self._opened: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
@@ -101,7 +108,8 @@ class Database:
         await self.close()
 
     async def fetch(self, sql: str, *arguments: object) -> Sequence[Row]:
-        return await self._pool.fetch(sql, *arguments)
+        async with self.connection() as connection:
+            return await connection.fetch(sql, *arguments)
 
     async def search(self, sql: str, *arguments: object) -> Sequence[Row]:
         """The rows of a statement with filters that may be null, planned for those that are not.
@@ -113,18 +121,21 @@ class Database:
             return await connection.fetch(sql, *arguments)
 
     async def fetchrow(self, sql: str, *arguments: object) -> Row | None:
-        return await self._pool.fetchrow(sql, *arguments)
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *arguments)
 
     async def fetchval(self, sql: str, *arguments: object) -> Any:
-        return await self._pool.fetchval(sql, *arguments)
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *arguments)
 
     async def execute(self, sql: str, *arguments: object) -> str:
-        return await self._pool.execute(sql, *arguments)
+        async with self.connection() as connection:
+            return await connection.execute(sql, *arguments)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction: committed at the end, rolled back on an error."""
-        async with self._pool.acquire() as connection:
+        async with self.connection() as connection:
             token = _in_transaction.set(True)
             try:
                 async with connection.transaction():
@@ -134,9 +145,21 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for more than one statement outside a transaction."""
-        async with self._pool.acquire() as connection:
-            yield connection
+        """A connection for statements outside a transaction. TimeoutError when none is free."""
+        self._borrowers += 1
+        try:
+            if self._borrowers <= self._size:
+                # One is free: there is nothing to wait for, and a timer would cost more than this.
+                connection = await self._pool.acquire()
+            else:
+                async with asyncio.timeout(_CONNECTION_WITHIN_SECONDS):
+                    connection = await self._pool.acquire()
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
+        finally:
+            self._borrowers -= 1
 
 
 async def _leave_as_it_is(_connection: Connection) -> None:

@@ -18,7 +18,7 @@ from kpay.core.book import Environment
 from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
 
-SQL = beside(__file__, "journal.sql")
+SQL = beside(__file__)
 # Checks of one window each: what to find between two moments.
 WINDOWS = beside(__file__, "windows.sql")
 # Checks of the chain of hashes: of a window and where each book stood before it, and of the end.
@@ -90,6 +90,11 @@ class Heads:
         """Go to the end of a window that was looked at."""
         for row in await connection.fetch(SQL["heads"], window.start, window.end):
             self._heads[row["application_id"], row["environment"]] = row["number"], row["hash"]
+
+
+async def ends(connection: Connection) -> Heads:
+    """Where each journal ends, as its own head says."""
+    return Heads.of(await connection.fetch(SQL["ends"]))
 
 
 async def windows(

@@ -358,14 +358,43 @@ begin
 end
 $$;
 
+-- What the program's own role may do: a migration that makes a table writes this anew. It can read
+-- everything, and write the ledger by `post` and `open_accounts` alone; what it writes once
+-- (transfers, payments, payouts, events) it can never change or take away.
+create function grant_to_program(program name) returns void language plpgsql as $$
+declare
+    here text := quote_ident(current_schema());
+    whom text := quote_ident(program);
+    words text;
+begin
+    foreach words in array array[
+        'revoke all on all tables in schema ' || here || ' from ',
+        'grant usage on schema ' || here || ' to ',
+        'grant select on all tables in schema ' || here || ' to ',
+        'grant usage on all sequences in schema ' || here || ' to ',
+        'grant execute on function post, open_accounts, open_journals to ',
+        'grant insert on
+            installation, companies, applications, application_limits, api_keys, token_keys,
+            rate_snapshots, rate_refreshes, transfers, payments, payouts, instructions, attempts,
+            events, sandbox_verdicts to ',
+        'grant update on
+            companies, applications, application_limits, api_keys, token_keys, rate_refreshes,
+            instructions, attempts to '
+    ] loop
+        execute words || whom;
+    end loop;
+end
+$$;
+
 -- The functions that write with their owner's rights look nowhere else for their tables, and nobody may
--- call them who was not given the right (grants.sql).
+-- call them who was not given the right.
 do $$
 declare
     writer regprocedure;
 begin
     foreach writer in array array[
-        'open_journals'::regproc, 'open_accounts'::regproc, 'post'::regproc
+        'open_journals'::regproc, 'open_accounts'::regproc, 'post'::regproc,
+        'grant_to_program'::regproc
     ]::regprocedure[] loop
         execute format(
             'alter function %s set search_path = %I, pg_temp', writer, current_schema()
