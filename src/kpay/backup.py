@@ -38,9 +38,9 @@ MANIFEST = "backup.json"
 _PASSWORD = "postgres/password"
 _FILES = (_PASSWORD, SECRET_FILE, "demonstration.json")
 
-# References that were given after the backup began must not be given again (decision 7). This is
-# many more than a day's, and a day is part of a reference.
-_SKIPPED_REFERENCES = 10_000_000
+# References that were given after the backup began must not be given again (decision 7): this is more
+# than a busy day's.
+_SKIPPED_REFERENCES = 100_000_000
 
 _OWN_SERVER = (
     "KPAY_DATABASE_URL is set, so the database is a server of your own, and its own programs are "
