@@ -1,6 +1,6 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench unit format
+.PHONY: help setup run test check bench mutants unit format
 
 BIN := .venv/bin
 ARGS ?=
@@ -29,6 +29,10 @@ check: ## Style, types and the import rule
 bench: ## Ratios against pgbench, shown and written to docs/benchmarks.md (needs wrk; ARGS=--help)
 	@scripts/setup bench
 	$(BIN)/python -m bench --write $(ARGS)
+
+mutants: ## Change the rules about money in small ways: does a test notice? (an hour; goes on)
+	@scripts/setup mutants
+	$(BIN)/python scripts/mutants $(ARGS)
 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test

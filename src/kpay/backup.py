@@ -38,8 +38,8 @@ MANIFEST = "backup.json"
 _PASSWORD = "postgres/password"
 _FILES = (_PASSWORD, SECRET_FILE, "demonstration.json")
 
-# References that were given after the backup began must not be given again (decision 7): this is more
-# than a busy day's.
+# References that were given after the backup began must not be given again (decision 7): this is
+# more than a busy day's.
 _SKIPPED_REFERENCES = 100_000_000
 
 _OWN_SERVER = (
