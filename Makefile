@@ -1,6 +1,6 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench simulate kill fuzz audit unit format
+.PHONY: help setup run test check bench simulate kill fuzz mutants audit unit format
 
 BIN := .venv/bin
 ARGS ?=
@@ -40,6 +40,10 @@ simulate: ## Seeded lives of the program with everything failing (SEED=42 STEPS=
 kill: ## Kill the program under load and compare its books, ROUNDS=50 times (ARGS=--seed=… repeats)
 	@scripts/setup test
 	$(BIN)/python -m soak --rounds $(ROUNDS) $(ARGS)
+
+mutants: ## Change the rules about money in small ways: does a test notice? (an hour; goes on)
+	@scripts/setup mutants
+	$(BIN)/python scripts/mutants $(ARGS)
 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test

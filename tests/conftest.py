@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,11 @@ _TEMPLATE = "template_of_tests"
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no database goes first: the sooner something is wrong, the sooner it is known."""
+    items.sort(key=lambda item: "unit" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quiet_logs() -> None:
     """Log lines are dropped, but still made: a test that captures them sees them all."""
@@ -44,11 +50,15 @@ def quiet_logs() -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
-    """The run's own PostgreSQL.
+    """The run's own PostgreSQL, or one that is kept up for many short runs (see `make mutants`).
 
     Not under pytest's own folder: another run's start resets that folder's mode, and with it the
     passage that a server of another user needs.
     """
+    if kept := os.environ.get("KPAY_TEST_HOME"):
+        with EmbeddedServer.attach(Path(kept)) as running:
+            yield running
+        return
     with (
         tempfile.TemporaryDirectory(prefix="kpay-tests-", ignore_cleanup_errors=True) as home,
         EmbeddedServer.attach(Path(home)) as running,
@@ -58,16 +68,20 @@ def server() -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(scope="session")
 def template(server: EmbeddedServer) -> str:
-    """A migrated database that every test's own is copied from."""
+    """A migrated database that every test's own is copied from, made by the first that wants it."""
 
     async def make() -> None:
         connection = await asyncpg.connect(server.url)
-        await connection.execute(f"create database {_TEMPLATE}")
+        await connection.execute("select pg_advisory_lock(1)")
+        if not await connection.fetchval(
+            "select exists (select from pg_database where datname = $1)", _TEMPLATE
+        ):
+            await connection.execute(f"create database {_TEMPLATE}")
+            await make_role(server.url, PROGRAM_ROLE, server.password)
+            url = _url(server, _TEMPLATE)
+            await migrate(url)
+            await grant(url, as_program(url), anew=True)
         await connection.close()
-        await make_role(server.url, PROGRAM_ROLE, server.password)
-        url = _url(server, _TEMPLATE)
-        await migrate(url)
-        await grant(url, as_program(url), anew=True)
 
     asyncio.run(make())
     return _TEMPLATE
@@ -76,7 +90,7 @@ def template(server: EmbeddedServer) -> str:
 @pytest.fixture
 async def database_url(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
     """An empty migrated database of this test's own, as its owner sees it."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     connection = await asyncpg.connect(server.url)
     await connection.execute(f"create database {name} template {template} strategy file_copy")
     yield _url(server, name)

@@ -17,6 +17,7 @@ from cyclopts import App, Parameter
 from kpay import __version__
 from kpay.settings import Settings
 from kpay.terminal import (
+    ended_by_a_signal,
     err,
     fail,
     new_progress,
@@ -98,6 +99,47 @@ def verify(
     with ready_settings() as settings:
         broken = asyncio.run(_verify(settings.database_url or "", against, as_json=as_json))
     sys.exit(1 if broken else 0)
+
+
+@app.command
+def backup(
+    folder: Annotated[Path, Parameter(help="A new or empty folder for it.")],
+) -> None:
+    """Copy everything that KPAY_HOME holds into a new folder, while the server serves.
+
+    The folder is there when it is whole and was checked, and not before. It holds the secret: keep
+    it as safe as KPAY_HOME itself.
+    """
+    from kpay.backup import back_up
+
+    with told(), ended_by_a_signal():
+        made = back_up(Settings.from_env(), folder, say=stage)
+    out.print(
+        f"{folder} holds everything that was answered before {made.begun:%Y-%m-%d %H:%M:%SZ}."
+    )
+    if made.secret_given:
+        out.print("The secret is not in it: keep what KPAY_SECRET holds in another safe place.")
+
+
+@app.command
+def restore(
+    folder: Annotated[Path, Parameter(help="What kpay backup made.")],
+) -> None:
+    """Make a backup the database of KPAY_HOME, which has none; it is checked before.
+
+    Read docs/backup.md first: operators remember what was done after the backup began.
+    """
+    from kpay.backup import restore as put_back
+
+    with told(), ended_by_a_signal():
+        settings = Settings.from_env()
+        made = put_back(settings, folder, say=stage)
+    out.print(
+        f"{settings.home} holds all that was answered before {made.begun:%Y-%m-%d %H:%M:%SZ}. "
+        "Check it with kpay verify, compare it with the operators' statements, then kpay serve."
+    )
+    if made.secret_given and settings.secret is None:
+        out.print("The secret was not in the backup: set KPAY_SECRET to what it was.")
 
 
 @app.command

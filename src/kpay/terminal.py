@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -33,18 +34,38 @@ err = Console(stderr=True, highlight=False)
 def told() -> Iterator[None]:
     """Tell what is wrong in one sentence, with no trace, and exit 2."""
     from kpay.access.flow import AccessError
+    from kpay.backup import BackupError
     from kpay.database.embedded import EmbeddedServerError
     from kpay.database.migrate import MigrationError
     from kpay.database.pool import UNAVAILABLE
     from kpay.web.server import ServerError
 
-    known = (SettingsError, AccessError, EmbeddedServerError, MigrationError, ServerError, Refusal)
+    known = (
+        SettingsError,
+        AccessError,
+        BackupError,
+        EmbeddedServerError,
+        MigrationError,
+        ServerError,
+        Refusal,
+    )
     try:
         yield
     except known as problem:
         fail(str(problem))
     except UNAVAILABLE as problem:
         fail(f"The database cannot be reached: {problem}")
+
+
+@contextmanager
+def ended_by_a_signal() -> Iterator[None]:
+    """Be ended by a supervisor as by a person: what was begun is cleared away, and it exits 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("Stopped before the end.")
+        sys.exit(130)
 
 
 def fail(sentence: str) -> NoReturn:

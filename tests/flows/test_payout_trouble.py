@@ -11,12 +11,15 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from kpay.app import House
+from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
 from kpay.instructions import flow as instructions
 from kpay.instructions.model import outcome_name
+from kpay.ledger.model import Reason
 from tests.books import journal, operation_of
 from tests.client import Answer, Merchant
 from tests.rails import Said, ScriptedRail
@@ -250,6 +253,27 @@ async def test_an_answer_after_the_end_changes_nothing_and_is_kept_as_evidence(
         assert await journal(house, payout["id"]) == books
         assert await funded.wallets() == wallets
         assert found["attempts"][0]["outcome"] == outcome_name(late)
+
+
+async def test_two_answers_at_one_moment_are_written_one_after_the_other(
+    funded: Merchant, house: House
+) -> None:
+    """In one batch the second would find no hold, and be told that funds are short."""
+    payout = await funded.withdraw(amount=10_000)
+    (claim,) = await house.rails.claim(OperationType.PAYOUT, 10)
+    agreed = (await house.payouts.get(claim.book, claim.id)).agreed
+
+    with capture_logs() as logs:
+        paid, refused = await asyncio.gather(
+            house.payouts.record(claim, agreed, Paid()),
+            house.payouts.record(claim, agreed, Refused("TOO_LATE")),
+        )
+
+    assert paid.posted
+    assert refused.reason is Reason.STATE_CHANGED
+    assert "posting_one_by_one" not in [line["event"] for line in logs]
+    assert (await funded.payout(payout))["status"] == "COMPLETED"
+    assert await funded.wallets() == PAID
 
 
 class Stuck:

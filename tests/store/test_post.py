@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.ledger.model import Entry, Kind, Order, Posting, Reason
-from kpay.ledger.store import post_arguments
+from kpay.ledger.store import open_accounts, post_arguments
 from tests.books import open_books
 
 NOW = datetime(2026, 6, 23, 10, tzinfo=UTC)
@@ -137,6 +137,38 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
 
 
 # Verdicts.
+
+
+async def test_accounts_are_opened_each_in_its_book_and_currency_and_stay_as_they_are(
+    ledger: Ledger,
+) -> None:
+    await ledger.fund("wallet:CMR", 500)
+    wanted = {
+        (BOOK, "wallet:CMR"): "XAF",
+        (BOOK, "wallet:SEN"): "XOF",
+        (OTHERS[0], "wallet:KEN"): "KES",
+        (OTHERS[1], "fees:XAF"): "XAF",
+    }
+
+    await open_accounts(ledger.connection, wanted)
+    await open_accounts(ledger.connection, wanted)
+
+    rows = await ledger.connection.fetch(
+        "select application_id, environment, code, currency, balance from accounts"
+        " where code <> 'provider:FUNDS'"
+    )
+    found = {
+        (Book(row["application_id"], Environment(row["environment"])), row["code"]): (
+            row["currency"],
+            row["balance"],
+        )
+        for row in rows
+    }
+    assert len(rows) == len(wanted)
+    assert found == {
+        account: (currency, 500 if account == (BOOK, "wallet:CMR") else 0)
+        for account, currency in wanted.items()
+    }
 
 
 async def test_what_can_be_afforded_is_posted_and_the_accounts_move_on(ledger: Ledger) -> None:

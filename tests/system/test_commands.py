@@ -138,6 +138,8 @@ def test_a_database_of_the_operator_s_own_is_used_instead(
         ["api"],
         ["worker"],
         ["verify"],
+        ["backup"],
+        ["restore"],
         ["demo"],
         ["app"],
         ["app", "create"],

@@ -82,6 +82,19 @@ def test_numbers_that_differ_in_one_bit_have_two_suffixes(number: int) -> None:
         assert reference_suffix(number) != reference_suffix(number ^ 1 << bit)
 
 
+@given(st.integers(0, 2**45))
+def test_a_suffix_says_which_number_it_was_made_of(number: int) -> None:
+    """Then no two numbers can have the same one, near or far apart."""
+    suffix = reference_suffix(number)
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    scattered = 0
+    for letter in suffix:
+        scattered = scattered * 32 + letters.index(letter)
+    size = 32 ** len(suffix)
+
+    assert scattered * pow(0x9E3779B97F4A7C15, -1, size) % size == number
+
+
 def test_the_numbers_that_are_drawn_first_all_have_their_own_suffix() -> None:
     count = 50_000
 

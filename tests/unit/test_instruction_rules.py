@@ -212,6 +212,21 @@ def test_nothing_else_ever_ends_it(outcome: Outcome, number: int, age: timedelta
     assert step.due_at > now
 
 
+@pytest.mark.parametrize(
+    ("outcome", "event"),
+    [
+        (Accepted(), Event.ACCEPTED),
+        (Unknown("timeout"), Event.UNKNOWN),
+        (NotFound(), Event.UNKNOWN),
+        (Refused("DECLINED"), Event.REFUSED),
+        (Paid(), Event.PAID),
+    ],
+    ids=lambda value: value.value if isinstance(value, Event) else type(value).__name__,
+)
+def test_each_answer_is_the_event_that_it_says(outcome: Outcome, event: Event) -> None:
+    assert event_of(outcome, claim().instruction, HANDED_OVER) is event
+
+
 def test_what_the_rail_never_saw_is_handed_over_again() -> None:
     step = step_after(claim(), NotFound(), HANDED_OVER)
 

@@ -122,6 +122,18 @@ def test_one_number_has_several_spellings(text: str, minor: int) -> None:
     assert read_amount(text, "XAF") == Money(minor, "XAF")
 
 
+@pytest.mark.parametrize("text", ["9" * 40, "1e40", "1e-40", "0." + "1" * 38])
+def test_a_number_may_have_forty_digits_and_no_more(text: str) -> None:
+    assert parse_number(text) == Decimal(text)
+    assert parse_number(f"{text}1") is None
+
+
+def test_no_digit_is_lost_of_an_amount_beyond_what_decimals_hold_by_default() -> None:
+    value = Decimal("123456789012345678901234567890123456.78")
+
+    assert to_minor(value) == 12_345_678_901_234_567_890_123_456_789_012_345_678
+
+
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_what_is_no_plain_number_is_refused(text: str) -> None:
     assert parse_number(text) is None
@@ -138,6 +150,22 @@ def test_nothing_and_less_than_nothing_are_refused(text: str) -> None:
 )
 def test_more_decimals_than_allowed_are_refused(text: str, decimals: int) -> None:
     assert refused(text, decimals=decimals) is Code.INVALID_AMOUNT
+
+
+@pytest.mark.parametrize(
+    ("text", "decimals", "told"),
+    [
+        ("five", 2, "amount must be a plain JSON number such as 5000, without quotes."),
+        ("0.001", 2, "amount must have at most 2 decimals in XAF here."),
+        ("0.01", 1, "amount must have at most 1 decimals in XAF here."),
+        ("0.1", 0, "amount must have a whole number in XAF here."),
+        ("-1", 2, "amount must be greater than zero."),
+    ],
+)
+def test_what_is_wrong_with_an_amount_is_told(text: str, decimals: int, told: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        read_amount(text, "XAF", decimals=decimals)
+    assert caught.value.message == told
 
 
 @given(st.text(max_size=60) | st.from_regex(r"-?\d{1,30}(\.\d{0,12})?([eE][+-]?\d{0,25})?\Z"))

@@ -33,9 +33,11 @@ from kpay.rates.model import (
     check_complete,
     check_currency,
     check_jump,
+    is_complete,
     less_margin,
     margin_of,
     mid,
+    positive,
 )
 from kpay.rates.sources import (
     ADDRESSES,
@@ -130,6 +132,37 @@ def test_a_currency_without_any_rate_is_refused_with_the_list_of_those_that_have
     assert refusal.value.code is Code.UNSUPPORTED_CURRENCY
 
 
+def test_a_currency_that_is_refused_is_told_back_in_part_only() -> None:
+    with pytest.raises(Refusal) as caught:
+        check_currency("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert caught.value.message.startswith("The currency 'ABCDEFGHIJKLMNOPQRST' is not supported")
+
+
+def test_a_snapshot_is_complete_with_every_currency_and_not_with_one_less() -> None:
+    whole = snapshot()
+    assert is_complete(whole)
+    for currency in CURRENCIES:
+        rates = {name: rate for name, rate in whole.rates.items() if name != currency}
+        assert not is_complete(Snapshot("open-er-api", NOW, NOW, rates, {}))
+
+
+def test_a_snapshot_is_younger_than_its_limit_until_it_is_that_old() -> None:
+    limit = timedelta(hours=1)
+    assert snapshot().younger_than(limit, NOW + limit - timedelta(microseconds=1))
+    assert not snapshot().younger_than(limit, NOW + limit)
+
+
+@pytest.mark.parametrize("text", ["9999999999999", "1e12", "1e-12", "0." + "1" * 38 + "12"])
+def test_the_largest_smallest_and_longest_rates_that_can_be_used(text: str) -> None:
+    assert positive(Decimal(text), "XAF") == Decimal(text)
+
+
+@pytest.mark.parametrize("text", ["10000000000000", "1e13", "1e-13", "0." + "1" * 38 + "123"])
+def test_a_rate_beyond_them_is_absurd(text: str) -> None:
+    with pytest.raises(Unusable, match="XAF is absurdly large, small or long"):
+        positive(Decimal(text), "XAF")
+
+
 def test_every_currency_of_the_catalogue_has_a_rate() -> None:
     path = Path(kpay.__file__).parent / "catalogue" / "data" / "currencies.csv"
     with path.open(encoding="utf-8", newline="") as file:
@@ -196,6 +229,12 @@ def test_the_bundled_file_is_whole_and_turns_100000_xaf_into_101530_xof() -> Non
 @pytest.mark.parametrize("kes", ["180.5", "125.36"])
 def test_a_move_within_the_limit_is_no_jump(kes: str) -> None:
     check_jump(snapshot({"KES": kes}), snapshot(), 2_000)
+
+
+def test_a_move_by_exactly_the_limit_is_no_jump() -> None:
+    check_jump(snapshot(XAF_KES="1.2"), snapshot(XAF_KES="1"), 2_000)
+    with pytest.raises(Unusable, match=r"XAF/KES jumped from 1 to 1\.2"):
+        check_jump(snapshot(XAF_KES="1.2"), snapshot(XAF_KES="1"), 1_999)
 
 
 @pytest.mark.parametrize("kes", ["180.6", "125.3"])
@@ -418,3 +457,4 @@ def test_what_a_clock_that_is_far_ahead_wrote_holds_nobody_up() -> None:
     assert not Standing(None, held_until=far, retry_at=far).claimed(NOW)
     assert not Standing(None, held_until=far, retry_at=far).paused(NOW)
     assert not Standing(None, held_until=NOW, retry_at=NOW).claimed(NOW)
+    assert Standing(None, held_until=NOW + CLOCK_SKEW, retry_at=None).claimed(NOW)

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-_FILE = "secret"
+SECRET_FILE = "secret"
 
 
 def load_secret(home: Path, given: str | None) -> str:
@@ -14,10 +14,10 @@ def load_secret(home: Path, given: str | None) -> str:
     if given is not None:
         return given
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = home / _FILE
+    path = home / SECRET_FILE
     if not path.exists():
         # Written beside and linked into place: whole or not there at all, and the first one wins.
-        fresh = home / f".{_FILE}.{os.getpid()}"
+        fresh = home / f".{SECRET_FILE}.{os.getpid()}"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(48))

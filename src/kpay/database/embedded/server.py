@@ -64,7 +64,7 @@ class EmbeddedServer:
         say: Say = progress or (lambda _: None)
         try:
             places = prepare_home(home)
-            with _start_lock(places, say):
+            with start_lock(places, say):
                 folder = _ensure_running(places, say)
                 password = password_of(places)
                 share = open_private(places.postgres / "users.lock")
@@ -88,7 +88,7 @@ class EmbeddedServer:
         """Start the server again if it died while we have our share. Raises EmbeddedServerError."""
         say: Say = progress or (lambda _: None)
         try:
-            with _start_lock(self._places, say):
+            with start_lock(self._places, say):
                 _ensure_running(self._places, say)
         except OSError as error:
             raise explain(self._places.home, error) from error
@@ -101,7 +101,7 @@ class EmbeddedServer:
         # The share ends before start.lock does, else the next one to release would still see it.
         # If start.lock cannot be had, the process that has it decides about the server.
         unable = suppress(EmbeddedServerError, OSError)
-        with share, unable, _start_lock(self._places, lambda _: None), share:
+        with share, unable, start_lock(self._places, lambda _: None), share:
             fcntl.flock(share, fcntl.LOCK_EX | fcntl.LOCK_NB)
             stop(self._places)
 
@@ -165,7 +165,8 @@ def _plan(places: Places, log: Log, say: Say) -> Plan:
 
 
 @contextmanager
-def _start_lock(places: Places, say: Say) -> Iterator[None]:
+def start_lock(places: Places, say: Say) -> Iterator[None]:
+    """Nobody else starts, stops or makes the database for as long as this lasts."""
     with open_private(places.postgres / "start.lock") as file:
         give_up = time.monotonic() + LOCK_SECONDS
         waiting = False
