@@ -46,69 +46,50 @@ class GatedPool:
         self._seat = seat
         self._turns = turns
 
-    async def fetch(self, sql: str, *arguments: object) -> Any:
-        rows = await self._call("fetch", sql, arguments)
-        return sorted(rows, key=lambda row: row["id"]) if name_of(sql) == _UNORDERED else rows
+    async def acquire(self) -> GatedConnection:
+        """A connection, which is had from the real pool with the first statement on it."""
+        return GatedConnection(self._pool, self._seat, self._turns)
 
-    async def fetchrow(self, sql: str, *arguments: object) -> Any:
-        return await self._call("fetchrow", sql, arguments)
-
-    async def fetchval(self, sql: str, *arguments: object) -> Any:
-        return await self._call("fetchval", sql, arguments)
-
-    async def execute(self, sql: str, *arguments: object) -> Any:
-        return await self._call("execute", sql, arguments)
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[GatedConnection]:
-        """A connection; to get one is a call by itself, and a statement is another."""
-        context = self._pool.acquire()
-        got: list[Any] = []
-
-        async def get() -> None:
-            got.append(await context.__aenter__())
-
-        try:
-            await self._turns.take(self._seat, "database", "connection", get)
-            yield GatedConnection(got[0], self._seat, self._turns)
-        finally:
-            # Also when it was had and nobody lived to know: the pool's own count must be right.
-            if got:
-                await context.__aexit__(None, None, None)
+    async def release(self, connection: GatedConnection) -> None:
+        if connection.real is not None:
+            await self._pool.release(connection.real)
 
     async def close(self) -> None:
         await self._pool.close()
-
-    async def _call(self, verb: str, sql: str, arguments: tuple[object, ...]) -> Any:
-        return await self._turns.take(
-            self._seat,
-            "database",
-            name_of(sql),
-            lambda: getattr(self._pool, verb)(sql, *arguments),
-        )
 
 
 class GatedConnection:
     """A connection each of whose statements waits for its turn."""
 
-    def __init__(self, connection: Any, seat: Seat, turns: Turns) -> None:
-        self._connection = connection
+    def __init__(self, pool: Any, seat: Seat, turns: Turns) -> None:
+        self.real: Any = None
+        self._pool = pool
         self._seat = seat
         self._turns = turns
 
     def is_closed(self) -> bool:
-        return bool(self._connection.is_closed())
+        return self.real is not None and bool(self.real.is_closed())
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with (await self._have()).transaction():
+            yield
 
     def __getattr__(self, verb: str) -> Any:
         if verb not in _STATEMENTS:
-            return getattr(self._connection, verb)
+            raise AttributeError(verb)
 
         async def statement(sql: str, *arguments: object) -> Any:
-            return await self._turns.take(
-                self._seat,
-                "database",
-                name_of(sql),
-                lambda: getattr(self._connection, verb)(sql, *arguments),
-            )
+            async def call() -> Any:
+                return await getattr(await self._have(), verb)(sql, *arguments)
+
+            name = name_of(sql)
+            found = await self._turns.take(self._seat, "database", name, call)
+            return sorted(found, key=lambda row: row["id"]) if name == _UNORDERED else found
 
         return statement
+
+    async def _have(self) -> Any:
+        if self.real is None:
+            self.real = await self._pool.acquire()
+        return self.real

@@ -111,7 +111,7 @@ def restore(settings: Settings, folder: Path, say: Say) -> Manifest:
     put_in_place(settings.home, Places(folder), kept, say)
     # The database recovers, and shows that this program can use it.
     with ready_database(settings, say=say) as ready:
-        asyncio.run(_skip_references(ready.database_url or ""))
+        asyncio.run(_skip_references(ready.migration_url or ""))
     return manifest
 
 

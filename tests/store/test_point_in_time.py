@@ -67,7 +67,7 @@ def _archive(settings: Settings) -> Path:
         os.chown(archive, owner.st_uid, owner.st_gid)
 
         async def change() -> None:
-            connection = await asyncpg.connect(ready.database_url)
+            connection = await asyncpg.connect(ready.migration_url)
             for name in ("archive_mode", "archive_command"):
                 await connection.execute(f"alter system set {name} = {_told(name, archive)}")
             await connection.close()
