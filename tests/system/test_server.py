@@ -74,6 +74,17 @@ def test_after_a_kill_it_starts_again_and_nothing_accepted_is_lost(program: Prog
         )
 
 
+def test_a_server_that_is_killed_as_soon_as_it_answers_leaves_no_process_behind(
+    program: Program,
+) -> None:
+    """One of its processes answers while the others are still about to."""
+    for _ in range(5):
+        with program.serving("serve", "--workers", "2") as server:
+            children = psutil.Process(server.process.pid).children(recursive=True)
+            server.stop(signal.SIGKILL)
+            wait_for(lambda left=children: not any(map(alive, left)), STOP_SECONDS)
+
+
 def test_a_database_that_is_killed_is_started_again_and_the_server_goes_on(
     program: Program,
 ) -> None:

@@ -56,13 +56,15 @@ def check_port(host: str, port: int) -> None:
 
 
 def stop_with_parent() -> None:
-    """Have the kernel stop this worker process when the server's own process is killed.
+    """Have the kernel kill this worker process when the server's own process is killed.
 
-    Otherwise it would go on holding the port and the database while the server is started again.
+    Otherwise it would go on holding the port and the database while the server is started again. It
+    is not asked to end: in the moment between its start-up and its first request it would hear that
+    and serve on, and nobody is left to insist.
     """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
     # It may have been killed before we asked.
     if os.getppid() != int(os.environ.get(_SERVER_VARIABLE, os.getppid())):
         sys.exit("the server's own process has ended")
