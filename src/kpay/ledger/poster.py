@@ -38,7 +38,6 @@ _RACES = (
     asyncpg.UniqueViolationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
 )
 
 log = structlog.get_logger(__name__)
