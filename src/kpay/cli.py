@@ -6,7 +6,6 @@ Heavy parts are imported by the commands that need them, so that a small questio
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,8 +18,6 @@ from kpay.settings import Settings
 from kpay.terminal import (
     ended_by_a_signal,
     err,
-    fail,
-    new_progress,
     new_table,
     open_house,
     out,
@@ -33,7 +30,6 @@ from kpay.terminal import (
 
 if TYPE_CHECKING:
     from kpay.app import House
-    from kpay.ledger.journal import Heads
 
 app = App(
     name="kpay",
@@ -96,8 +92,10 @@ def verify(
     Exits 1 when anything differs. The answer of --json says where each journal ends: kept where
     nobody can change it who can change the database, it shows later that nothing was changed since.
     """
+    from kpay.report import report_on
+
     with ready_settings() as settings:
-        broken = asyncio.run(_verify(settings.database_url or "", against, as_json=as_json))
+        broken = asyncio.run(report_on(settings.database_url or "", against, as_json=as_json))
     sys.exit(1 if broken else 0)
 
 
@@ -372,71 +370,6 @@ async def _drive(settings: Settings) -> None:
         house.worker.start()
         err.print("Driving payments and payouts; Ctrl-C stops it.")
         await stop.wait()
-
-
-async def _verify(url: str, against: Path | None, *, as_json: bool) -> int:
-    from kpay import verify as verifying
-
-    earlier = None if against is None else _earlier_ends(against)
-    counts = await verifying.count_rows(url)
-    ends = await verifying.journal_ends(url)
-    findings = []
-    with new_progress() as bar:
-        reading = bar.add_task("Reading the journal", total=counts["entries"])
-        async for finding in verifying.verify(
-            url, lambda done: bar.update(reading, completed=done), earlier
-        ):
-            findings.append(finding)
-            bar.update(reading, description=f"Checked {finding.check.name}")
-    broken = sum(finding.broken for finding in findings)
-    if as_json:
-        print_json(
-            {
-                "rows": counts,
-                "broken": broken,
-                "journals": ends.report(),
-                "checks": [
-                    {
-                        "name": finding.check.name,
-                        "promise": finding.check.promise,
-                        "broken": finding.broken,
-                        "rows": [
-                            {name: str(value) for name, value in row.items()}
-                            for row in finding.rows
-                        ],
-                    }
-                    for finding in findings
-                ],
-            }
-        )
-        return broken
-    out.print(", ".join(f"{count:,} {table}" for table, count in counts.items()))
-    table = new_table("Promise", "What is checked", "Broken")
-    for finding in findings:
-        colour = "red" if finding.broken else "green"
-        table.add_row(
-            str(finding.check.promise),
-            finding.check.words,
-            f"[{colour}]{finding.broken}[/{colour}]",
-        )
-    out.print(table)
-    for finding in findings:
-        for row in finding.rows:
-            out.print(f"{finding.check.name}: {', '.join(f'{k}={v}' for k, v in row.items())}")
-    out.print("Every promise holds." if not broken else f"{broken} rows break a promise.")
-    return broken
-
-
-def _earlier_ends(report: Path) -> Heads:
-    """Where the journals ended, from an earlier answer of `kpay verify --json`."""
-    from kpay.ledger.journal import Heads
-
-    try:
-        return Heads.read(json.loads(report.read_text(encoding="utf-8")))
-    except OSError as problem:
-        fail(f"{report} cannot be read: {problem.strerror}")
-    except (KeyError, TypeError, ValueError):
-        fail(f"{report} is no answer of kpay verify --json with the ends of journals.")
 
 
 def _provider_list(house: House, text: str) -> list[str]:
