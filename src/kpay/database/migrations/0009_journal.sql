@@ -2,8 +2,8 @@
 -- chained to the one before it by a hash, so that whatever is changed, added or taken away later is
 -- found by `kpay verify` (decision 0009). `post` and `open_accounts` are the only writers of the
 -- ledger: they run with the rights of the schema's owner, and the program's own role has none.
--- Lock risk: entries are numbered in place, which takes 20 seconds for each million; nothing else
--- may run meanwhile, and no older program afterwards.
+-- Lock risk: every entry is numbered in place, one after the other, with all of the ledger locked:
+-- on large books that takes long. No older program may run beside it or afterwards.
 
 -- One row for each book: how many entries it has, and the hash and the moment of the last one. Who
 -- posts to a book locks its row first, so entries come one after the other and accounts need no lock
