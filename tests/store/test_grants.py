@@ -87,14 +87,14 @@ async def test_nobody_else_may_post(database_url: str, server: EmbeddedServer) -
 
 
 async def test_every_table_was_thought_of(program: Connection) -> None:
-    """A new table needs a word in grant_to_program, or its first insert fails."""
+    """A new table needs its rows in program_rights, or its first insert fails."""
     rows = await program.fetch(
         "select relname from pg_class where relkind = 'r'"
         " and relnamespace = 'public'::regnamespace"
         " and not has_table_privilege(oid, 'insert')"
     )
 
-    assert {row["relname"] for row in rows} == {*LEDGER, "schema_migrations"}
+    assert {row["relname"] for row in rows} == {*LEDGER, "schema_migrations", "program_rights"}
 
 
 async def test_rights_are_given_again_when_a_table_came_that_has_none(

@@ -24,6 +24,7 @@ STATEMENTS = {
 # What belongs to no merchant, and why it may be apart from all of them.
 SHARED = {
     "schema_migrations": "which migrations ran in this database",
+    "program_rights": "what the program's own role may write",
     "installation": "one row: which secret this database belongs to",
     "companies": "a company is there before its applications are",
     "applications": "its own id is the application's",
