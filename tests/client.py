@@ -20,6 +20,7 @@ from kpay.access.model import KeyPair
 from kpay.app import House
 from kpay.core.book import Environment
 from kpay.web.api import Api
+from tests.declared import assert_declared
 
 # From 10.0.0.1 on: more than any run asks for.
 _addresses = itertools.count(int(IPv4Address("10.0.0.1")))
@@ -102,6 +103,7 @@ class Browser:
             receive,
             reply,
         )
+        assert_declared(self.api, method, path, got["status"], got["body"])
         return Answer(got["status"], got["headers"], got["body"])
 
 

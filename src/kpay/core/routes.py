@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.core.book import Book, Environment
+from kpay.core.refusals import Code
 
 
 class Guard(Enum):
@@ -62,8 +63,22 @@ class Reply(msgspec.Struct, frozen=True):
     status: int = 200
 
 
+class Example(msgspec.Struct, frozen=True):
+    """One call as the document shows it: what is sent, if anything, and what is answered."""
+
+    summary: str
+    answer: Any
+    body: Any = None
+
+
 class Route(msgspec.Struct, frozen=True):
-    """One route. `body`, `query` and `answer` are msgspec types; None where there is none."""
+    """One route. `body`, `query` and `answer` are msgspec types; None where there is none.
+
+    The handler's docstring describes it, `tag` is the chapter of the reference that it stands in,
+    `path_types` are the annotated types of what stands in braces in the path, and `refuses` are the
+    codes that it can be refused with beside those that follow from the rest of the declaration (see
+    `refusals_of`).
+    """
 
     method: str
     path: str
@@ -75,4 +90,31 @@ class Route(msgspec.Struct, frozen=True):
     body: Any = None
     query: Any = None
     body_optional: bool = False
-    examples: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+    tag: str = ""
+    refuses: tuple[Code, ...] = ()
+    path_types: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+# What follows from a declaration: who may call, that a body or a query is read.
+_OF_EVERY_ROUTE = (Code.INTERNAL,)
+_OF_GUARD = {
+    Guard.PUBLIC: (),
+    Guard.KEYS: (Code.INVALID_CREDENTIALS, Code.TOO_MANY_FAILURES, Code.DATABASE_UNAVAILABLE),
+    Guard.TOKEN: (Code.INVALID_TOKEN, Code.TOO_MANY_FAILURES, Code.DATABASE_UNAVAILABLE),
+}
+_OF_BODY = (Code.MALFORMED_BODY, Code.INVALID_BODY, Code.BODY_TOO_SLOW, Code.BODY_TOO_LARGE)
+_OF_QUERY = (Code.INVALID_PARAMETER,)
+
+
+def refusals_of(route: Route) -> frozenset[Code]:
+    """Every code that a request to this route can be refused with, and no other."""
+    return frozenset(
+        (
+            *_OF_EVERY_ROUTE,
+            *_OF_GUARD[route.guard],
+            *(_OF_BODY if route.body is not None else ()),
+            *(_OF_QUERY if route.query is not None else ()),
+            *route.refuses,
+        )
+    )

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from kpay.core.clock import iso
-from kpay.core.fields import Page, ShortText, page_of, read_cursor
+from kpay.core.fields import (
+    CountryFilter,
+    Cursor,
+    ExternalIdFilter,
+    Limit,
+    Page,
+    ProviderFilter,
+    ShortText,
+    Since,
+    Until,
+    page_of,
+    read_cursor,
+)
 from kpay.core.ids import parse_public_id
 from kpay.core.page import Filter, read_limit, read_moment
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.core.routes import Call, Example, Guard, Reply, Route
 from kpay.instructions.flow import Attempt, Followed
 from kpay.instructions.model import Agreed, Status, Tracked
 
 A = TypeVar("A", bound=Agreed)
+Examples = tuple[Example, ...]
 
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 
@@ -26,21 +40,34 @@ _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 class ListQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How a list is narrowed. `from` and `to` are dates; `cursor` is the last page's nextCursor."""
 
-    external_id: str | None = None
-    status: str | None = None
-    country: str | None = None
-    provider: str | None = None
-    since: str | None = msgspec.field(default=None, name="from")
-    until: str | None = msgspec.field(default=None, name="to")
-    cursor: str | None = None
-    limit: int | None = None
+    external_id: ExternalIdFilter = None
+    status: Annotated[
+        str | None,
+        Meta(
+            description="Only what stands there.",
+            examples=["COMPLETED"],
+            extra_json_schema={"enum": list(Status)},
+        ),
+    ] = None
+    country: CountryFilter = None
+    provider: ProviderFilter = None
+    since: Since = msgspec.field(default=None, name="from")
+    until: Until = msgspec.field(default=None, name="to")
+    cursor: Cursor = None
+    limit: Limit = None
 
 
 class FinishRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How an open sandbox operation ends; `failureCode` goes with FAILED."""
 
-    outcome: Literal["COMPLETED", "FAILED"]
-    failure_code: ShortText | None = None
+    outcome: Annotated[Literal["COMPLETED", "FAILED"], Meta(description="How it is to end.")]
+    failure_code: Annotated[
+        ShortText | None,
+        Meta(
+            description=f"Why it failed; {_USUAL_FAILURE} unless it is given.",
+            examples=["PAYER_LIMIT_REACHED"],
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +79,11 @@ class Shapes(Generic[A]):
     detail: type[Any]
     fields: Callable[[Tracked[A]], dict[str, Any]]
     more: Callable[[A], dict[str, Any]]
+    tag: str = ""
+    id_type: Any = str
+    detail_examples: Examples = ()
+    page_examples: Examples = ()
+    finish_examples: Examples = ()
 
     def show(self, tracked: Tracked[A]) -> Any:
         return self.answer(**self.fields(tracked))
@@ -74,22 +106,42 @@ def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str
     """The routes that look at what was agreed: `one` and `many` are their paths."""
 
     async def detail(call: Call) -> Reply:
+        """With how it ended, and every attempt at the operator: what was sent and what came back.
+
+        Ask until `status` is COMPLETED, FAILED or CANCELLED; it never changes after that.
+        """
         tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
         attempts = await verbs.attempts(call.book, tracked.agreed.id)
         return Reply(shapes.show_detail(tracked, attempts))
 
     async def listing(call: Call) -> Reply:
+        """Narrowed by `externalId` it tells a client whose answer was lost what became of a call."""
         wanted = _filter(call.query, shapes.prefix)
         rows = await verbs.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))
 
     async def finish(call: Call) -> Reply:
+        """For the test numbers whose operations stay PROCESSING: the sandbox ends one as told.
+
+        It is accepted with 202 and happens at the worker's next turn.
+        """
         identifier = read_id(call, shapes.prefix, verbs.word)
         found = await verbs.finish_in_sandbox(call.book, identifier, _failure(call.body))
         return Reply(shapes.show(found), 202)
 
     return [
-        Route("GET", f"{one}/{{id}}", f"One {verbs.word}", Guard.KEYS, detail, shapes.detail),
+        Route(
+            "GET",
+            f"{one}/{{id}}",
+            f"One {verbs.word}",
+            Guard.KEYS,
+            detail,
+            shapes.detail,
+            examples=shapes.detail_examples,
+            tag=shapes.tag,
+            refuses=(Code.NOT_FOUND,),
+            path_types={"id": shapes.id_type},
+        ),
         Route(
             "GET",
             many,
@@ -98,6 +150,8 @@ def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str
             listing,
             Page[shapes.answer],  # type: ignore[name-defined]
             query=ListQuery,
+            examples=shapes.page_examples,
+            tag=shapes.tag,
         ),
         Route(
             "POST",
@@ -108,6 +162,10 @@ def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str
             shapes.answer,
             status=202,
             body=FinishRequest,
+            examples=shapes.finish_examples,
+            tag=shapes.tag,
+            refuses=(Code.NOT_FOUND, Code.NOT_OPEN),
+            path_types={"id": shapes.id_type},
         ),
     ]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from kpay.access.gate import Gate
 from kpay.core.clock import iso
 from kpay.core.fields import (
+    BOUNDS_OF,
+    ENUM_OF,
+    PHONE_FORM,
     AmountJson,
     ExternalId,
     MetadataJson,
-    Number,
     PhoneNumber,
     ProviderCode,
     ShortText,
@@ -22,10 +25,33 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
+from kpay.core.forms import (
+    Amount,
+    CompletedAt,
+    Country,
+    CreatedAt,
+    Currency,
+    Description,
+    FailedAt,
+    FailureReason,
+    FeeAmount,
+    IsTest,
+    Message,
+    Metadata,
+    NetAmount,
+    OwnId,
+    PaymentId,
+    PaymentReference,
+    Phone,
+    Provider,
+    ProviderReference,
+)
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.instructions.api import Shapes, reading_routes
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
+from kpay.payments import examples
 from kpay.payments.flow import Payments
 from kpay.payments.model import PREFIX, Payment
 
@@ -41,52 +67,81 @@ _MESSAGES = {
 class PaymentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Ask a payer for money on their phone. `currency`, if given, must be the provider's."""
 
-    amount: AmountJson
+    amount: Annotated[
+        AmountJson,
+        Meta(
+            description="What the payer pays, in the provider's currency and with no more decimals "
+            "than it takes.",
+            examples=[5000],
+            extra_json_schema={BOUNDS_OF: "DEPOSIT"},
+        ),
+    ]
     provider: ProviderCode
-    phone_number: PhoneNumber
+    phone_number: Annotated[PhoneNumber, Meta(description=f"The payer's. {PHONE_FORM}")]
     external_id: ExternalId
-    currency: ShortText | None = None
-    description: Text | None = None
-    customer_name: ShortText | None = None
-    customer_email: ShortText | None = None
+    currency: Annotated[
+        ShortText | None,
+        Meta(
+            description="The provider's currency, or left out.",
+            examples=["XAF"],
+            extra_json_schema={ENUM_OF: "currencies"},
+        ),
+    ] = None
+    description: Annotated[
+        Text | None, Meta(description="Your own description.", examples=["Order 1"])
+    ] = None
+    customer_name: Annotated[
+        ShortText | None, Meta(description="The payer's name.", examples=["Awa Ndiaye"])
+    ] = None
+    customer_email: Annotated[
+        ShortText | None, Meta(description="The payer's address.", examples=["awa@example.com"])
+    ] = None
     metadata: MetadataJson = msgspec.field(default_factory=no_metadata)
 
 
 class PaymentAnswer(msgspec.Struct, rename="camel"):
     """A payment."""
 
-    id: str
-    reference: str
-    provider_reference: str
-    status: str
-    amount: Number
-    currency: str
-    external_id: str
-    provider: str
-    country: str
-    phone_number: str
-    is_test: bool
-    message: str
-    created_at: str
+    id: PaymentId
+    reference: PaymentReference
+    provider_reference: ProviderReference
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    amount: Annotated[Amount, Meta(description="What the payer pays.", examples=[5000])]
+    currency: Currency
+    external_id: OwnId
+    provider: Provider
+    country: Country
+    phone_number: Phone
+    is_test: IsTest
+    message: Message
+    created_at: CreatedAt
 
 
 class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
     """A payment with all that is known of it and every attempt."""
 
-    net_amount: Number
-    fee_amount: Number
-    description: str | None
-    customer_name: str | None
-    customer_email: str | None
-    metadata: Any
-    completed_at: str | None
-    failed_at: str | None
-    failure_reason: str | None
-    attempts: list[Attempt]
+    net_amount: Annotated[
+        NetAmount, Meta(description="What the wallet gets: `amount` less `feeAmount`.")
+    ]
+    fee_amount: FeeAmount
+    description: Description
+    customer_name: Annotated[str | None, Meta(description="The payer's name, or null.")]
+    customer_email: Annotated[str | None, Meta(description="The payer's address, or null.")]
+    metadata: Metadata
+    completed_at: CompletedAt
+    failed_at: FailedAt
+    failure_reason: FailureReason
+    attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
 
 
 def routes(payments: Payments, gate: Gate) -> list[Route]:
     async def init(call: Call) -> Reply:
+        """Asks a payer to confirm a payment on their phone. The answer is the payment, PENDING.
+
+        When it is COMPLETED, `amount` less the fee is in the wallet of the provider's country, which
+        its first payment opens. Its end is told by a webhook and shown by `GET
+        /api/v1/payments/{id}`. A failed payment's `externalId` can be used again.
+        """
         body: PaymentRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
         wanted = payments.check(
@@ -116,6 +171,21 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
             PaymentAnswer,
             status=201,
             body=PaymentRequest,
+            examples=examples.PAYMENTS,
+            tag="Payments",
+            refuses=(
+                Code.UNKNOWN_PROVIDER,
+                Code.PROVIDER_SUSPENDED,
+                Code.PROVIDER_CLOSED,
+                Code.PROVIDER_NOT_ALLOWED,
+                Code.CURRENCY_MISMATCH,
+                Code.INVALID_AMOUNT,
+                Code.AMOUNT_OUT_OF_BOUNDS,
+                Code.INVALID_PHONE_NUMBER,
+                Code.NOT_A_TEST_NUMBER,
+                Code.EXTERNAL_ID_USED,
+                Code.BUSY,
+            ),
         ),
         *reading_routes(payments, SHAPES, one=base, many=base),
     ]
@@ -152,4 +222,15 @@ def _more(payment: Payment) -> dict[str, Any]:
     }
 
 
-SHAPES = Shapes(PREFIX, PaymentAnswer, PaymentDetail, _fields, _more)
+SHAPES = Shapes(
+    PREFIX,
+    PaymentAnswer,
+    PaymentDetail,
+    _fields,
+    _more,
+    tag="Payments",
+    id_type=PaymentId,
+    detail_examples=examples.DETAIL,
+    page_examples=examples.PAGE,
+    finish_examples=examples.FINISH,
+)

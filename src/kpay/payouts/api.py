@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from kpay.access.gate import Gate
 from kpay.core.clock import iso
 from kpay.core.fields import (
+    BOUNDS_OF,
+    PHONE_FORM,
     AmountJson,
     CountryCode,
     ExternalId,
@@ -23,10 +25,33 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
+from kpay.core.forms import (
+    Amount,
+    CompletedAt,
+    Country,
+    CreatedAt,
+    Currency,
+    Description,
+    FailedAt,
+    FailureReason,
+    FeeAmount,
+    IsTest,
+    Message,
+    Metadata,
+    NetAmount,
+    OwnId,
+    Phone,
+    Provider,
+    ProviderReference,
+    WithdrawalId,
+    WithdrawalReference,
+)
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.instructions.api import Shapes, read_id, reading_routes
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
+from kpay.payouts import examples
 from kpay.payouts.flow import Payouts
 from kpay.payouts.model import PREFIX, Payout
 from kpay.rates.api import Exchange, exchange, shown_rate
@@ -43,53 +68,95 @@ _MESSAGES = {
 class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Pay a phone. `amount` is gross, in the currency of the wallet that is debited."""
 
-    amount: AmountJson
+    amount: Annotated[
+        AmountJson,
+        Meta(
+            description="Gross, in the currency of the wallet that is debited; at most two "
+            "decimals. The beneficiary gets it less the fee, converted where it must be.",
+            extra_json_schema={BOUNDS_OF: "PAYOUT"},
+        ),
+    ]
     provider: ProviderCode
-    phone_number: PhoneNumber
-    source_country: CountryCode | None = None
-    external_id: ExternalId | None = None
-    description: Text | None = None
+    phone_number: Annotated[PhoneNumber, Meta(description=f"The beneficiary's. {PHONE_FORM}")]
+    source_country: Annotated[
+        CountryCode | None,
+        Meta(description="Whose wallet is debited; the provider's country unless it is given."),
+    ] = None
+    external_id: Annotated[ExternalId | None, Meta(examples=["PAYOUT-CROSS-001"])] = None
+    description: Annotated[
+        Text | None,
+        Meta(description="Your own description.", examples=["Supplier payment Gabon"]),
+    ] = None
     metadata: MetadataJson = msgspec.field(default_factory=no_metadata)
 
 
 class WithdrawalAnswer(msgspec.Struct, rename="camel"):
     """A withdrawal. The last three of the page's fields are there only when it was converted."""
 
-    id: str
-    reference: str
-    provider_reference: str
-    status: str
-    amount: Number
-    net_amount: Number
-    fee_amount: Number
-    currency: str
-    external_id: str | None
-    provider: str
-    country: str
-    phone_number: str
-    source_country: str
-    is_test: bool
-    message: str
-    created_at: str
-    payout_currency: str | UnsetType = UNSET
-    payout_amount: Number | UnsetType = UNSET
-    exchange_rate: Number | UnsetType = UNSET
+    id: WithdrawalId
+    reference: WithdrawalReference
+    provider_reference: ProviderReference
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    amount: Annotated[Amount, Meta(description="What the wallet is debited, gross.")]
+    net_amount: NetAmount
+    fee_amount: FeeAmount
+    currency: Annotated[Currency, Meta(description="The debited wallet's currency.")]
+    external_id: OwnId | None
+    provider: Provider
+    country: Annotated[Country, Meta(description="The provider's country.", examples=["GAB"])]
+    phone_number: Phone
+    source_country: Annotated[Country, Meta(description="Whose wallet is debited.")]
+    is_test: IsTest
+    message: Message
+    created_at: CreatedAt
+    payout_currency: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The beneficiary's currency; only where it was converted.",
+            examples=["XOF"],
+            extra_json_schema={"pattern": "^[A-Z]{3}$"},
+        ),
+    ] = UNSET
+    payout_amount: Annotated[
+        Number | UnsetType,
+        Meta(
+            description="`netAmount` at the unrounded rate; only where it was converted.",
+            examples=[48211.75],
+        ),
+    ] = UNSET
+    exchange_rate: Annotated[
+        Number | UnsetType,
+        Meta(
+            description="`payoutCurrency` for one of `currency`, to four decimals; only where it "
+            "was converted.",
+            examples=[1.015],
+        ),
+    ] = UNSET
 
 
 class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
     """A withdrawal with all that is known of it: its rate receipt and every attempt."""
 
-    description: str | None
-    metadata: Any
-    completed_at: str | None
-    failed_at: str | None
-    failure_reason: str | None
-    fx: Exchange | None
-    attempts: list[Attempt]
+    description: Description
+    metadata: Metadata
+    completed_at: CompletedAt
+    failed_at: FailedAt
+    failure_reason: FailureReason
+    fx: Annotated[
+        Exchange | None, Meta(description="The rate's receipt; null where nothing was converted.")
+    ]
+    attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
 
 
 def routes(payouts: Payouts, gate: Gate) -> list[Route]:
     async def withdraw(call: Call) -> Reply:
+        """Pays a phone in any country from the wallet of any country. The answer is the withdrawal,
+        PENDING, with its money set aside.
+
+        `payoutCurrency`, `payoutAmount` and `exchangeRate` are there only where the provider's
+        currency is not the wallet's: the rate is fixed now. A withdrawal that fails or is cancelled
+        gives all of `amount` back, and its `externalId` can be used again.
+        """
         body: WithdrawalRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
         wanted = payouts.check(
@@ -107,6 +174,7 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
         return Reply(SHAPES.show(tracked), 201)
 
     async def cancel(call: Call) -> Reply:
+        """Possible while it is PENDING; all of `amount` is back in the wallet with the answer."""
         payout_id = read_id(call, PREFIX, payouts.word)
         return Reply(SHAPES.show(await payouts.cancel(call.book, payout_id)))
 
@@ -121,6 +189,24 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             WithdrawalAnswer,
             status=201,
             body=WithdrawalRequest,
+            examples=examples.WITHDRAWALS,
+            tag="Withdrawals",
+            refuses=(
+                Code.UNKNOWN_PROVIDER,
+                Code.PROVIDER_SUSPENDED,
+                Code.PROVIDER_CLOSED,
+                Code.PROVIDER_NOT_ALLOWED,
+                Code.UNSUPPORTED_COUNTRY,
+                Code.INVALID_AMOUNT,
+                Code.AMOUNT_OUT_OF_BOUNDS,
+                Code.INVALID_PHONE_NUMBER,
+                Code.NOT_A_TEST_NUMBER,
+                Code.NO_WALLET,
+                Code.EXTERNAL_ID_USED,
+                Code.WITHDRAWAL_EXCEEDS_BALANCE,
+                Code.NO_RATE,
+                Code.BUSY,
+            ),
         ),
         Route(
             "POST",
@@ -129,6 +215,10 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             Guard.KEYS,
             cancel,
             WithdrawalAnswer,
+            examples=examples.CANCEL,
+            tag="Withdrawals",
+            refuses=(Code.NOT_FOUND, Code.NOT_CANCELLABLE, Code.BUSY),
+            path_types={"id": WithdrawalId},
         ),
         *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
     ]
@@ -170,4 +260,15 @@ def _more(payout: Payout) -> dict[str, Any]:
     }
 
 
-SHAPES = Shapes(PREFIX, WithdrawalAnswer, WithdrawalDetail, _fields, _more)
+SHAPES = Shapes(
+    PREFIX,
+    WithdrawalAnswer,
+    WithdrawalDetail,
+    _fields,
+    _more,
+    tag="Withdrawals",
+    id_type=WithdrawalId,
+    detail_examples=examples.DETAIL,
+    page_examples=examples.PAGE,
+    finish_examples=examples.FINISH,
+)

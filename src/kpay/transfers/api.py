@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
+from msgspec import Meta
 
 from kpay.access.gate import Gate
+from kpay.access.model import TRANSFER_LEAST, TRANSFER_MOST
 from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
     AmountJson,
     CountryCode,
+    CountryFilter,
+    Cursor,
     ExternalId,
-    Number,
+    ExternalIdFilter,
+    Limit,
     Page,
     ShortText,
+    Since,
     Text,
+    Until,
     json_text,
     page_of,
     read_cursor,
+)
+from kpay.core.forms import (
+    Amount,
+    Country,
+    CreatedAt,
+    Currency,
+    Description,
+    OwnId,
+    Rate,
+    TransferId,
+    TransferReference,
+    Uuid,
 )
 from kpay.core.ids import parse_uuid
 from kpay.core.page import Filter, read_limit, read_moment
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.rates.api import Exchange, exchange, shown_rate
+from kpay.transfers import examples
 from kpay.transfers.flow import Transfers
 from kpay.transfers.model import Transfer
 
@@ -31,47 +53,76 @@ from kpay.transfers.model import Transfer
 class TransferRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Move money between two of the application's wallets."""
 
-    application_id: ShortText
-    source_country: CountryCode
-    destination_country: CountryCode
-    amount: AmountJson
-    description: Text | None = None
+    application_id: Annotated[
+        ShortText,
+        Meta(
+            description="The `application.id` that `GET /api/v1/payments/me` gives.",
+            examples=["e7c3b4f5-8d9e-4a1b-9c2d-3e4f5a6b7c8d"],
+        ),
+    ]
+    source_country: Annotated[
+        CountryCode, Meta(description="Whose wallet is debited; it decides the currency.")
+    ]
+    destination_country: Annotated[
+        CountryCode,
+        Meta(
+            description="Whose wallet is credited, another than the source; opened when absent.",
+            examples=["GAB"],
+        ),
+    ]
+    amount: Annotated[
+        AmountJson,
+        Meta(
+            description=f"In the source country's currency, {TRANSFER_LEAST:,} to {TRANSFER_MOST:,} "
+            "unless the application has agreed on other bounds; at most two decimals.",
+            examples=[50000],
+        ),
+    ]
+    description: Annotated[
+        Text | None,
+        Meta(description="Your own description.", examples=["Fund transfer CMR to GAB"]),
+    ] = None
     external_id: ExternalId | None = None
 
 
 class Side(msgspec.Struct):
     """One side of a transfer. `type` is WALLET_TRANSFER_OUT or WALLET_TRANSFER_IN."""
 
-    id: str
-    reference: str
-    type: str
-    amount: Number
-    currency: str
-    country: str
+    id: Annotated[Uuid, Meta(description="This side's identifier.")]
+    reference: TransferReference
+    type: Annotated[
+        Literal["WALLET_TRANSFER_OUT", "WALLET_TRANSFER_IN"],
+        Meta(description="OUT of the source country's wallet, IN to the destination's."),
+    ]
+    amount: Amount
+    currency: Currency
+    country: Country
 
 
 class TransferAnswer(msgspec.Struct, rename="camel"):
     """A transfer that was made."""
 
-    id: str
-    source_transaction: Side
-    destination_transaction: Side
-    exchange_rate: Number
-    description: str | None
-    external_id: str | None
-    created_at: str
-    fx: Exchange
+    id: TransferId
+    source_transaction: Annotated[Side, Meta(description="What was debited.")]
+    destination_transaction: Annotated[Side, Meta(description="What was credited.")]
+    exchange_rate: Rate
+    description: Description
+    external_id: OwnId | None
+    created_at: Annotated[CreatedAt, Meta(description="When the money was moved.")]
+    fx: Annotated[Exchange, Meta(description="The rate's receipt.")]
 
 
 class TransferQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How a list of transfers is narrowed; `country` matches either side."""
 
-    external_id: str | None = None
-    country: str | None = None
-    since: str | None = msgspec.field(default=None, name="from")
-    until: str | None = msgspec.field(default=None, name="to")
-    cursor: str | None = None
-    limit: int | None = None
+    external_id: ExternalIdFilter = None
+    country: Annotated[
+        CountryFilter, Meta(description="Only transfers out of this country or to it.")
+    ] = None
+    since: Since = msgspec.field(default=None, name="from")
+    until: Until = msgspec.field(default=None, name="to")
+    cursor: Cursor = None
+    limit: Limit = None
 
 
 def answer(transfer: Transfer) -> TransferAnswer:
@@ -106,6 +157,11 @@ def answer(transfer: Transfer) -> TransferAnswer:
 
 def routes(transfers: Transfers, gate: Gate) -> list[Route]:
     async def create(call: Call) -> Reply:
+        """Moves money between two wallets of the application: an answer of 201 means it is moved.
+
+        Between two currencies it is converted at the rate of the moment, which the answer shows and
+        `fx` keeps with all its digits. The same currency is always at 1. It costs nothing.
+        """
         body: TransferRequest = call.body
         book = _book(call, body.application_id)
         application = await gate.own_application(call.principal, book.application_id)
@@ -120,6 +176,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
         return Reply(answer(await transfers.request(book, wanted)), 201)
 
     async def detail(call: Call) -> Reply:
+        """A transfer as it was made; it never changes afterwards."""
         transfer_id = parse_uuid(call.path["id"])
         found = await transfers.find(call.book, transfer_id) if transfer_id else None
         if found is None:
@@ -127,6 +184,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
         return Reply(answer(found))
 
     async def listing(call: Call) -> Reply:
+        """Narrowed by `externalId` it tells a client whose answer was lost what became of a call."""
         wanted = _filter(call.query)
         rows = await transfers.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
@@ -141,6 +199,20 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             TransferAnswer,
             status=201,
             body=TransferRequest,
+            examples=examples.TRANSFERS,
+            tag="Transfers",
+            refuses=(
+                Code.UNSUPPORTED_COUNTRY,
+                Code.SAME_COUNTRY,
+                Code.INVALID_AMOUNT,
+                Code.AMOUNT_OUT_OF_BOUNDS,
+                Code.TRANSFER_EXCEEDS_BALANCE,
+                Code.APPLICATION_NOT_YOURS,
+                Code.NO_WALLET,
+                Code.EXTERNAL_ID_USED,
+                Code.NO_RATE,
+                Code.BUSY,
+            ),
         ),
         Route(
             "GET",
@@ -149,6 +221,10 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             Guard.TOKEN,
             detail,
             TransferAnswer,
+            examples=examples.DETAIL,
+            tag="Transfers",
+            refuses=(Code.NOT_FOUND,),
+            path_types={"id": TransferId},
         ),
         Route(
             "GET",
@@ -158,6 +234,8 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             listing,
             Page[TransferAnswer],
             query=TransferQuery,
+            examples=examples.PAGE,
+            tag="Transfers",
         ),
     ]
 

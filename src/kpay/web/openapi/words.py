@@ -1,0 +1,55 @@
+"""What the document says beside the routes: how to begin, the chapters, how to authenticate."""
+
+from __future__ import annotations
+
+ABOUT = """\
+Collect mobile money per country, move it across borders, pay it out to any phone.
+
+**Keys.** `/api/v1/payments/*` takes a key pair: `X-API-Key` and `X-Secret-Key`. `/api/wallets/*` takes
+a bearer token of 30 minutes, which `POST /api/v1/payments/token` gives for a key pair. A pair that
+begins with `kpay_test_` works in the sandbox, one with `kpay_live_` in production; nothing crosses
+from one to the other.
+
+**Money.** An amount is a JSON number in the currency beside it, with at most two decimals. Each
+country's money has a wallet of its own, even where the currency is the same.
+
+**Refusals.** Every one has the same envelope. Decide on `code`, which never changes; `message` says
+what to change. Where trying again can help, `Retry-After` says when.
+
+**Retries.** Give each operation an `externalId` of your own. After a lost answer send the same again:
+if the first one was recorded, the answer is 409 and `existingId` names it.
+
+Answers may get more fields one day: do not fail on one that you do not know.
+"""
+
+TAGS = {
+    "Access": "Who you are, and the token that wallets are reached with.",
+    "Payments": "Money in: a payer confirms on their phone, the country's wallet gets the net.",
+    "Withdrawals": "Money out: any phone, in any country, from any wallet.",
+    "Transfers": "Between the wallets of one application, converted where currencies differ.",
+    "Wallets": "What each country's wallet holds.",
+    "Rates and operators": "Exchange rates, who serves a number, what is open, fees and limits.",
+    "Events": "What ended, and how, for who would rather ask than be told.",
+    "Webhooks": "What we send to your addresses when something ends.",
+}
+
+SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "`kpay_test_…` or `kpay_live_…`: the half of the pair that is a name.",
+    },
+    "secretKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Secret-Key",
+        "description": "`sk_test_…` or `sk_live_…`: the secret half of the same pair.",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "What `POST /api/v1/payments/token` gives, good for 30 minutes.",
+    },
+}
