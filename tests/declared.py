@@ -20,7 +20,7 @@ def route_of(api: Api, method: str, path: str) -> Route | None:
 
 
 def assert_declared(api: Api, method: str, path: str, status: int, raw: bytes) -> None:
-    """No route answers a code or a success that it does not declare. The document is made of them."""
+    """No route answers a code or a success that it does not declare: the document shows those."""
     route = route_of(api, method, path)
     if route is None:
         return

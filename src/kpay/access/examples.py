@@ -18,7 +18,7 @@ TOKEN = (
     Example(
         "A token of the sandbox",
         {
-            "accessToken": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJrcGF5In0.dGhlIHNpZ25hdHVyZQ",
+            "accessToken": "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJrcGF5In0.dGhlIHNpZ25hdHVyZQ",
             "expiresIn": "30m",
             "environment": "TEST",
         },

@@ -40,8 +40,8 @@ MetadataJson: TypeAlias = Annotated[
     ),
 ]
 Number: TypeAlias = int | Decimal
-# The catalogue, a floor above, knows which there are and how much may be moved: the document puts it
-# in the place of these two words.
+# The catalogue, a floor above, knows which there are and how much may be moved: the document puts
+# it in the place of these two words.
 ENUM_OF = "enumOf"
 BOUNDS_OF = "boundsOf"
 PHONE_FORM = "Digits with the country's calling code; a + in front and spaces are passed over."

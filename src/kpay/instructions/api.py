@@ -115,7 +115,7 @@ def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str
         return Reply(shapes.show_detail(tracked, attempts))
 
     async def listing(call: Call) -> Reply:
-        """Narrowed by `externalId` it tells a client whose answer was lost what became of a call."""
+        """Narrowed by `externalId` it tells who lost an answer what became of the call."""
         wanted = _filter(call.query, shapes.prefix)
         rows = await verbs.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))

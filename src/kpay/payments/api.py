@@ -138,8 +138,8 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
     async def init(call: Call) -> Reply:
         """Asks a payer to confirm a payment on their phone. The answer is the payment, PENDING.
 
-        When it is COMPLETED, `amount` less the fee is in the wallet of the provider's country, which
-        its first payment opens. Its end is told by a webhook and shown by `GET
+        When it is COMPLETED, `amount` less the fee is in the wallet of the provider's country,
+        which its first payment opens. Its end is told by a webhook and shown by `GET
         /api/v1/payments/{id}`. A failed payment's `externalId` can be used again.
         """
         body: PaymentRequest = call.body

@@ -73,8 +73,9 @@ class TransferRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     amount: Annotated[
         AmountJson,
         Meta(
-            description=f"In the source country's currency, {TRANSFER_LEAST:,} to {TRANSFER_MOST:,} "
-            "unless the application has agreed on other bounds; at most two decimals.",
+            description=f"In the source country's currency, {TRANSFER_LEAST:,} to "
+            f"{TRANSFER_MOST:,} unless the application has agreed on other bounds; at most two "
+            "decimals.",
             examples=[50000],
         ),
     ]
@@ -184,7 +185,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
         return Reply(answer(found))
 
     async def listing(call: Call) -> Reply:
-        """Narrowed by `externalId` it tells a client whose answer was lost what became of a call."""
+        """Narrowed by `externalId` it tells who lost an answer what became of the call."""
         wanted = _filter(call.query)
         rows = await transfers.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))

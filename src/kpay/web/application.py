@@ -16,6 +16,7 @@ from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.pool import Database
 from kpay.settings import Settings
+from kpay.web import reference
 from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.context import begin_request
@@ -34,7 +35,11 @@ def web_application(
 ) -> Api:
     """Everything that is served, from what each noun declared."""
     pages = Litestar(
-        route_handlers=[*_operations(database), _openapi(routes, settings.public_url)],
+        route_handlers=[
+            *_operations(database),
+            _openapi(routes, settings.public_url),
+            *reference.handlers(),
+        ],
         lifespan=[lifespan],
         openapi_config=None,
         exception_handlers={Exception: _boundary},

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from kpay.catalogue.data import catalogue
 from kpay.core.refusals import ANSWERS, Code
 from kpay.web.openapi.schemas import REF
+
+_WORLD = catalogue()
 
 # A sentence for each code, as it is answered; a test asks for most of them and compares.
 SENTENCES: dict[Code, str] = {
@@ -17,11 +20,11 @@ SENTENCES: dict[Code, str] = {
     Code.INVALID_AMOUNT: "amount must be a plain JSON number such as 5000, without quotes.",
     Code.AMOUNT_OUT_OF_BOUNDS: "amount must be between 100 and 500,000 XAF.",
     Code.CURRENCY_MISMATCH: "currency must be XAF, as MTN_MOMO_CMR collects, or left out.",
-    Code.UNSUPPORTED_COUNTRY: "sourceCountry must be one of CMR, GAB, COG, SEN, CIV, BEN, KEN, COD, "
-    "UGA, RWA, GHA, ZMB, SLE.",
+    Code.UNSUPPORTED_COUNTRY: f"sourceCountry must be one of {', '.join(_WORLD.countries)}.",
     Code.SAME_COUNTRY: "sourceCountry and destinationCountry must be two different countries.",
-    Code.UNSUPPORTED_CURRENCY: "currency must be one of CDF, GHS, KES, RWF, SLE, UGX, XAF, XOF, ZMW.",
-    Code.UNKNOWN_PROVIDER: "provider must be one of MTN_MOMO_CMR, ORANGE_CMR.",
+    Code.UNSUPPORTED_CURRENCY: "The currency 'USD' is not supported; use one of XAF, XOF, KES, "
+    "CDF, UGX, RWF, GHS, ZMW, SLE.",
+    Code.UNKNOWN_PROVIDER: f"provider must be one of {', '.join(sorted(_WORLD.providers))}.",
     Code.PROVIDER_SUSPENDED: "WAVE_SEN is temporarily suspended: use FREE_SEN or ORANGE_SEN "
     "meanwhile.",
     Code.PROVIDER_CLOSED: "ORANGE_GAB is closed in production: GET /api/v1/payments/availability "
@@ -43,16 +46,16 @@ SENTENCES: dict[Code, str] = {
     "sourceCountry.",
     Code.METHOD_NOT_ALLOWED: "/api/v1/payments/withdraw takes POST.",
     Code.EXTERNAL_ID_USED: "A withdrawal with externalId PAYOUT-CROSS-001 already exists.",
-    Code.NOT_CANCELLABLE: "Only a withdrawal that is PENDING can be cancelled: this one was already "
-    "sent to the operator, or has ended.",
+    Code.NOT_CANCELLABLE: "Only a withdrawal that is PENDING can be cancelled: this one was "
+    "already sent to the operator, or has ended.",
     Code.NOT_OPEN: "Only an operation of the sandbox that is PROCESSING can be finished.",
     Code.BODY_TOO_SLOW: "The body must arrive within 10 seconds.",
     Code.BODY_TOO_LARGE: "The body must be under 65,536 bytes.",
-    Code.WITHDRAWAL_EXCEEDS_BALANCE: "Insufficient balance: the CMR wallet does not have 50,000 XAF "
-    "available.",
+    Code.WITHDRAWAL_EXCEEDS_BALANCE: "Insufficient balance: the CMR wallet does not have 50,000 "
+    "XAF available.",
     Code.INTERNAL: "Something went wrong on our side: quote the requestId to support.",
-    Code.NO_RATE: "There is no usable exchange rate from XAF to XOF at the moment; try again in a "
-    "minute.",
+    Code.NO_RATE: "There is no usable exchange rate from XAF to XOF at the moment; try again in "
+    "30 seconds.",
     Code.BUSY: "Too many requests are waiting: try again in a second.",
     Code.DATABASE_UNAVAILABLE: "The database cannot be reached: try again in a moment.",
 }

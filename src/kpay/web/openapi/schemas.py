@@ -115,7 +115,7 @@ def _listed(world: Catalogue) -> Mapping[str, list[str]]:
 
 
 def _bounds(operation: OperationType, world: Catalogue) -> str:
-    """The usual bounds as a sentence. An application may have others, so no schema can hold them."""
+    """The usual bounds in words: an application may have others, so no schema can hold them."""
     each = ", ".join(
         f"{currency} {limits.least.number:,} to {limits.most.number:,}"
         for (of, currency), limits in world.limits.items()

@@ -85,8 +85,8 @@ def _told(event: str, summary: str, schema: Schema) -> dict[str, Any]:
 
 
 _ABOUT = (
-    "Sent at least once, and again until you answer 2xx: keep `webhook-id` to know one that you have "
-    "seen. Check `X-KPAY-Signature` against the raw body before you read it."
+    "Sent at least once, and again until you answer 2xx: keep `webhook-id` to know one that you "
+    "have seen. Check `X-KPAY-Signature` against the raw body before you read it."
 )
 _HEADERS = {
     "X-KPAY-Event": ("The event, as in the body.", None),

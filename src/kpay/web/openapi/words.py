@@ -5,8 +5,8 @@ from __future__ import annotations
 ABOUT = """\
 Collect mobile money per country, move it across borders, pay it out to any phone.
 
-**Keys.** `/api/v1/payments/*` takes a key pair: `X-API-Key` and `X-Secret-Key`. `/api/wallets/*` takes
-a bearer token of 30 minutes, which `POST /api/v1/payments/token` gives for a key pair. A pair that
+**Keys.** `/api/v1/payments/*` takes a key pair: `X-API-Key` and `X-Secret-Key`. `/api/wallets/*`
+takes a bearer token of 30 minutes, which `POST /api/v1/payments/token` gives for a pair. One that
 begins with `kpay_test_` works in the sandbox, one with `kpay_live_` in production; nothing crosses
 from one to the other.
 
@@ -16,8 +16,8 @@ country's money has a wallet of its own, even where the currency is the same.
 **Refusals.** Every one has the same envelope. Decide on `code`, which never changes; `message` says
 what to change. Where trying again can help, `Retry-After` says when.
 
-**Retries.** Give each operation an `externalId` of your own. After a lost answer send the same again:
-if the first one was recorded, the answer is 409 and `existingId` names it.
+**Retries.** Give each operation an `externalId` of your own. After a lost answer send the same
+again: if the first one was recorded, the answer is 409 and `existingId` names it.
 
 Answers may get more fields one day: do not fail on one that you do not know.
 """
