@@ -62,7 +62,7 @@ def alike(shown: Any, real: Any, *, figures: bool, where: str = "") -> list[str]
 
     Fields and types must be the same, and text that has a form must have the same form. `figures`
     asks for equal numbers and text besides. Unless it does, a null may be shown where something is,
-    or the reverse, and each row of a list that is shown is held to whichever answered row is nearest.
+    or the reverse, and each row of a list that is shown is held to the nearest answered one.
     """
     if type_of(shown) != type_of(real):
         if not figures and "null" in (type_of(shown), type_of(real)):

@@ -20,7 +20,7 @@ from tests.declared import assert_declared
 async def on_loopback(api: Api) -> AsyncIterator[str]:
     """Serve an application until the block ends. Yields its address, http://127.0.0.1:PORT."""
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await _answer(api, request)
 
     server = web.Server(handle)

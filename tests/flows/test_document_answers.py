@@ -65,8 +65,6 @@ async def address(merchant: Merchant, route: Route) -> str:
         "transfer": await merchant.transfer(),
         "plain": await merchant.withdraw(),
     }
-    if "{" not in route.path:
-        return route.path
     noun = "transfer" if "transfer" in route.path else "wdr" if "withdraw" in route.path else "pay"
     if route.path.endswith("cancel"):
         made["wdr"] = made["plain"]
@@ -137,7 +135,7 @@ async def refusals(merchant: Merchant) -> Any:
     live = await (await Merchant.join(merchant.house, company="Live")).live()
     picky = await Merchant.join(merchant.house, company="Picky")
     await merchant.house.office.configure(
-        picky.new.application.id, allowed_providers=frozenset({"ORANGE_CMR"})
+        picky.new.application.id, allowed_providers=["ORANGE_CMR"]
     )
     ScriptedRail().serve(merchant.house, Environment.PRODUCTION)
 

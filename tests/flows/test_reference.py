@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.async_api import Page
 
+from kpay.access.model import KeyPair
 from tests.browser import DESKTOP, PHONE, chromium, needs_chromium
 from tests.client import Browser, Merchant
 from tests.loopback import on_loopback
@@ -20,62 +22,55 @@ FOLDER = Path(__file__).parents[2] / "src/kpay/web/reference/assets"
 
 
 @needs_chromium
-async def test_the_reference_shows_every_route_and_asks_nobody_but_us(merchant: Merchant) -> None:
+async def test_the_reference_shows_every_route_tries_one_and_asks_nobody_but_us(
+    merchant: Merchant,
+) -> None:
+    await merchant.collect(10_000)
     async with on_loopback(merchant.api) as url, chromium() as visit:
-        page = visit.page
-        await page.set_viewport_size(DESKTOP)
-        await page.goto(f"{url}/api/docs#/Withdrawals/post_api_v1_payments_withdraw")
-        await page.wait_for_selector(".opblock-post.is-open .model-example")
+        await visit.page.set_viewport_size(DESKTOP)
+        await visit.page.goto(f"{url}/api/docs#/Withdrawals/post_api_v1_payments_withdraw")
+        await visit.page.wait_for_selector(".opblock-post.is-open .highlight-code")
         await _photograph(visit.page, "desktop")
 
-        assert await page.locator(".opblock").count() >= len(route_table())
-        shown = await page.locator(".opblock-post.is-open").inner_text()
+        assert await visit.page.locator(".opblock").count() >= len(route_table())
+        shown = await visit.page.locator(".opblock-post.is-open").inner_text()
         assert "Same currency: from Cameroon's wallet to Gabon" in shown
         for code in ("external_id_used", "withdrawal_exceeds_balance"):
             assert code in shown
 
-        await page.set_viewport_size(PHONE)
+        await visit.page.set_viewport_size(PHONE)
         await _photograph(visit.page, "phone")
         # Nothing is wider than the phone.
-        assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert await visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
-        assert {urlsplit(address).netloc for address in visit.asked if "data:" not in address} == {
-            urlsplit(url).netloc
-        }
-        assert visit.complaints == []
-
-
-@needs_chromium
-async def test_a_call_is_tried_from_the_page_with_one_s_own_keys(merchant: Merchant) -> None:
-    await merchant.collect(10_000)
-    async with on_loopback(merchant.api) as url, chromium() as visit:
-        page = visit.page
-        await page.goto(f"{url}/api/docs#/Wallets/get_api_v1_payments_balance")
-        await page.click("button.authorize")
-        for name, value in (
-            ("apiKey", merchant.new.test.api_key),
-            ("secretKey", merchant.new.test.secret_key),
-        ):
-            form = page.locator(f".auth-container:has(code:text-is('{_HEADERS[name]}'))")
-            await form.locator("input").fill(value)
-            await form.locator("button.authorize").click()
-        await page.click(".btn-done")
-        await page.click(".opblock.is-open button.execute")
-        answered = page.locator(".opblock.is-open .live-responses-table .response").first
-        await answered.wait_for()
-        text = await answered.inner_text()
-
-        assert "200" in text
-        body = json.loads(text[text.index("[") : text.rindex("]") + 1])
+        answered = await tried(visit.page, "get_api_v1_payments_balance", merchant.new.test)
+        assert "200" in answered
+        body = json.loads(answered[answered.index("[") : answered.rindex("]") + 1])
         assert body == (await merchant.keys.send("GET", "/api/v1/payments/balance")).json
+        await _photograph(visit.page, "tried")
+
         assert f"{url}/api/v1/payments/balance" in visit.asked
         assert {urlsplit(address).netloc for address in visit.asked if "data:" not in address} == {
             urlsplit(url).netloc
         }
-        assert visit.complaints == []
+        # The library warns of the underscore in every deep link, which it writes itself.
+        assert [text for text in visit.complaints if not text.startswith("Deprecated:")] == []
 
 
-_HEADERS = {"apiKey": "X-API-Key", "secretKey": "X-Secret-Key"}
+async def tried(page: Page, operation: str, pair: KeyPair) -> str:
+    """What the page shows of the answer, after its own form was filled with the keys."""
+    await page.click("button.authorize")
+    for name, value in (("X-API-Key", pair.api_key), ("X-Secret-Key", pair.secret_key)):
+        form = page.locator(f".auth-container:has(code:text-is('{name}'))")
+        await form.locator("input").fill(value)
+        await form.locator("button.authorize").click()
+    await page.click(".btn-done")
+    block = page.locator(f"[id$='{operation}']")
+    await block.locator(".opblock-summary-control").click()
+    await block.locator("button.execute").click()
+    answer = block.locator(".live-responses-table .response").first
+    await answer.wait_for()
+    return await answer.inner_text()
 
 
 async def test_the_page_lets_nothing_run_or_be_asked_for_but_ours(merchant: Merchant) -> None:
@@ -137,11 +132,15 @@ def test_what_is_not_ours_comes_with_its_licence() -> None:
 
     assert {"swagger-ui.LICENSE", "swagger-ui.NOTICE", "swagger-ui-bundle.js.LICENSE.txt"} <= names
     assert "Apache License" in (FOLDER / "swagger-ui.LICENSE").read_text()
+    # The page's own text stays in its own place: nothing is fetched by a style or a script of ours.
+    for path in FOLDER.iterdir():
+        if path.suffix in (".css", ".js", ".html"):
+            assert "http" not in path.read_text()
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 600_000
 
 
-async def _photograph(page: object, name: str) -> None:
+async def _photograph(page: Page, name: str) -> None:
     """Keep a picture of the page where somebody wants to look at it."""
     folder = os.environ.get("KPAY_TEST_PICTURES")
     if folder:
-        await page.screenshot(path=f"{folder}/reference-{name}.png")  # type: ignore[attr-defined]
+        await page.screenshot(path=f"{folder}/reference-{name}.png")

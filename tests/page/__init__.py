@@ -9,10 +9,14 @@ from typing import Any
 
 PAGE = (Path(__file__).parent / "cross-border.txt").read_text(encoding="utf-8")
 
-_SNIPPET = re.compile(r"^Node\.js\n(const res = await fetch\(.*?^const data = .*?$)", re.M | re.S)
-_REQUEST = re.compile(r"^POST /api/wallets/transfer\n(\{.*?^\})", re.M | re.S)
-_RESPONSE = re.compile(r"^[^\n]*[Rr]esponse[^\n]*\(201 Created\)\n(\{.*?^\})", re.M | re.S)
-_SENT = re.compile(r"JSON\.stringify\((\{.*?^\})\)", re.M | re.S)
+_SNIPPET = re.compile(
+    r"^Node\.js\n(const res = await fetch\(.*?^const data = .*?$)", re.MULTILINE | re.DOTALL
+)
+_REQUEST = re.compile(r"^POST /api/wallets/transfer\n(\{.*?^\})", re.MULTILINE | re.DOTALL)
+_RESPONSE = re.compile(
+    r"^[^\n]*[Rr]esponse[^\n]*\(201 Created\)\n(\{.*?^\})", re.MULTILINE | re.DOTALL
+)
+_SENT = re.compile(r"JSON\.stringify\((\{.*?^\})\)", re.MULTILINE | re.DOTALL)
 
 
 def snippets() -> list[str]:

@@ -149,7 +149,7 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             status=201,
             body=PredictRequest,
             examples=examples.PREDICT,
-            tag="Rates and operators",
+            tag="Operators",
             refuses=(Code.NOT_A_TEST_NUMBER, Code.INVALID_PHONE_NUMBER),
         ),
         Route(
@@ -160,7 +160,7 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             availability,
             list[CountryAvailability],
             examples=examples.AVAILABILITY,
-            tag="Rates and operators",
+            tag="Operators",
         ),
         Route(
             "GET",
@@ -170,7 +170,7 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             platform_info,
             PlatformAnswer,
             examples=examples.PLATFORM,
-            tag="Rates and operators",
+            tag="Operators",
         ),
     ]
 

@@ -132,7 +132,7 @@ def routes(rates: Rates) -> list[Route]:
             RateAnswer,
             query=RateQuery,
             examples=examples.RATE,
-            tag="Rates and operators",
+            tag="Rates",
             refuses=(Code.UNSUPPORTED_CURRENCY, Code.NO_RATE),
         )
     ]

@@ -18,10 +18,11 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 
+# Text is sent as UTF-8, which the answer says of itself.
 _TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
@@ -68,7 +69,8 @@ class Assets:
         """A handler that serves them below `prefix`."""
 
         @get(f"{prefix}/{{name:str}}")
-        async def asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+        async def asset(request: Request[Any, Any, Any]) -> Response[bytes]:
+            name = str(request.path_params["name"])
             found: Response[bytes] = self.answer(name, request.headers, {})
             return found
 

@@ -28,7 +28,8 @@ TAGS = {
     "Withdrawals": "Money out: any phone, in any country, from any wallet.",
     "Transfers": "Between the wallets of one application, converted where currencies differ.",
     "Wallets": "What each country's wallet holds.",
-    "Rates and operators": "Exchange rates, who serves a number, what is open, fees and limits.",
+    "Rates": "What one currency is worth in another.",
+    "Operators": "Who serves a number, what is open, fees and limits.",
     "Events": "What ended, and how, for who would rather ask than be told.",
     "Webhooks": "What we send to your addresses when something ends.",
 }
