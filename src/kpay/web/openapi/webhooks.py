@@ -46,8 +46,8 @@ class WebhookBody(msgspec.Struct, rename="camel"):
     timestamp: Annotated[Moment, Meta(description="When this was stamped.")]
 
 
-# The body's one definition: whoever sends it and this document must mean the same.
-BODY = WebhookBody
+# The one definition of what is sent, for who sends it and for this document.
+BODY: type[msgspec.Struct] = WebhookBody
 
 
 def operations(schema: Schema) -> dict[str, Any]:
