@@ -37,6 +37,7 @@ from kpay.instructions.model import (
     cancellation,
     event_of,
     outcome_name,
+    ran_out,
     step_after,
     wait_before,
 )
@@ -277,6 +278,18 @@ def test_the_rail_s_own_advice_comes_first_within_bounds(number: int, advice: ti
 
 def test_a_claim_outlasts_the_longest_call() -> None:
     assert timedelta(seconds=30) < CLAIM
+
+
+def test_what_was_claimed_is_handed_over_until_the_claim_runs_out_and_asked_about_at_any_time() -> (
+    None
+):
+    end = HANDED_OVER + CLAIM
+    submit, check = claim(action=Action.SUBMIT), claim(action=Action.CHECK)
+
+    assert not ran_out(submit, end - INSTANT)
+    # At that very moment another may take it.
+    assert ran_out(submit, end)
+    assert not ran_out(check, end + QUARTER)
 
 
 # The evidence.
