@@ -82,7 +82,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Alone:
-    """To the driver: hold this conversation while no other does. It is told what came of it."""
+    """To the driver: hold this while no other call does. It is told the text, or the error."""
 
     talk: Talk[str]
 
@@ -196,7 +196,7 @@ class Core:
     def _until_answered(self, call: Call[T], tries: _Tries[T]) -> Talk[T]:
         if call.own_application:
             application_id = self._application_id or (
-                yield Alone(self._own_application(tries.deadline))
+                yield from _alone(self._own_application(tries.deadline))
             )
             call = _calls.for_application(call, application_id)
         while True:
@@ -229,7 +229,7 @@ class Core:
         if call.guard is Guard.KEYS:
             headers |= self._credentials.headers
         elif call.guard is Guard.TOKEN:
-            token = self._kept_token() or (yield Alone(self._fresh_token(tries.deadline)))
+            token = self._kept_token() or (yield from _alone(self._fresh_token(tries.deadline)))
             headers["Authorization"] = f"Bearer {token}"
             tries.token = token
         if call.body is not None:
@@ -316,6 +316,13 @@ class Core:
             whose = yield from self.talk(_calls.me(), deadline)
             self._application_id = whose.application.id
         return self._application_id
+
+
+def _alone(talk: Talk[str]) -> Talk[str]:
+    told: str | KPayError = yield Alone(talk)
+    if isinstance(told, KPayError):
+        raise told
+    return told
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from kpay_client._core import (
     Wait,
     check_base_url,
 )
+from kpay_client.errors import KPayError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,7 +79,10 @@ class Line:
             return self._sleep(step.seconds)
         if isinstance(step, Alone):
             with self._alone:
-                return self._drive(step.talk)
+                try:
+                    return self._drive(step.talk)
+                except KPayError as problem:
+                    return problem
         try:
             return _answered(self._http.request(**_request(self._base_url, step)))
         except httpx.RequestError as problem:
@@ -127,7 +131,10 @@ class AsyncLine:
             return await self._sleep(step.seconds)
         if isinstance(step, Alone):
             async with self._alone:
-                return await self._drive(step.talk)
+                try:
+                    return await self._drive(step.talk)
+                except KPayError as problem:
+                    return problem
         try:
             return _answered(await self._http.request(**_request(self._base_url, step)))
         except httpx.RequestError as problem:
