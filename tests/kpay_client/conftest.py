@@ -80,7 +80,8 @@ def kpay_server(real_database: str) -> Iterator[Server]:
                 "KPAY_RATE_LIMIT": "0",
             },
         )
-        with program.serving() as serving:
+        # One process, so that what it counts in memory is all that is counted.
+        with program.serving("serve", "--workers", "1") as serving:
             yield serving
 
 

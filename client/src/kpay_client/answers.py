@@ -285,3 +285,6 @@ class WebhookEvent(Answer):
     failed_at: datetime | None = None
     failure_reason: str | None = None
     timestamp: datetime | None = None
+    currency: str | None = None
+    is_test: bool | None = None
+    original_payment_id: str | None = None
