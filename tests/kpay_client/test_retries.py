@@ -363,6 +363,15 @@ def test_a_replayed_refusal_is_what_became_of_the_first_try(
     assert len(script.asked) == 2
 
 
+def test_a_replayed_success_that_cannot_be_read_was_a_success_all_the_same(
+    client: Any, script: Script
+) -> None:
+    script.then(LOST, *[answer(201, {}, Idempotency_Replayed="true")] * 4)
+
+    with pytest.raises(UnknownOutcome):
+        client.withdrawals.create(**WANTED)
+
+
 def test_a_first_try_that_is_still_at_it_is_asked_again(client: Any, script: Script) -> None:
     script.then(
         LOST,

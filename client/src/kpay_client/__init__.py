@@ -6,7 +6,7 @@ merchant comes from the server.
 """
 
 from kpay_client import answers, errors, webhooks
-from kpay_client._calls import DRAWN_PREFIX, Amount
+from kpay_client._call import DRAWN_PREFIX, Amount
 from kpay_client._core import Patience
 from kpay_client.client import VERSION, AsyncKPay, KPay
 from kpay_client.errors import (

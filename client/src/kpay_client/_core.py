@@ -10,35 +10,26 @@ import random
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from kpay_client import _calls
-from kpay_client._calls import Call, Guard
-from kpay_client._json import dumps, loads
-from kpay_client._reading import Unreadable
-from kpay_client.errors import (
-    Conflict,
-    Forbidden,
-    InsufficientFunds,
-    InvalidRequest,
-    KPayError,
-    NotFound,
-    RateLimited,
-    Unauthorized,
-    Unavailable,
-    UnknownOutcome,
+from kpay_client._call import Call, Guard, for_application
+from kpay_client._json import dumps
+from kpay_client._outcomes import (
+    Answered,
+    Failed,
+    Unanswered,
+    http_date,
+    is_replayed_refusal,
+    judge,
+    unknown,
 )
+from kpay_client.errors import KPayError, Unauthorized, Unavailable, UnknownOutcome
 
 T = TypeVar("T")
 
-_PASSING = frozenset({408, 429, 502, 503, 504})
-# An earlier try of the same call is being carried out at this moment.
-_IN_PROGRESS = "idempotency_in_progress"
-# Refusals of a server that is up and has recorded nothing.
-_NOTHING_RECORDED = frozenset({"busy", "no_rate"})
 _LASTS = re.compile(r"(\d+)\s*([smhd]?)\Z", re.ASCII)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 # A token is renewed this long before its end, or at nine tenths of a short life.
@@ -87,34 +78,8 @@ class Alone:
     talk: Talk[str]
 
 
-@dataclass(frozen=True)
-class Answered:
-    """From the driver. The names of `headers` are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Unanswered:
-    """From the driver: there was no answer. `arrived` says whether the request may have."""
-
-    problem: Exception
-    arrived: bool
-
-
 Step: TypeAlias = Send | Wait | Alone
 Talk: TypeAlias = Generator[Step, Any, T]
-
-
-@dataclass(frozen=True)
-class _Failed:
-    """A try without an answer to hand out. `arrived`: the work may have been done all the same."""
-
-    error: KPayError
-    passing: bool
-    arrived: bool
 
 
 @dataclass
@@ -190,25 +155,24 @@ class Core:
             if not tries.arrived or isinstance(problem, UnknownOutcome):
                 problem.external_id = problem.external_id or external_id
                 raise
-            unknown = _unknown(problem, external_id)
-            raise unknown from problem
+            raise unknown(problem, external_id) from problem
 
     def _until_answered(self, call: Call[T], tries: _Tries[T]) -> Talk[T]:
         if call.own_application:
             application_id = self._application_id or (
                 yield from _alone(self._own_application(tries.deadline))
             )
-            call = _calls.for_application(call, application_id)
+            call = for_application(call, application_id)
         while True:
             reply = yield from self._try(call, tries)
-            outcome = _judge(call, reply, self._now)
-            if not isinstance(outcome, _Failed):
+            outcome = judge(call, reply, self._now)
+            if not isinstance(outcome, Failed):
                 return outcome.value
             if self._may_renew(call, outcome.error, tries):
                 continue
             write = call.write
             if write is not None:
-                if _is_replayed(reply):
+                if is_replayed_refusal(reply):
                     # What the first try was told, and so what became of this call.
                     tries.arrived = False
                     raise outcome.error
@@ -270,7 +234,7 @@ class Core:
     def _server_began(self, tries: _Tries[T], reply: Answered | Unanswered) -> datetime:
         """When this call began, by the server's clock: ours may be wrong by hours."""
         told = reply.headers.get("date") if isinstance(reply, Answered) else None
-        server_now = (_http_date(told) if told else None) or self._now()
+        server_now = (http_date(told) if told else None) or self._now()
         return server_now - timedelta(seconds=self._clock() - tries.began)
 
     def _pause(self, number: int, retry_after: float | None) -> float:
@@ -323,127 +287,6 @@ def _alone(talk: Talk[str]) -> Talk[str]:
     if isinstance(told, KPayError):
         raise told
     return told
-
-
-@dataclass(frozen=True)
-class _Done(Generic[T]):
-    value: T
-
-
-def _judge(
-    call: Call[T], reply: Answered | Unanswered, now: Callable[[], datetime]
-) -> _Done[T] | _Failed:
-    """What one try came to."""
-    if isinstance(reply, Unanswered):
-        error: KPayError = Unavailable(
-            f"no answer from the server: {type(reply.problem).__name__}", code="no_answer"
-        )
-        error.__cause__ = reply.problem
-        return _Failed(error, passing=True, arrived=reply.arrived)
-    if 200 <= reply.status < 300:
-        try:
-            return _Done(call.read(loads(reply.body)))
-        except (ValueError, RecursionError) as problem:
-            return _Failed(_unreadable(reply, problem), passing=True, arrived=True)
-    error = read_error(reply, now)
-    nothing_recorded = reply.status < 500 or error.code in _NOTHING_RECORDED
-    passing = reply.status in _PASSING or error.code == _IN_PROGRESS
-    return _Failed(error, passing, arrived=not nothing_recorded)
-
-
-def _is_replayed(reply: Answered | Unanswered) -> bool:
-    return isinstance(reply, Answered) and reply.headers.get("idempotency-replayed") == "true"
-
-
-def _unreadable(reply: Answered, problem: Exception) -> KPayError:
-    reason = f": {problem}" if isinstance(problem, Unreadable) else ""
-    return Unavailable(
-        f"the answer cannot be read{reason}; is base_url a KPay server's?",
-        status=reply.status,
-        code="unreadable_answer",
-        request_id=reply.headers.get("x-request-id"),
-    )
-
-
-def _unknown(problem: KPayError, external_id: str | None) -> UnknownOutcome:
-    look = "look at the operation" if external_id is None else f"look up externalId {external_id}"
-    unknown = UnknownOutcome(
-        f"it is not known whether the request was carried out ({problem.message}): {look} before "
-        "anything else",
-        status=problem.status,
-        code=problem.code,
-        request_id=problem.request_id,
-        existing_id=problem.existing_id,
-        retry_after=problem.retry_after,
-    )
-    unknown.external_id = external_id
-    return unknown
-
-
-def read_error(reply: Answered, now: Callable[[], datetime]) -> KPayError:
-    """An answer that is no success, as the error that says what to do about it."""
-    said = _envelope(reply.body)
-    code = _text(said, "code")
-    message = _text(said, "message") or f"the server answered {reply.status}"
-    if 300 <= reply.status < 400:
-        message = f"the server answered {reply.status}: is base_url its own address?"
-    return _kind(reply.status, code)(
-        message,
-        status=reply.status,
-        code=code,
-        request_id=_text(said, "requestId") or reply.headers.get("x-request-id"),
-        existing_id=_text(said, "existingId"),
-        retry_after=_retry_after(reply.headers.get("retry-after"), now),
-    )
-
-
-_KINDS: Mapping[int, type[KPayError]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    408: Unavailable,
-    409: Conflict,
-    429: RateLimited,
-}
-
-
-def _kind(status: int, code: str | None) -> type[KPayError]:
-    if (code or "").endswith("_exceeds_balance") or (status == 422 and code is None):
-        return InsufficientFunds
-    if status >= 500:
-        return Unavailable
-    return _KINDS.get(status, InvalidRequest if status >= 400 else KPayError)
-
-
-def _envelope(body: bytes) -> dict[str, Any]:
-    try:
-        said = loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _text(said: Mapping[str, Any], name: str) -> str | None:
-    value = said.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _retry_after(value: str | None, now: Callable[[], datetime]) -> float | None:
-    """Seconds, from either form of the header."""
-    if value is None:
-        return None
-    if re.fullmatch(r"\d{1,9}", value.strip(), re.ASCII):
-        return float(value)
-    moment = _http_date(value)
-    return None if moment is None else max(0.0, (moment - now()).total_seconds())
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def _seconds(lasts: str) -> float | None:

@@ -13,20 +13,19 @@ from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 import httpx
 
 from kpay_client import _calls
-from kpay_client._calls import Call, Page
+from kpay_client._call import Call, Page, following
 from kpay_client._core import (
     Alone,
-    Answered,
     Core,
     Credentials,
     Patience,
     Send,
     Step,
     Talk,
-    Unanswered,
     Wait,
     check_base_url,
 )
+from kpay_client._outcomes import Answered, Unanswered
 from kpay_client.errors import KPayError
 
 P = ParamSpec("P")
@@ -63,7 +62,7 @@ class Line:
         while wanted is not None:
             page = self.run(wanted)
             yield from page.data
-            wanted = _calls.following(wanted, page)
+            wanted = following(wanted, page)
 
     def _drive(self, talk: Talk[T]) -> T:
         told: Any = None
@@ -115,7 +114,7 @@ class AsyncLine:
             page = await self.run(wanted)
             for row in page.data:
                 yield row
-            wanted = _calls.following(wanted, page)
+            wanted = following(wanted, page)
 
     async def _drive(self, talk: Talk[T]) -> T:
         told: Any = None
