@@ -40,6 +40,7 @@ class NewApplication(msgspec.Struct, frozen=True):
     test: KeyPair
     live: KeyPair | None
     webhook_secret: str
+    """Of the sandbox; `kpay webhook secret` shows that of each environment."""
     gateway_secret: str
 
 
@@ -88,7 +89,7 @@ class Office:
             application=application,
             test=test,
             live=live,
-            webhook_secret=self._vault.webhook_secret(application.id, 1),
+            webhook_secret=self._vault.webhook_secret(Book(application.id, Environment.TEST), 1),
             gateway_secret=self._vault.gateway_secret(application.id, 1),
         )
 
