@@ -47,7 +47,10 @@ from kpay.webhooks.sending import Post
 # Places of one process: in all, and for one endpoint by how long it takes to answer.
 _MOST_HELD = 1_000
 _LEAST_WINDOW = 4
-_MOST_WINDOW = 50
+_MOST_WINDOW = 100
+# Up to so many endpoints the pace of each is remembered while nothing is under way to it.
+_MOST_LANES_KEPT = 500
+_MOST_SECRETS = 1_000
 _FIRST_PACE_SECONDS = 0.5
 _WINDOW_SECONDS = 5.0
 # How long outcomes are gathered before they are recorded together.
@@ -99,6 +102,7 @@ class Courier:
         self._tellers = tellers
         self.posts = {environment: Post(networks) for environment, networks in allowed.items()}
         self._lanes: dict[Lane, _Traffic] = {}
+        self._secrets: dict[tuple[Book, int], str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._has_room = asyncio.Event()
         self._ended: list[tuple[Sent, asyncio.Future[None]]] = []
@@ -132,7 +136,7 @@ class Courier:
             until=now + CLAIM,
             room=room,
             usual=_Traffic().window,
-            busy={lane: traffic.room for lane, traffic in self._lanes.items()},
+            known={lane: traffic.room for lane, traffic in self._lanes.items()},
         )
 
     async def deliver(self, claim: Claim, told: Told | None) -> None:
@@ -146,7 +150,7 @@ class Courier:
         if delivery.type == TEST_EVENT:
             told = _example(delivery.payment_id)
         versions = claim.signing.versions(now)
-        secrets = [self._vault.webhook_secret(delivery.book, version) for version in versions]
+        secrets = [self._secret(delivery.book, version) for version in versions]
         body = b"" if told is None else body_of(delivery.book, delivery.type, told, now)
         headers = headers_of(delivery.type, delivery.public_id, body, secrets, now)
         if told is None:
@@ -166,6 +170,15 @@ class Courier:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for post in self.posts.values():
             await post.close()
+
+    def _secret(self, book: Book, version: int) -> str:
+        """Derived once: a batch is often of one book."""
+        if len(self._secrets) > _MOST_SECRETS:
+            self._secrets.clear()
+        secret = self._secrets.get((book, version))
+        if secret is None:
+            secret = self._secrets[book, version] = self._vault.webhook_secret(book, version)
+        return secret
 
     async def _wait_for_room(self) -> None:
         try:
@@ -202,7 +215,7 @@ class Courier:
         traffic.held -= 1
         if traffic.room:
             self._has_room.set()
-        if not traffic.held:
+        if not traffic.held and len(self._lanes) > _MOST_LANES_KEPT:
             del self._lanes[lane]
         if not task.cancelled() and (problem := task.exception()) is not None:
             # It is still due: it is sent again when the claim has run out.

@@ -171,7 +171,15 @@ class Webhooks:
         )
 
     async def rotate(self, book: Book, overlap: timedelta = USUAL_OVERLAP) -> Secrets:
-        """Sign with a new secret from now on, and with the one before for a while yet."""
+        """Sign with a new secret from now on, and with the one before for a while yet.
+
+        Refuses: invalid_parameter.
+        """
+        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+            raise Refusal(
+                Code.INVALID_PARAMETER,
+                f"The overlap must be between 0 and {LONGEST_OVERLAP.days} days.",
+            )
         now = self._clock.now()
         await store.rotate(self._database, book, now, now + overlap)
         return await self.secrets(book)

@@ -93,19 +93,19 @@ waiting as materialized (
     select
         lanes.application_id, lanes.environment, lanes.topic, endpoint.url, endpoint.probes,
         endpoint.paused_since is not null as paused,
-        coalesce(busy.room, $4) as room
+        coalesce(known.room, $4) as room
     from lanes
     join webhook_endpoints as endpoint
         on endpoint.application_id = lanes.application_id
         and endpoint.environment = lanes.environment
         and endpoint.topic = lanes.topic
-    left join unnest($5::uuid[], $6::environment[], $7::text[], $8::int[]) as busy (
+    left join unnest($5::uuid[], $6::environment[], $7::text[], $8::int[]) as known (
         application_id, environment, topic, room
     )
-        on busy.application_id = lanes.application_id
-        and busy.environment = lanes.environment
-        and busy.topic = lanes.topic
-    where lanes.due_at <= $1 and coalesce(busy.room, $4) > 0
+        on known.application_id = lanes.application_id
+        and known.environment = lanes.environment
+        and known.topic = lanes.topic
+    where lanes.due_at <= $1 and coalesce(known.room, $4) > 0
         and (endpoint.paused_since is null or endpoint.probe_at <= $1)
     -- Where there is not room for all of them, everybody has the same chance.
     order by random()

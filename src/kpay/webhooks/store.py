@@ -127,10 +127,10 @@ async def claim(
     until: datetime,
     room: int,
     usual: int,
-    busy: Mapping[tuple[Book, Topic], int],
+    known: Mapping[tuple[Book, Topic], int],
 ) -> list[Claim]:
-    """Claim up to `room`, and of one endpoint what it has room for: as `busy` says, or `usual`."""
-    lanes = list(busy)
+    """Claim up to `room`, and of one endpoint what it has room for: as `known`, or `usual`."""
+    lanes = list(known)
     rows = await database.fetch(
         SQL["claim"],
         now,
@@ -140,7 +140,7 @@ async def claim(
         [book.application_id for book, _ in lanes],
         [book.environment for book, _ in lanes],
         [topic for _, topic in lanes],
-        list(busy.values()),
+        list(known.values()),
     )
     return [_claim(row) for row in rows]
 
