@@ -262,9 +262,10 @@ settled as (
     where deliveries.application_id = outcome.application_id
         and deliveries.environment = outcome.environment
         and deliveries.id = outcome.id
-        -- Claimed again, replayed or cancelled since: that decides.
+        -- Claimed again, replayed or cancelled since: that decides. Not with =, which would be a
+        -- reason to look it up by the moment, which a whole batch shares.
         and deliveries.attempts = outcome.number
-        and deliveries.due_at = outcome.held_until
+        and deliveries.due_at is not distinct from outcome.held_until
 ),
 
 weighed as (
