@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,14 @@ _BASE = "/api/v1/payments/webhooks"
 
 TopicName = Literal["generic", "payments", "payouts", "refunds"]
 StatusName = Literal["PENDING", "DELIVERED", "FAILED", "CANCELLED"]
+EventName: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^((payment|payout|refund)\.(completed|failed|cancelled)|webhook\.test)$",
+        max_length=64,
+        description="Such as payment.completed.",
+    ),
+]
 
 
 class EndpointRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,7 +99,7 @@ class DeliveryQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How the list is narrowed. `from` and `to` are when it happened."""
 
     topic: TopicName | None = None
-    event: str | None = None
+    event: EventName | None = None
     status: StatusName | None = None
     payment_id: str | None = None
     since: str | None = msgspec.field(default=None, name="from")
@@ -105,7 +113,7 @@ class ReplayRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
     since: str = msgspec.field(name="from")
     until: str | None = msgspec.field(default=None, name="to")
-    event: str | None = None
+    event: EventName | None = None
     status: StatusName | None = None
     cursor: str | None = None
 
