@@ -36,6 +36,7 @@ from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
 from kpay.instructions.flow import Rails
+from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
 from kpay.payments.flow import Payments
@@ -54,6 +55,8 @@ from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
 from kpay.web.server import stop_with_parent
+from kpay.webhooks import api as webhooks_api
+from kpay.webhooks.flow import Webhooks
 from kpay.worker import Job, Worker
 
 _SET_CLOCK_EVERY_SECONDS = 60
@@ -113,9 +116,19 @@ class House:
             references,
             self._something_due,
         )
+        self.webhooks = Webhooks(
+            self.database,
+            settings,
+            self.vault,
+            self.clock,
+            self.ids,
+            {"payment": teller(self.payments), "payout": teller(self.payouts)},
+        )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
+            Job("webhooks", self.webhooks.work),
+            Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
         )
         self._signals = Signals(settings.database_url, {"access": self.gate.forget})
@@ -130,6 +143,7 @@ class House:
             *payments_api.routes(self.payments, self.gate),
             *payouts_api.routes(self.payouts, self.gate),
             *events_api.routes(self.database),
+            *webhooks_api.routes(self.webhooks),
             *rates_api.routes(self.rates),
             *connectors_api.routes(self.catalogue, self.routing),
         ]
@@ -161,6 +175,7 @@ class House:
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
+        await self.webhooks.close()
         await self.poster.stop()
         if self._clock_task is not None:
             self._clock_task.cancel()

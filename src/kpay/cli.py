@@ -27,6 +27,7 @@ from kpay.terminal import (
     told,
     with_house,
 )
+from kpay.webhook_commands import webhooks
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -41,7 +42,7 @@ applications = App(name="app", help="Their applications, which hold the wallets.
 keys = App(name="key", help="The key pairs that applications call with.")
 token_keys = App(name="token-key", help="The keys that sign tokens.")
 sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
-for group in (companies, applications, keys, token_keys, sandbox):
+for group in (companies, applications, keys, token_keys, sandbox, webhooks):
     app.command(group)
 
 Host = Annotated[str, Parameter(help="The address to listen on.")]
@@ -59,7 +60,7 @@ def serve(
     workers: Workers = 1,
     quiet: Annotated[bool, Parameter(negative="", help="Say nothing but what is wrong.")] = False,
 ) -> None:
-    """Serve the API and drive payments and payouts, until SIGTERM or Ctrl-C."""
+    """Serve the API, drive payments and payouts, send webhooks, until SIGTERM or Ctrl-C."""
     _serve(host, port, workers, drive_work=True, quiet=quiet)
 
 
@@ -71,7 +72,7 @@ def api(*, host: Host = "127.0.0.1", port: Port = 8080, workers: Workers = 1) ->
 
 @app.command
 def worker() -> None:
-    """Drive payments and payouts, without serving the API."""
+    """Drive payments and payouts and send webhooks, without serving the API."""
     from kpay.web.logs import configure_logs
 
     with ready_settings() as settings:
@@ -197,7 +198,7 @@ def create_application(
             continue
         table.add_row(f"{environment} API key", pair["apiKey"])
         table.add_row(f"{environment} secret key", pair["secretKey"])
-    table.add_row("webhook secret", shown["webhookSecret"])
+    table.add_row("test webhook secret", shown["webhookSecret"])
     table.add_row("gateway secret", shown["gatewaySecret"])
     out.print(table)
     out.print("Keep the secrets now: they are not shown again.")

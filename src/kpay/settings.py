@@ -45,6 +45,8 @@ class Settings:
     queue_limit: int = 10_000
     drive_work: bool = True
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_attempts_kept: timedelta = timedelta(days=30)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -68,6 +70,10 @@ class Settings:
             queue_limit=reader.read("KPAY_QUEUE_LIMIT", _positive, cls.queue_limit),
             drive_work=reader.read("KPAY_DRIVE_WORK", _switch, cls.drive_work),
             trusted_proxies=reader.read("KPAY_TRUSTED_PROXIES", _networks, cls.trusted_proxies),
+            webhook_networks=reader.read("KPAY_WEBHOOK_NETWORKS", _networks, cls.webhook_networks),
+            webhook_attempts_kept=reader.read(
+                "KPAY_WEBHOOK_ATTEMPTS_DAYS", _days, cls.webhook_attempts_kept
+            ),
         )
         reader.check()
         return settings
@@ -146,6 +152,13 @@ def _positive(text: str) -> int:
     if value == 0:
         raise ValueError("must be at least 1")
     return value
+
+
+def _days(text: str) -> timedelta:
+    days = _whole(text)
+    if not 1 <= days <= 3_650:
+        raise ValueError("must be between 1 and 3,650 days")
+    return timedelta(days=days)
 
 
 def _switch(text: str) -> bool:

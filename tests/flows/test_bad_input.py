@@ -51,6 +51,12 @@ GOOD: dict[str, object] = {
     "metadata": {"order": [1, 2.5, "three", None]},
     "outcome": "FAILED",
     "failureCode": "NO_ANSWER",
+    "topic": "generic",
+    "event": "payment.completed",
+    "status": "DELIVERED",
+    "from": "2026-06-23T10:00:00Z",
+    "to": "2026-06-24T10:00:00Z",
+    "cursor": "evt_01m8773s0jfsp8m4c3vt14kyp7",
 }
 # Text that means nothing to us and is kept as it is, whatever it says.
 FREE_TEXT = {"externalId", "description", "customerName", "customerEmail", "failureCode"}
@@ -72,7 +78,8 @@ class Shop:
 
     def address(self, route: Route) -> str:
         """The path of a route, with the identifier of what is open in it."""
-        return route.path.format(id=self.ids["pay" if "withdraw" not in route.path else "wdr"])
+        noun = "pay" if "withdraw" not in route.path else "wdr"
+        return route.path.format(id=self.ids[noun], topic="generic")
 
     def good(self, route: Route) -> dict[str, object]:
         """A body that the route accepts."""
@@ -152,6 +159,8 @@ async def test_a_good_body_is_accepted_so_that_the_bad_part_is_what_is_refused(
     merchant: Merchant,
 ) -> None:
     await merchant.collect(100_000)
+    url = {"url": "http://127.0.0.1:9/"}
+    await merchant.keys.send("PUT", "/api/v1/payments/webhooks/generic", url)
     for route in POSTS:
         paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
         withdrawn = await merchant.withdraw(phoneNumber=OPEN_NUMBER)

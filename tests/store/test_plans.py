@@ -19,6 +19,7 @@ from kpay.instructions import store as instructions
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
 from kpay.transfers import store as transfers
+from kpay.webhooks import store as webhooks
 
 EXTERNAL_ID = "instructions_external_id_key", ("type", "claimed_external_id")
 # Each statement, and the last columns of the keys that it has to use.
@@ -33,6 +34,19 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "claims": (
         instructions.SQL["claim"],
         [("instructions_due_idx", ("type", "due_at")), ("instructions_pkey", ("id",))],
+    ),
+    "webhooks": (
+        webhooks.SQL["claim"],
+        [
+            ("deliveries_due_idx", ("topic", "due_at")),
+            ("deliveries_resource_idx", ("resource_id",)),
+            ("deliveries_pkey", ("id",)),
+            ("webhook_endpoints_pkey", ("topic",)),
+        ],
+    ),
+    "webhooks sent": (
+        webhooks.SQL["record"],
+        [("deliveries_pkey", ("id",)), ("webhook_endpoints_pkey", ("topic",))],
     ),
 }
 

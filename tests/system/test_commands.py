@@ -147,6 +147,9 @@ def test_a_database_of_the_operator_s_own_is_used_instead(
         ["key", "regenerate"],
         ["token-key", "rotate"],
         ["sandbox", "finish"],
+        ["webhook"],
+        ["webhook", "replay"],
+        ["webhook", "rotate"],
     ],
     ids=" ".join,
 )

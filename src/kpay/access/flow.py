@@ -40,6 +40,7 @@ class NewApplication(msgspec.Struct, frozen=True):
     test: KeyPair
     live: KeyPair | None
     webhook_secret: str
+    """Of the sandbox; `kpay webhook secret` shows that of each environment."""
     gateway_secret: str
 
 
@@ -88,7 +89,7 @@ class Office:
             application=application,
             test=test,
             live=live,
-            webhook_secret=self._vault.webhook_secret(application.id, 1),
+            webhook_secret=self._vault.webhook_secret(Book(application.id, Environment.TEST), 1),
             gateway_secret=self._vault.gateway_secret(application.id, 1),
         )
 
@@ -105,7 +106,7 @@ class Office:
 
     async def regenerate_keys(self, application_id: UUID, environment: Environment) -> KeyPair:
         """A new key pair; the old one, and every token given for it, ends at once."""
-        company = (await self._application(application_id)).company
+        company = (await self.application(application_id)).company
         if environment is Environment.PRODUCTION and company.approved_at is None:
             raise AccessError(
                 f"{company.name} is not approved for live keys: kpay company approve "
@@ -134,7 +135,7 @@ class Office:
 
     async def set_limit(self, application_id: UUID, operation: str, limits: Limits) -> None:
         """Give an application its own bounds for one operation in one currency."""
-        await self._application(application_id)
+        await self.application(application_id)
         await store.set_limit(self._database, application_id, operation, limits)
         self._changed()
 
@@ -145,7 +146,8 @@ class Office:
         self._changed()
         return key_id
 
-    async def _application(self, application_id: UUID) -> Application:
+    async def application(self, application_id: UUID) -> Application:
+        """One application. AccessError when there is none of this id."""
         found = await store.find_application(self._database, application_id)
         if found is None:
             raise _no_application(application_id)

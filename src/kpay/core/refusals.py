@@ -29,6 +29,7 @@ class Code(StrEnum):
     PROVIDER_NOT_ALLOWED = "provider_not_allowed"
     INVALID_PHONE_NUMBER = "invalid_phone_number"
     NOT_A_TEST_NUMBER = "not_a_test_number"
+    INVALID_WEBHOOK_URL = "invalid_webhook_url"
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
@@ -81,6 +82,7 @@ ANSWERS: dict[Code, Answer] = {
     Code.PROVIDER_NOT_ALLOWED: _BAD_REQUEST,
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
+    Code.INVALID_WEBHOOK_URL: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),

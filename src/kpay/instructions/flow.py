@@ -8,7 +8,7 @@ payment's or the payout's own business; their flows post it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -207,6 +207,10 @@ class Followed(Generic[G]):
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"There is no {self.word} with this id.")
         return found
+
+    async def of_ids(self, wanted: Sequence[tuple[Book, UUID]]) -> dict[UUID, Tracked[G]]:
+        """Those of these books and identifiers that there are, by identifier."""
+        return await self._rows.of_ids(wanted)
 
     async def page(self, book: Book, wanted: Filter) -> list[Tracked[G]]:
         """A page of a book's, newest first, with one row more if there is another page."""
