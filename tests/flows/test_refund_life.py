@@ -456,9 +456,7 @@ async def test_a_provider_that_the_application_may_not_use_any_more_still_gives_
     funded: Merchant, house: House, paid: Answer
 ) -> None:
     """That says with whom new business may be done; a payer's money is a matter of before."""
-    await house.office.configure(
-        funded.new.application.id, allowed_providers=frozenset({"ORANGE_CMR"})
-    )
+    await house.office.configure(funded.new.application.id, allowed_providers=["ORANGE_CMR"])
     house.gate.forget()
 
     assert (await funded.pay())["code"] == "provider_not_allowed"

@@ -1,4 +1,4 @@
-"""Refunds when a rail misbehaves: no answer is unknown, not failed, and the hold stays (promise 5)."""
+"""Refunds when a rail misbehaves: no answer is unknown, and the hold stays (promise 5)."""
 
 from __future__ import annotations
 
