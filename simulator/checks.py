@@ -13,8 +13,8 @@ from simulator.reading import Reader
 
 # What the program logs when something went wrong that it has no word for.
 _ALARMS = frozenset({"posting_failed", "attempt_failed", "request_failed"})
-# Few enough for one of them to be asked for again and again, open ones among them.
-_REFUNDED_AMONG = 12
+# Few enough for one of them to be given back again and again.
+_REFUNDED_AMONG = 6
 
 
 class Checks:
@@ -35,10 +35,13 @@ class Checks:
         self._answered: list[Operation] = []
         self._seen = 0
 
-    @property
-    def payments(self) -> list[Operation]:
-        """The latest payments that are on record, however they stand, oldest first."""
-        payments = [one for one in self._oracle.by_id.values() if one.kind is Kind.PAYMENT]
+    def payments(self, *, complete: bool) -> list[Operation]:
+        """The latest payments that are on record and complete, or not, oldest first."""
+        payments = [
+            one
+            for one in self._oracle.by_id.values()
+            if one.kind is Kind.PAYMENT and (one.status == "COMPLETED") == complete
+        ]
         return payments[-_REFUNDED_AMONG:]
 
     @property

@@ -44,6 +44,8 @@ _SECRET = "a secret for simulations that is long enough"
 
 _KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
 _ACTS = {"ask": 50, "twins": 7, "cancel": 8, "work": 35, "refund": 7, "refund twice": 3}
+# How often a refund is asked of a payment that can be refunded.
+_SENSIBLE = 0.85
 _FATES = {
     Fate.DIES_BEFORE: 3,
     Fate.DIES_AFTER: 3,
@@ -283,7 +285,7 @@ class Simulation:
                 self._spawn(process, self._merchants.cancel(process, story.choice(held)))
             return
         if act in ("refund", "refund twice"):
-            payments = self._checks.payments
+            payments = self._checks.payments(complete=story.random() < _SENSIBLE)
             if payments:
                 asked = self._merchants.draw_refund(story.choice(payments))
                 self._ask(process, asked)
