@@ -10,6 +10,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -47,6 +48,9 @@ from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
+from kpay.refunds import api as refunds_api
+from kpay.refunds.flow import Refunds
+from kpay.refunds.model import PREFIX as REFUND
 from kpay.settings import Settings
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
@@ -116,17 +120,32 @@ class House:
             references,
             self._something_due,
         )
+        self.refunds = Refunds(
+            self.database,
+            self.poster,
+            self.rails,
+            self.payments,
+            self.clock,
+            self.ids,
+            references,
+            self._something_due,
+        )
         self.webhooks = Webhooks(
             self.database,
             settings,
             self.vault,
             self.clock,
             self.ids,
-            {"payment": teller(self.payments), "payout": teller(self.payouts)},
+            {
+                "payment": teller(self.payments),
+                "payout": teller(self.payouts),
+                "refund": teller(self.refunds, lambda refund: refund.original_payment_id),
+            },
         )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
+            Job("refunds", self.refunds.work),
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
@@ -140,8 +159,11 @@ class House:
             *access_api.routes(self.gate),
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
-            *payments_api.routes(self.payments, self.gate),
+            *payments_api.routes(
+                self.payments, self.gate, partial(refunds_api.of_payment, self.refunds)
+            ),
             *payouts_api.routes(self.payouts, self.gate),
+            *refunds_api.routes(self.refunds),
             *events_api.routes(self.database),
             *webhooks_api.routes(self.webhooks),
             *rates_api.routes(self.rates),
@@ -187,16 +209,21 @@ class House:
     async def finish_in_sandbox(
         self, application_id: UUID, identifier: str, failure_code: str | None
     ) -> None:
-        """Decide how a sandbox payment or withdrawal that stays open ends."""
+        """Decide how a sandbox payment, withdrawal or refund that stays open ends."""
         book = Book(application_id, Environment.TEST)
         payment_id = parse_public_id(PAYMENT, identifier)
         payout_id = parse_public_id(PAYOUT, identifier)
+        refund_id = parse_public_id(REFUND, identifier)
         if payment_id is not None:
             await self.payments.finish_in_sandbox(book, payment_id, failure_code)
         elif payout_id is not None:
             await self.payouts.finish_in_sandbox(book, payout_id, failure_code)
+        elif refund_id is not None:
+            await self.refunds.finish_in_sandbox(book, refund_id, failure_code)
         else:
-            raise Refusal(Code.NOT_FOUND, f"{identifier} is no id of a payment or a withdrawal.")
+            raise Refusal(
+                Code.NOT_FOUND, f"{identifier} is no id of a payment, a withdrawal or a refund."
+            )
 
     def _something_due(self) -> None:
         self.worker.wake()

@@ -60,19 +60,19 @@ def serve(
     workers: Workers = 1,
     quiet: Annotated[bool, Parameter(negative="", help="Say nothing but what is wrong.")] = False,
 ) -> None:
-    """Serve the API, drive payments and payouts, send webhooks, until SIGTERM or Ctrl-C."""
+    """Serve the API, drive what is due at the rails, send webhooks, until SIGTERM or Ctrl-C."""
     _serve(host, port, workers, drive_work=True, quiet=quiet)
 
 
 @app.command
 def api(*, host: Host = "127.0.0.1", port: Port = 8080, workers: Workers = 1) -> None:
-    """Serve the API alone; `kpay worker` drives payments and payouts elsewhere."""
+    """Serve the API alone; `kpay worker` drives payments, payouts and refunds elsewhere."""
     _serve(host, port, workers, drive_work=False)
 
 
 @app.command
 def worker() -> None:
-    """Drive payments and payouts and send webhooks, without serving the API."""
+    """Drive payments, payouts and refunds and send webhooks, without serving the API."""
     from kpay.web.logs import configure_logs
 
     with ready_settings() as settings:
@@ -326,13 +326,13 @@ def rotate() -> None:
 
 @sandbox.command
 def finish(
-    identifier: Annotated[str, Parameter(help="A sandbox payment's or withdrawal's id.")],
+    identifier: Annotated[str, Parameter(help="A payment's, withdrawal's or refund's id.")],
     outcome: Annotated[Literal["COMPLETED", "FAILED"], Parameter(help="How it ends.")],
     *,
     application: ApplicationId,
     failure_code: Annotated[str, Parameter(help="Why it failed.")] = "UNSPECIFIED_FAILURE",
 ) -> None:
-    """Decide how a sandbox payment or withdrawal that stays PROCESSING ends."""
+    """Decide how a sandbox payment, withdrawal or refund that stays PROCESSING ends."""
 
     async def decide(house: House) -> None:
         await house.finish_in_sandbox(
@@ -369,7 +369,7 @@ async def _drive(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_house(settings) as house:
         house.worker.start()
-        err.print("Driving payments and payouts; Ctrl-C stops it.")
+        err.print("Driving payments, payouts and refunds; Ctrl-C stops it.")
         await stop.wait()
 
 

@@ -37,6 +37,7 @@ OWNED = {
     "/api/v1/payments/webhooks/deliveries/{id}": "delivery",
     "/api/wallets/transfer/{id}": "transfer",
     "/api/v1/payments/withdraw/{id}": "withdraw",
+    "/api/v1/payments/refunds/{id}": "refund",
     "/api/v1/payments/{id}": "payment",
 }
 ANYBODY = {"GET /api/public/platform-info"}
@@ -44,7 +45,7 @@ ANYBODY = {"GET /api/public/platform-info"}
 
 @dataclass
 class Owned:
-    """A merchant with a transfer, an open payment and an open payout of its own."""
+    """A merchant with a transfer, and an open payment, payout and refund of its own."""
 
     merchant: Merchant
     ids: dict[str, str]
@@ -57,15 +58,24 @@ class Owned:
             "description": "Our own supplier",
             "amount": 4_321,
         }
+        paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
+        await merchant.house.worker.run_until_idle()
+        finish = f"/api/v1/payments/{paid['id']}/sandbox/finish"
+        await merchant.keys.send("POST", finish, {"outcome": "COMPLETED"})
+        await merchant.house.worker.run_until_idle()
         transfer = await merchant.transfer(**told)
         payment = await merchant.pay(**told, phoneNumber=OPEN_NUMBER)
         payout = await merchant.withdraw(**told, phoneNumber=OPEN_NUMBER)
+        refund = await merchant.refund(
+            paid, externalId=told["externalId"], reason=told["description"]
+        )
         await merchant.house.worker.run_until_idle()
         ids = {
             "transfer": transfer["id"],
             "payment": payment["id"],
             "withdraw": payout["id"],
             "delivery": await cls._delivery(merchant, told),
+            "refund": refund["id"],
         }
         return cls(merchant, ids)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -252,6 +253,28 @@ def test_only_what_no_rail_has_heard_of_is_called_back() -> None:
 
     assert (step.expected, step.status) == (Status.PENDING, Status.CANCELLED)
     assert (step.due_at, step.attempt, step.outcome) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("type_", "subject"),
+    [
+        (OperationType.DEPOSIT, "payment"),
+        (OperationType.PAYOUT, "payout"),
+        (OperationType.REFUND, "refund"),
+    ],
+)
+def test_an_end_is_told_by_what_it_is_the_end_of(type_: OperationType, subject: str) -> None:
+    step = cancellation(BOOK, UUID(int=3), type_, HANDED_OVER)
+
+    told = {status: msgspec.structs.replace(step, status=status).event_type for status in Status}
+
+    assert told == {
+        Status.PENDING: None,
+        Status.PROCESSING: None,
+        Status.COMPLETED: f"{subject}.completed",
+        Status.FAILED: f"{subject}.failed",
+        Status.CANCELLED: f"{subject}.cancelled",
+    }
 
 
 # When to look again.

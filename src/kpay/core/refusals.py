@@ -41,9 +41,13 @@ class Code(StrEnum):
     EXTERNAL_ID_USED = "external_id_used"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_OPEN = "not_open"
+    NOT_REFUNDABLE = "not_refundable"
+    REFUND_WINDOW_CLOSED = "refund_window_closed"
+    REFUND_EXISTS = "refund_exists"
     BODY_TOO_SLOW = "body_too_slow"
     BODY_TOO_LARGE = "body_too_large"
     WITHDRAWAL_EXCEEDS_BALANCE = "withdrawal_exceeds_balance"
+    REFUND_EXCEEDS_BALANCE = "refund_exceeds_balance"
     INTERNAL = "internal"
     NO_RATE = "no_rate"
     BUSY = "busy"
@@ -65,6 +69,7 @@ class Answer(msgspec.Struct, frozen=True):
 _BAD_REQUEST = Answer(400, "Bad Request")
 _NOT_FOUND = Answer(404, "Not Found")
 _CONFLICT = Answer(409, "Conflict")
+_UNPROCESSABLE = Answer(422, "Unprocessable Entity")
 
 ANSWERS: dict[Code, Answer] = {
     Code.MALFORMED_BODY: _BAD_REQUEST,
@@ -94,9 +99,13 @@ ANSWERS: dict[Code, Answer] = {
     Code.EXTERNAL_ID_USED: _CONFLICT,
     Code.NOT_CANCELLABLE: _CONFLICT,
     Code.NOT_OPEN: _CONFLICT,
+    Code.NOT_REFUNDABLE: _CONFLICT,
+    Code.REFUND_WINDOW_CLOSED: _CONFLICT,
+    Code.REFUND_EXISTS: _CONFLICT,
     Code.BODY_TOO_SLOW: Answer(408, "Request Timeout", closes=True),
     Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large", closes=True),
-    Code.WITHDRAWAL_EXCEEDS_BALANCE: Answer(422, "Unprocessable Entity"),
+    Code.WITHDRAWAL_EXCEEDS_BALANCE: _UNPROCESSABLE,
+    Code.REFUND_EXCEEDS_BALANCE: _UNPROCESSABLE,
     Code.INTERNAL: Answer(500, "Internal Server Error"),
     Code.NO_RATE: Answer(503, "Service Unavailable", retry_after=30),
     Code.BUSY: Answer(503, "Service Unavailable", retry_after=1),

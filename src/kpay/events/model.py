@@ -15,11 +15,11 @@ from kpay.core.money import Money
 PREFIX = "evt"
 
 # The public identifiers of what an event is about, by the first word of its type.
-OPERATION_PREFIXES = {"payment": "pay", "payout": "wdr"}
+OPERATION_PREFIXES = {"payment": "pay", "payout": "wdr", "refund": "rfd"}
 
 
 class Event(msgspec.Struct, frozen=True):
-    """`type` is KPay's: payment. or payout. and completed, failed or cancelled."""
+    """`type` is KPay's: payment. or payout. or refund. and completed, failed or cancelled."""
 
     book: Book
     type: str

@@ -1,8 +1,8 @@
-"""How payments and payouts are told to their merchants: the operation with how far it has come."""
+"""How operations at a rail are told to their merchants: each with how far it has come."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -35,17 +35,25 @@ class Tellable(Agreed, Protocol):
 A = TypeVar("A", bound=Tellable)
 
 
-def teller(verbs: Followed[A]) -> Teller:
-    """Reads the operations of one noun as merchants are told of them."""
+def teller(
+    verbs: Followed[A], original_payment: Callable[[A], str | None] = lambda _: None
+) -> Teller:
+    """Reads the operations of one noun as merchants are told of them.
+
+    `original_payment` is the public id of the payment that one gives back.
+    """
 
     async def tell(wanted: Sequence[tuple[Book, UUID]]) -> Mapping[UUID, Told]:
         found = await verbs.of_ids(wanted)
-        return {identifier: told(tracked) for identifier, tracked in found.items()}
+        return {
+            identifier: _told(tracked, original_payment(tracked.agreed))
+            for identifier, tracked in found.items()
+        }
 
     return tell
 
 
-def told(tracked: Tracked[A]) -> Told:
+def _told(tracked: Tracked[A], original_payment_id: str | None) -> Told:
     """An operation as it stands."""
     agreed, progress = tracked.agreed, tracked.progress
     return Told(
@@ -58,4 +66,5 @@ def told(tracked: Tracked[A]) -> Told:
         metadata=agreed.metadata,
         ended_at=progress.ended_at,
         failure_code=progress.failure_code,
+        original_payment_id=original_payment_id,
     )

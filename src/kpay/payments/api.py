@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -70,8 +71,16 @@ class PaymentAnswer(msgspec.Struct, rename="camel"):
     created_at: str
 
 
+class PaymentRefund(msgspec.Struct, rename="camel"):
+    """A refund of a payment, as the payment shows it."""
+
+    id: str
+    status: str
+    amount: Number
+
+
 class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
-    """A payment with all that is known of it and every attempt."""
+    """A payment with all that is known of it, every attempt, and what of it was given back."""
 
     net_amount: Number
     fee_amount: Number
@@ -83,9 +92,18 @@ class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
     failed_at: str | None
     failure_reason: str | None
     attempts: list[Attempt]
+    refunds: list[PaymentRefund]
+    refunded_amount: Number
 
 
-def routes(payments: Payments, gate: Gate) -> list[Route]:
+RefundsOf: TypeAlias = Callable[[Payment], Awaitable[dict[str, Any]]]
+"""Finds the last two fields of a detail: refunds live on a floor above."""
+
+
+def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]:
+    async def besides(tracked: Tracked[Payment]) -> dict[str, Any]:
+        return await refunds_of(tracked.agreed)
+
     async def init(call: Call) -> Reply:
         body: PaymentRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
@@ -117,7 +135,7 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
             status=201,
             body=PaymentRequest,
         ),
-        *reading_routes(payments, SHAPES, one=base, many=base),
+        *reading_routes(payments, SHAPES, one=base, many=base, besides=besides),
     ]
 
 

@@ -24,7 +24,7 @@ from kpay.core.fields import (
     shown_metadata,
 )
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, read_id, reading_routes
+from kpay.instructions.api import Shapes, cancelling_route, reading_routes
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payouts.flow import Payouts
@@ -106,10 +106,6 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
         tracked = await payouts.request(call.book, wanted, application.terms)
         return Reply(SHAPES.show(tracked), 201)
 
-    async def cancel(call: Call) -> Reply:
-        payout_id = read_id(call, PREFIX, payouts.word)
-        return Reply(SHAPES.show(await payouts.cancel(call.book, payout_id)))
-
     base = "/api/v1/payments/withdraw"
     return [
         Route(
@@ -122,14 +118,7 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             status=201,
             body=WithdrawalRequest,
         ),
-        Route(
-            "POST",
-            f"{base}/{{id}}/cancel",
-            "Call back a withdrawal that was not sent yet",
-            Guard.KEYS,
-            cancel,
-            WithdrawalAnswer,
-        ),
+        cancelling_route(payouts, SHAPES, one=base),
         *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
     ]
 
