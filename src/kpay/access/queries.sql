@@ -44,7 +44,7 @@ returning id;
 -- One application with its company and terms.
 select
     applications.id, applications.name, applications.payment_fee_bps,
-    applications.payout_fee_bps, applications.allowed_providers,
+    applications.payout_fee_bps, applications.allowed_providers, applications.rate_limit,
     companies.id as company_id, companies.name as company_name, companies.approved_at,
     coalesce(
         (
@@ -67,7 +67,8 @@ join companies on companies.id = applications.company_id
 order by companies.name, applications.name;
 
 -- name: configure_application
--- Change an application's terms; null leaves one as it is, an empty list lifts the whitelist.
+-- Change an application's terms; null leaves one as it is, an empty list lifts the whitelist and -1
+-- the application's own rate limit.
 with signalled as (select pg_notify('access', ''))
 
 update applications
@@ -77,7 +78,8 @@ set
     allowed_providers = case
         when $4::text[] is null then allowed_providers
         else nullif($4::text[], '{}')
-    end
+    end,
+    rate_limit = case when $5::int is null then rate_limit else nullif($5::int, -1) end
 from signalled
 where id = $1
 returning id;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -110,6 +110,16 @@ def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str
             body=FinishRequest,
         ),
     ]
+
+
+def recall(verbs: Followed[A], shapes: Shapes[A]) -> Callable[[Call], Awaitable[Reply | None]]:
+    """How a request with an Idempotency-Key is answered from what it made."""
+
+    async def recalled(call: Call) -> Reply | None:
+        found = None if call.keyed is None else await verbs.find(call.book, call.keyed.operation_id)
+        return None if found is None else Reply(shapes.show(found), 201)
+
+    return recalled
 
 
 def read_id(call: Call, prefix: str, word: str) -> UUID:

@@ -201,9 +201,13 @@ class Followed(Generic[G]):
         self._rows = rows
         self._rails = rails
 
+    async def find(self, book: Book, identifier: UUID) -> Tracked[G] | None:
+        """One of a book, or None."""
+        return (await self._rows.of_ids([(book, identifier)])).get(identifier)
+
     async def get(self, book: Book, identifier: UUID) -> Tracked[G]:
         """One of a book. Refuses: not_found."""
-        found = (await self._rows.of_ids([(book, identifier)])).get(identifier)
+        found = await self.find(book, identifier)
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"There is no {self.word} with this id.")
         return found

@@ -8,6 +8,7 @@ wallet of the provider's country, which its first payment opens. Nothing is post
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import OperationType
@@ -15,6 +16,7 @@ from kpay.connectors.model import Instruction, Outcome
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
@@ -91,12 +93,15 @@ class Payments(Followed[Payment]):
             metadata=metadata,
         )
 
-    async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
+    async def init(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        payment = self._draw(book, wanted, terms, await self._references.draw())
+        payment_id = self._ids.uuid() if keyed is None else keyed.operation_id
+        payment = self._draw(book, payment_id, wanted, terms, await self._references.draw())
         instruction = self._instruction(payment)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
-        verdict = await self._poster.post(order, self._new)
+        verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
         self._something_due()
@@ -124,10 +129,12 @@ class Payments(Followed[Payment]):
             await self._rails.keep_late_answer(step)
         return verdict
 
-    def _draw(self, book: Book, wanted: Wanted, terms: Terms, suffix: str) -> Payment:
+    def _draw(
+        self, book: Book, payment_id: UUID, wanted: Wanted, terms: Terms, suffix: str
+    ) -> Payment:
         return Payment(
             book=book,
-            id=self._ids.uuid(),
+            id=payment_id,
             suffix=suffix,
             external_id=wanted.external_id,
             provider=wanted.provider.code,

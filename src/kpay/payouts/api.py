@@ -24,7 +24,7 @@ from kpay.core.fields import (
     shown_metadata,
 )
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, read_id, reading_routes
+from kpay.instructions.api import Shapes, read_id, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payouts.flow import Payouts
@@ -103,12 +103,18 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             description=body.description,
             metadata=metadata_text(body.metadata),
         )
-        tracked = await payouts.request(call.book, wanted, application.terms)
+        tracked = await payouts.request(call.book, wanted, application.terms, call.keyed)
         return Reply(SHAPES.show(tracked), 201)
 
     async def cancel(call: Call) -> Reply:
         payout_id = read_id(call, PREFIX, payouts.word)
-        return Reply(SHAPES.show(await payouts.cancel(call.book, payout_id)))
+        return Reply(SHAPES.show(await payouts.cancel(call.book, payout_id, call.keyed)))
+
+    async def recall_cancel(call: Call) -> Reply | None:
+        """Cancelling makes nothing of its own: that it is cancelled is all there is to see."""
+        tracked = await payouts.get(call.book, read_id(call, PREFIX, payouts.word))
+        cancelled = tracked.progress.status is Status.CANCELLED
+        return Reply(SHAPES.show(tracked)) if cancelled else None
 
     base = "/api/v1/payments/withdraw"
     return [
@@ -121,6 +127,7 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             WithdrawalAnswer,
             status=201,
             body=WithdrawalRequest,
+            recall=recall(payouts, SHAPES),
         ),
         Route(
             "POST",
@@ -129,6 +136,7 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             Guard.KEYS,
             cancel,
             WithdrawalAnswer,
+            recall=recall_cancel,
         ),
         *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
     ]

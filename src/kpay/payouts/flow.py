@@ -17,6 +17,7 @@ from kpay.connectors.model import Instruction, Outcome
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
@@ -104,18 +105,22 @@ class Payouts(Followed[Payout]):
 
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
-    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payout]:
+    async def request(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
         """Accept a payout. When this returns, it is on disk, its money held, and due at once.
 
         Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
         """
+        payout_id = self._ids.uuid() if keyed is None else keyed.operation_id
         quote = await self._rates.quote(
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
-        payout = self._draw(book, wanted, agreed, quote, await self._references.draw())
+        suffix = await self._references.draw()
+        payout = self._draw(book, payout_id, wanted, agreed, quote, suffix)
         instruction = self._instruction(payout, agreed)
-        verdict = await self._poster.post(_reserve(payout, instruction), self._new)
+        verdict = await self._poster.post(_reserve(payout, instruction), self._new, keyed)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
@@ -137,14 +142,16 @@ class Payouts(Followed[Payout]):
             await self._rails.keep_late_answer(step)
         return verdict
 
-    async def cancel(self, book: Book, payout_id: UUID) -> Tracked[Payout]:
+    async def cancel(
+        self, book: Book, payout_id: UUID, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
         """Call back a payout that no rail has heard of; all of the hold is given back.
 
         Refuses: not_found, not_cancellable.
         """
         found = await self.get(book, payout_id)
         step = cancellation(book, payout_id, OperationType.PAYOUT, self._clock.now())
-        verdict = await self._post(found.agreed, step, _released(found.agreed))
+        verdict = await self._post(found.agreed, step, _released(found.agreed), keyed)
         if not verdict.posted:
             raise Refusal(
                 Code.NOT_CANCELLABLE,
@@ -153,14 +160,24 @@ class Payouts(Followed[Payout]):
             )
         return await self.get(book, payout_id)
 
-    async def _post(self, payout: Payout, step: Step, entry: Entry | None) -> Verdict:
+    async def _post(
+        self, payout: Payout, step: Step, entry: Entry | None, keyed: Keyed | None = None
+    ) -> Verdict:
         order = Order(payout.book, entry, step, claim=("payout step", payout.id))
-        return await self._poster.post(order, self._rails.steps)
+        return await self._poster.post(order, self._rails.steps, keyed)
 
-    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote, suffix: str) -> Payout:
+    def _draw(
+        self,
+        book: Book,
+        payout_id: UUID,
+        wanted: Wanted,
+        agreed: Price,
+        quote: Quote,
+        suffix: str,
+    ) -> Payout:
         return Payout(
             book=book,
-            id=self._ids.uuid(),
+            id=payout_id,
             suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,
