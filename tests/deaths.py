@@ -1,7 +1,7 @@
-"""A process that dies, or stands still, at a point that a test chooses: before or after a statement.
+"""A process that dies or stands still at a point that a test chooses: around any statement.
 
-It takes the place of the driver's pool, so everything above it is what runs in service. What is dead
-does nothing more: its transaction is rolled back, as the server would when the connection is lost.
+It takes the place of the driver's pool, so everything above it is what runs in service. What is
+dead does nothing more: its transaction is rolled back, as by a server that lost the connection.
 """
 
 from __future__ import annotations

@@ -416,9 +416,7 @@ async def test_keys_are_forgotten_in_batches_and_only_the_old_ones(
     )
 
 
-async def test_a_rail_is_told_of_a_keyed_payout_once(
-    funded: Merchant, clock: ManualClock
-) -> None:
+async def test_a_rail_is_told_of_a_keyed_payout_once(funded: Merchant, clock: ManualClock) -> None:
     rail = ScriptedRail().serve(funded.house)
     for _ in range(3):
         await withdraw(funded)

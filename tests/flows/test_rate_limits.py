@@ -123,7 +123,7 @@ async def test_of_many_requests_at_once_at_three_processes_the_quota_passes(
         seats = [shop, at(shop, two), at(shop, three)]
         each = limit // 2
         through = sum(await asyncio.gather(*(passed(seat.keys, each) for seat in seats)))
-        # What a process took and did not use, which is at most a hundredth each, is still to be had.
+        # What a process took and did not use, a hundredth at most, is still to be had there.
         through += sum([await passed(seat.keys, each) for seat in seats])
 
     assert through == limit - 1

@@ -42,7 +42,7 @@ class Program:
     def environment(self) -> dict[str, str]:
         """Only what a fresh shell would have, so that nothing of the run's own leaks in.
 
-        A merchant here calls as often as a test, a load or a fuzzer wants, unless it says otherwise.
+        A merchant here calls as often as a test, a load or a fuzzer wants, unless one says not.
         """
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         source = str(Path(__file__).parents[2] / "src")

@@ -1,8 +1,8 @@
 """A key's story: claim it, carry the request out, keep its answer; forget it after some days.
 
 A claim is committed before anything is done, with the identifier under which it will be done. When
-a process dies, at whatever point, the claim runs out. Whoever sends the request again then finds the
-operation, and is answered from it; or that there is none, and there can be none, for the fence
+a process dies, at whatever point, the claim runs out. Whoever sends the request again then finds
+the operation, and is answered from it; or that there is none, and there can be none, for the fence
 (`ledger.fence`) lets no attempt commit that was overtaken. Then it is carried out anew.
 """
 

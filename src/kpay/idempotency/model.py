@@ -16,7 +16,7 @@ LONGEST_KEY = 255
 # longer all the same finds that it was overtaken, and commits nothing.
 HOLD = timedelta(seconds=30)
 
-# How long an answer is kept. A day is what is usual; over a weekend somebody may find out on Monday.
+# How long an answer is kept. A day is usual; after a weekend somebody may find out on Monday.
 KEEP = timedelta(hours=72)
 
 _SERVER_ERROR = 500

@@ -1,8 +1,8 @@
 """The fence: what an Idempotency-Key's attempt commits, it commits only while the attempt is its.
 
 An attempt that is slow is taken over by the next one, which looks whether the operation is there
-and may find that it is not. So nothing of the slow one may be committed afterwards: the key's row is
-locked in the very transaction that writes the operation, and whoever takes it over waits for it.
+and may find that it is not. So nothing of the slow one may be committed afterwards: the key's row
+is locked in the very transaction that writes the operation, and whoever takes it over waits for it.
 """
 
 from __future__ import annotations
