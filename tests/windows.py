@@ -1,4 +1,4 @@
-"""The rule of quotas as a plain program: what `limits.sql` does to a row, without a database."""
+"""The rule of quotas as a plain program: what `lease_quotas` does to a row, without a database."""
 
 from __future__ import annotations
 

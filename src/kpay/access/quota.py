@@ -2,7 +2,7 @@
 
 The rule: a window begins with the first request that counts in it and lasts a minute; within it no
 more requests pass than the quota has, whichever processes they come to. Processes take their shares
-from one row (`limits.sql`), one after the other, so the sum of what they took is never more than
+from one row (`lease_quotas`), one after the other, so the sum of what they took is never more than
 the quota. Pure: no clock and no database; decision 11 says why it is as it is.
 """
 

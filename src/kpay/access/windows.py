@@ -9,7 +9,7 @@ from kpay.access.quota import MOST_AHEAD, WINDOW, Bucket, Lease, Name, Wanted
 from kpay.database.pool import Database
 from kpay.database.queries import beside
 
-SQL = beside(__file__, "limits.sql")
+SQL = beside(__file__)
 
 
 async def lease(
@@ -17,7 +17,7 @@ async def lease(
 ) -> Mapping[Name, Lease]:
     """What is given of each, by its name. A subject belongs to one book, so it names it too."""
     rows = await database.fetch(
-        SQL["lease"],
+        SQL["lease_quotas"],
         now,
         now + WINDOW,
         now + MOST_AHEAD,
@@ -36,5 +36,5 @@ async def lease(
 
 async def sweep(database: Database, before: datetime, limit: int) -> int:
     """Forget up to `limit` windows that were over before then. Returns how many."""
-    done = await database.execute(SQL["sweep"], before, limit)
+    done = await database.execute(SQL["sweep_windows"], before, limit)
     return int(done.split()[-1])

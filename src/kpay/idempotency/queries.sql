@@ -1,6 +1,5 @@
 -- name: claim
 -- Begin an attempt at a request: its first, or the next when the last one let go or took too long.
--- No row when the key is another's: another request's, one that is answered, or at this moment.
 insert into idempotency_keys as held (
     application_id, environment, key, fingerprint, operation_id, attempt, held_until, created_at
 )
