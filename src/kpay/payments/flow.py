@@ -8,7 +8,6 @@ wallet of the provider's country, which its first payment opens. Nothing is post
 from __future__ import annotations
 
 from collections.abc import Callable
-from uuid import UUID
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import OperationType
@@ -97,8 +96,7 @@ class Payments(Followed[Payment]):
         self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
     ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        payment_id = self._ids.uuid() if keyed is None else keyed.operation_id
-        payment = self._draw(book, payment_id, wanted, terms, await self._references.draw())
+        payment = self._draw(book, wanted, terms, await self._references.draw(), keyed)
         instruction = self._instruction(payment)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
         verdict = await self._poster.post(order, self._new, keyed)
@@ -130,11 +128,11 @@ class Payments(Followed[Payment]):
         return verdict
 
     def _draw(
-        self, book: Book, payment_id: UUID, wanted: Wanted, terms: Terms, suffix: str
+        self, book: Book, wanted: Wanted, terms: Terms, suffix: str, keyed: Keyed | None
     ) -> Payment:
         return Payment(
             book=book,
-            id=payment_id,
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             provider=wanted.provider.code,

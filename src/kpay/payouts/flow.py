@@ -112,13 +112,12 @@ class Payouts(Followed[Payout]):
 
         Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
         """
-        payout_id = self._ids.uuid() if keyed is None else keyed.operation_id
         quote = await self._rates.quote(
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
         suffix = await self._references.draw()
-        payout = self._draw(book, payout_id, wanted, agreed, quote, suffix)
+        payout = self._draw(book, wanted, agreed, quote, suffix, keyed)
         instruction = self._instruction(payout, agreed)
         verdict = await self._poster.post(_reserve(payout, instruction), self._new, keyed)
         if not verdict.posted:
@@ -169,15 +168,15 @@ class Payouts(Followed[Payout]):
     def _draw(
         self,
         book: Book,
-        payout_id: UUID,
         wanted: Wanted,
         agreed: Price,
         quote: Quote,
         suffix: str,
+        keyed: Keyed | None,
     ) -> Payout:
         return Payout(
             book=book,
-            id=payout_id,
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,

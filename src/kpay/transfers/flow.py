@@ -83,8 +83,7 @@ class Transfers:
         quote = await self._rates.quote(
             book.environment, wanted.amount.currency, wanted.destination_currency
         )
-        transfer_id = self._ids.uuid() if keyed is None else keyed.operation_id
-        transfer = self._draw(book, transfer_id, wanted, quote, await self._references.draw())
+        transfer = self._draw(book, wanted, quote, await self._references.draw(), keyed)
         verdict = await self._poster.post(_order(transfer), self._records, keyed)
         if not verdict.posted:
             raise _refusal(transfer, verdict)
@@ -97,11 +96,11 @@ class Transfers:
         return await store.page(self._database, book, wanted)
 
     def _draw(
-        self, book: Book, transfer_id: UUID, wanted: Wanted, quote: Quote, suffix: str
+        self, book: Book, wanted: Wanted, quote: Quote, suffix: str, keyed: Keyed | None
     ) -> Transfer:
         return Transfer(
             book=book,
-            id=transfer_id,
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             destination_id=self._ids.uuid(),
             suffix=suffix,
             external_id=wanted.external_id,
