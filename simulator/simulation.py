@@ -122,6 +122,7 @@ async def _run(
         fx_ttl=timedelta(minutes=10),
         fx_max_age=_RATES_LIVE,
         fx_margins={"*": _MARGIN_BPS},
+        rate_limit=0,
     )
     connection = await asyncpg.connect(database_url)
     simulation: Simulation | None = None

@@ -19,7 +19,9 @@ from litestar import Litestar
 from kpay.access import api as access_api
 from kpay.access.flow import Office
 from kpay.access.gate import Gate
+from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
+from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
 from kpay.catalogue.data import catalogue
 from kpay.connectors import api as connectors_api
@@ -36,6 +38,7 @@ from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
+from kpay.idempotency.flow import Keys
 from kpay.instructions.flow import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
@@ -86,8 +89,19 @@ class House:
         self.database = Database(settings.database_url, size=settings.pool_size)
         self.vault = Vault(load_secret(settings.home, settings.secret))
         self.gate = Gate(self.database, self.vault, self.clock, self.ids)
+        self.limiter = Limiter(
+            self.database,
+            self.gate,
+            self.clock,
+            {
+                Bucket.KEY: settings.rate_limit,
+                Bucket.GATEWAY: settings.gateway_rate_limit,
+                Bucket.POLLING: settings.polling_rate_limit,
+            },
+        )
+        self.keys = Keys(self.database, self.clock, self.ids)
         self.office = Office(
-            self.database, self.vault, self.clock, self.ids, changed=self.gate.forget
+            self.database, self.vault, self.clock, self.ids, changed=self._access_changed
         )
         self.poster = Poster(self.database, self.clock, queue_limit=settings.queue_limit)
         self.rates = Rates(self.database, settings, self.clock)
@@ -149,8 +163,10 @@ class House:
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
+            Job("idempotency keys", self.keys.sweep, idle_seconds=60),
+            Job("quotas", self.limiter.sweep, idle_seconds=60),
         )
-        self._signals = Signals(settings.database_url, {"access": self.gate.forget})
+        self._signals = Signals(settings.database_url, {"access": self._access_changed})
         self._clock_task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
@@ -225,6 +241,10 @@ class House:
                 Code.NOT_FOUND, f"{identifier} is no id of a payment, a withdrawal or a refund."
             )
 
+    def _access_changed(self) -> None:
+        self.gate.forget()
+        self.limiter.look_again()
+
     def _something_due(self) -> None:
         self.worker.wake()
 
@@ -250,7 +270,15 @@ class House:
             finally:
                 await self.close()
 
-        return web_application(self.routes(), self.gate, self.database, lifespan, self.settings)
+        return web_application(
+            self.routes(),
+            self.gate,
+            self.limiter,
+            self.keys,
+            self.database,
+            lifespan,
+            self.settings,
+        )
 
 
 def asgi() -> Api:

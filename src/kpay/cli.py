@@ -18,6 +18,7 @@ from kpay.settings import Settings
 from kpay.terminal import (
     ended_by_a_signal,
     err,
+    fail,
     new_table,
     open_house,
     out,
@@ -239,8 +240,15 @@ def configure(
     providers: Annotated[
         str | None, Parameter(help="The only providers it may use, with commas; all lifts that.")
     ] = None,
+    rate_limit: Annotated[
+        int | Literal["usual"] | None,
+        Parameter(help="Requests a minute; 0 is any number, usual is KPAY_RATE_LIMIT."),
+    ] = None,
 ) -> None:
-    """Change an application's fees or the providers it may use. What is not given stays."""
+    """Change an application's fees, the providers it may use or how often it may call.
+
+    What is not given stays.
+    """
 
     async def change(house: House) -> None:
         allowed = None if providers is None else _provider_list(house, providers)
@@ -249,6 +257,7 @@ def configure(
             payment_fee_bps=payment_fee_bps,
             payout_fee_bps=payout_fee_bps,
             allowed_providers=allowed,
+            rate_limit=_rate_limit(rate_limit),
         )
 
     with_house(change)
@@ -371,6 +380,17 @@ async def _drive(settings: Settings) -> None:
         house.worker.start()
         err.print("Driving payments, payouts and refunds; Ctrl-C stops it.")
         await stop.wait()
+
+
+def _rate_limit(wanted: int | Literal["usual"] | None) -> int | None:
+    from kpay.access.flow import USUAL_RATE_LIMIT
+    from kpay.settings import MOST_RATE_LIMIT
+
+    if wanted == "usual":
+        return USUAL_RATE_LIMIT
+    if wanted is not None and not 0 <= wanted <= MOST_RATE_LIMIT:
+        fail(f"--rate-limit must be between 0 and {MOST_RATE_LIMIT:,}, or usual.")
+    return wanted
 
 
 def _provider_list(house: House, text: str) -> list[str]:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
+MOST_RATE_LIMIT = 1_000_000_000
+
 
 class SettingsError(Exception):
     """One or more variables hold something that cannot be used; the message names each."""
@@ -47,6 +49,10 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     webhook_attempts_kept: timedelta = timedelta(days=30)
+    # Requests a minute; 0 is as many as anybody likes.
+    rate_limit: int = 100
+    gateway_rate_limit: int = 20
+    polling_rate_limit: int = 60
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -73,6 +79,13 @@ class Settings:
             webhook_networks=reader.read("KPAY_WEBHOOK_NETWORKS", _networks, cls.webhook_networks),
             webhook_attempts_kept=reader.read(
                 "KPAY_WEBHOOK_ATTEMPTS_DAYS", _days, cls.webhook_attempts_kept
+            ),
+            rate_limit=reader.read("KPAY_RATE_LIMIT", _rate_limit, cls.rate_limit),
+            gateway_rate_limit=reader.read(
+                "KPAY_GATEWAY_RATE_LIMIT", _rate_limit, cls.gateway_rate_limit
+            ),
+            polling_rate_limit=reader.read(
+                "KPAY_POLLING_RATE_LIMIT", _rate_limit, cls.polling_rate_limit
             ),
         )
         reader.check()
@@ -159,6 +172,13 @@ def _days(text: str) -> timedelta:
     if not 1 <= days <= 3_650:
         raise ValueError("must be between 1 and 3,650 days")
     return timedelta(days=days)
+
+
+def _rate_limit(text: str) -> int:
+    value = _whole(text)
+    if value > MOST_RATE_LIMIT:
+        raise ValueError(f"must be at most {MOST_RATE_LIMIT:,} a minute, or 0 for no limit")
+    return value
 
 
 def _switch(text: str) -> bool:

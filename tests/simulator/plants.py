@@ -139,8 +139,8 @@ def answers_precede_commits() -> AbstractContextManager[Any]:
     """An operation is acknowledged when it waits to be written."""
     real = Poster.post
 
-    async def post(self: Poster, order: Order[Any], records: Any) -> Verdict:
-        waiting = asyncio.ensure_future(real(self, order, records))
+    async def post(self: Poster, order: Order[Any], records: Any, *keyed: Any) -> Verdict:
+        waiting = asyncio.ensure_future(real(self, order, records, *keyed))
         # Nobody looks at what becomes of it.
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         return POSTED

@@ -27,6 +27,9 @@ WRONG = {
     "KPAY_TRUSTED_PROXIES": "10.0.0.1/8",
     "KPAY_WEBHOOK_NETWORKS": "everywhere",
     "KPAY_WEBHOOK_ATTEMPTS_DAYS": "0",
+    "KPAY_RATE_LIMIT": "-1",
+    "KPAY_GATEWAY_RATE_LIMIT": "many",
+    "KPAY_POLLING_RATE_LIMIT": "1000000001",
 }
 
 
@@ -59,6 +62,9 @@ def test_every_variable_is_read() -> None:
             "KPAY_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
             "KPAY_WEBHOOK_NETWORKS": "10.1.0.0/16",
             "KPAY_WEBHOOK_ATTEMPTS_DAYS": "7",
+            "KPAY_RATE_LIMIT": "0",
+            "KPAY_GATEWAY_RATE_LIMIT": "7",
+            "KPAY_POLLING_RATE_LIMIT": "1000000000",
         }
     )
 
@@ -85,6 +91,9 @@ def test_every_variable_is_read() -> None:
         ),
         webhook_networks=(IPv4Network("10.1.0.0/16"),),
         webhook_attempts_kept=timedelta(days=7),
+        rate_limit=0,
+        gateway_rate_limit=7,
+        polling_rate_limit=1_000_000_000,
     )
 
 

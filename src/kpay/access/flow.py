@@ -28,6 +28,9 @@ from kpay.core.ids import Ids
 from kpay.core.limits import Limits
 from kpay.database.pool import Connection, Database, Row
 
+# In the place of a number: what the installation allows.
+USUAL_RATE_LIMIT = -1
+
 
 class AccessError(Exception):
     """The operator asked for something that cannot be; the message says what to do."""
@@ -124,10 +127,19 @@ class Office:
         payment_fee_bps: int | None = None,
         payout_fee_bps: int | None = None,
         allowed_providers: Sequence[str] | None = None,
+        rate_limit: int | None = None,
     ) -> None:
-        """Change an application's terms; what is not given stays."""
+        """Change an application's terms; what is not given stays.
+
+        A `rate_limit` of USUAL_RATE_LIMIT is the installation's own again.
+        """
         changed = await store.configure(
-            self._database, application_id, payment_fee_bps, payout_fee_bps, allowed_providers
+            self._database,
+            application_id,
+            payment_fee_bps,
+            payout_fee_bps,
+            allowed_providers,
+            rate_limit,
         )
         if not changed:
             raise _no_application(application_id)

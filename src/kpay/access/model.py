@@ -45,6 +45,8 @@ class Terms(msgspec.Struct, frozen=True):
     payout_fee_bps: int = DEFAULT_FEE_BPS
     allowed_providers: frozenset[str] | None = None
     limits: Mapping[tuple[str, str], Limits] = msgspec.field(default_factory=dict)
+    rate_limit: int | None = None
+    """Requests a minute of each key pair; 0 for any, None for what the installation allows."""
 
     def check_provider(self, code: str) -> None:
         """Refuses: provider_not_allowed, outside the application's whitelist."""

@@ -34,11 +34,15 @@ class Code(StrEnum):
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
     TOO_MANY_FAILURES = "too_many_failures"
+    RATE_LIMITED = "rate_limited"
     APPLICATION_NOT_YOURS = "application_not_yours"
     NOT_FOUND = "not_found"
     NO_WALLET = "no_wallet"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     EXTERNAL_ID_USED = "external_id_used"
+    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_OPEN = "not_open"
     NOT_REFUNDABLE = "not_refundable"
@@ -92,11 +96,15 @@ ANSWERS: dict[Code, Answer] = {
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
     Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),
+    Code.RATE_LIMITED: Answer(429, "Too Many Requests", retry_after=60),
     Code.APPLICATION_NOT_YOURS: Answer(403, "Forbidden"),
     Code.NOT_FOUND: _NOT_FOUND,
     Code.NO_WALLET: _NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: Answer(405, "Method Not Allowed"),
     Code.EXTERNAL_ID_USED: _CONFLICT,
+    Code.INVALID_IDEMPOTENCY_KEY: _BAD_REQUEST,
+    Code.IDEMPOTENCY_IN_PROGRESS: _CONFLICT,
+    Code.IDEMPOTENCY_KEY_REUSED: Answer(422, "Unprocessable Entity"),
     Code.NOT_CANCELLABLE: _CONFLICT,
     Code.NOT_OPEN: _CONFLICT,
     Code.NOT_REFUNDABLE: _CONFLICT,

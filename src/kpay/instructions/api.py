@@ -132,7 +132,13 @@ def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Rout
 
     async def cancel(call: Call) -> Reply:
         identifier = read_id(call, shapes.prefix, verbs.word)
-        return Reply(shapes.show(await verbs.cancel(call.book, identifier)))
+        return Reply(shapes.show(await verbs.cancel(call.book, identifier, call.keyed)))
+
+    async def recalled(call: Call) -> Reply | None:
+        """Cancelling makes nothing of its own: that it is cancelled is all there is to see."""
+        tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
+        cancelled = tracked.progress.status is Status.CANCELLED
+        return Reply(shapes.show(tracked)) if cancelled else None
 
     return Route(
         "POST",
@@ -141,7 +147,18 @@ def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Rout
         Guard.KEYS,
         cancel,
         shapes.answer,
+        recall=recalled,
     )
+
+
+def recall(verbs: Followed[A], shapes: Shapes[A]) -> Callable[[Call], Awaitable[Reply | None]]:
+    """How a request with an Idempotency-Key is answered from what it made."""
+
+    async def recalled(call: Call) -> Reply | None:
+        found = None if call.keyed is None else await verbs.find(call.book, call.keyed.operation_id)
+        return None if found is None else Reply(shapes.show(found), 201)
+
+    return recalled
 
 
 def read_id(call: Call, prefix: str, word: str) -> UUID:

@@ -27,6 +27,7 @@ from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock, iso
+from kpay.core.keyed import Keyed
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
@@ -239,9 +240,13 @@ class Followed(ABC, Generic[G]):
     def closing(self, agreed: G, step: Step, told: Instruction) -> Entry | None:
         """The entry that a step comes with; what goes on has none."""
 
+    async def find(self, book: Book, identifier: UUID) -> Tracked[G] | None:
+        """One of a book, or None."""
+        return (await self._rows.of_ids([(book, identifier)])).get(identifier)
+
     async def get(self, book: Book, identifier: UUID) -> Tracked[G]:
         """One of a book. Refuses: not_found."""
-        found = (await self._rows.of_ids([(book, identifier)])).get(identifier)
+        found = await self.find(book, identifier)
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"There is no {self.word} with this id.")
         return found
@@ -266,9 +271,11 @@ class Followed(ABC, Generic[G]):
         await self._rails.finish_in_sandbox(book, identifier, found.progress, failure_code)
         return found
 
-    async def _post(self, agreed: G, step: Step, entry: Entry | None) -> Verdict:
+    async def _post(
+        self, agreed: G, step: Step, entry: Entry | None, keyed: Keyed | None = None
+    ) -> Verdict:
         order = Order(agreed.book, entry, step, claim=("step", agreed.id))
-        return await self._poster.post(order, self._rails.steps)
+        return await self._poster.post(order, self._rails.steps, keyed)
 
 
 class Outgoing(Followed[G]):
@@ -287,14 +294,14 @@ class Outgoing(Followed[G]):
             return self.paid(agreed, told)
         return self.released(agreed) if step.status is Status.FAILED else None
 
-    async def cancel(self, book: Book, identifier: UUID) -> Tracked[G]:
+    async def cancel(self, book: Book, identifier: UUID, keyed: Keyed | None = None) -> Tracked[G]:
         """Call back what no rail has heard of; all of the hold is given back.
 
         Refuses: not_found, not_cancellable.
         """
         found = await self.get(book, identifier)
         step = cancellation(book, identifier, self.type, self._clock.now())
-        verdict = await self._post(found.agreed, step, self.released(found.agreed))
+        verdict = await self._post(found.agreed, step, self.released(found.agreed), keyed)
         if not verdict.posted:
             raise Refusal(
                 Code.NOT_CANCELLABLE,

@@ -24,7 +24,7 @@ from kpay.core.fields import (
     shown_metadata,
 )
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, reading_routes
+from kpay.instructions.api import Shapes, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payments.flow import Payments
@@ -120,7 +120,7 @@ def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]
             description=body.description,
             metadata=metadata_text(body.metadata),
         )
-        tracked = await payments.init(call.book, wanted, application.terms)
+        tracked = await payments.init(call.book, wanted, application.terms, call.keyed)
         return Reply(SHAPES.show(tracked), 201)
 
     base = "/api/v1/payments"
@@ -134,6 +134,7 @@ def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]
             PaymentAnswer,
             status=201,
             body=PaymentRequest,
+            recall=recall(payments, SHAPES),
         ),
         *reading_routes(payments, SHAPES, one=base, many=base, besides=besides),
     ]

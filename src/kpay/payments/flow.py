@@ -16,6 +16,7 @@ from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
@@ -91,12 +92,14 @@ class Payments(Followed[Payment]):
             metadata=metadata,
         )
 
-    async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
+    async def init(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        payment = self._draw(book, wanted, terms, await self._references.draw())
+        payment = self._draw(book, wanted, terms, await self._references.draw(), keyed)
         instruction = self._instruction(payment)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
-        verdict = await self._poster.post(order, self._new)
+        verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
         self._something_due()
@@ -116,10 +119,12 @@ class Payments(Followed[Payment]):
             fee=agreed.fee,
         )
 
-    def _draw(self, book: Book, wanted: Wanted, terms: Terms, suffix: str) -> Payment:
+    def _draw(
+        self, book: Book, wanted: Wanted, terms: Terms, suffix: str, keyed: Keyed | None
+    ) -> Payment:
         return Payment(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             provider=wanted.provider.code,

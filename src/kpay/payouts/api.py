@@ -24,7 +24,7 @@ from kpay.core.fields import (
     shown_metadata,
 )
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, cancelling_route, reading_routes
+from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payouts.flow import Payouts
@@ -103,7 +103,7 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             description=body.description,
             metadata=metadata_text(body.metadata),
         )
-        tracked = await payouts.request(call.book, wanted, application.terms)
+        tracked = await payouts.request(call.book, wanted, application.terms, call.keyed)
         return Reply(SHAPES.show(tracked), 201)
 
     base = "/api/v1/payments/withdraw"
@@ -117,6 +117,7 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             WithdrawalAnswer,
             status=201,
             body=WithdrawalRequest,
+            recall=recall(payouts, SHAPES),
         ),
         cancelling_route(payouts, SHAPES, one=base),
         *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),

@@ -17,6 +17,7 @@ from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
@@ -95,7 +96,9 @@ class Payouts(Outgoing[Payout]):
 
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
-    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payout]:
+    async def request(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
         """Accept a payout. When this returns, it is on disk, its money held, and due at once.
 
         Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
@@ -104,9 +107,10 @@ class Payouts(Outgoing[Payout]):
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
-        payout = self._draw(book, wanted, agreed, quote, await self._references.draw())
+        suffix = await self._references.draw()
+        payout = self._draw(book, wanted, agreed, quote, suffix, keyed)
         instruction = self._instruction(payout, agreed)
-        verdict = await self._poster.post(_reserve(payout, instruction), self._new)
+        verdict = await self._poster.post(_reserve(payout, instruction), self._new, keyed)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
@@ -132,10 +136,18 @@ class Payouts(Outgoing[Payout]):
             agreed.id, country=agreed.source_country, amount=agreed.amount
         )
 
-    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote, suffix: str) -> Payout:
+    def _draw(
+        self,
+        book: Book,
+        wanted: Wanted,
+        agreed: Price,
+        quote: Quote,
+        suffix: str,
+        keyed: Keyed | None,
+    ) -> Payout:
         return Payout(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,

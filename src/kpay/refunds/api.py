@@ -10,7 +10,7 @@ from kpay.core.clock import iso
 from kpay.core.fields import ExternalId, Number, Text
 from kpay.core.money import to_number
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, cancelling_route, read_id, reading_routes
+from kpay.instructions.api import Shapes, cancelling_route, read_id, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payments.api import PaymentRefund
@@ -73,6 +73,7 @@ def routes(refunds: Refunds) -> list[Route]:
             read_id(call, PAYMENT, "payment"),
             reason=body.reason,
             external_id=body.external_id,
+            keyed=call.keyed,
         )
         return Reply(SHAPES.show(tracked), 201)
 
@@ -88,6 +89,7 @@ def routes(refunds: Refunds) -> list[Route]:
             status=201,
             body=RefundRequest,
             body_optional=True,
+            recall=recall(refunds, SHAPES),
         ),
         cancelling_route(refunds, SHAPES, one=base),
         *reading_routes(refunds, SHAPES, one=base, many=base),

@@ -17,6 +17,7 @@ from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
+from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
@@ -60,7 +61,13 @@ class Refunds(Outgoing[Refund]):
     # Request: can the payment be given back, and is nobody else doing it?
 
     async def request(
-        self, book: Book, payment_id: UUID, *, reason: str | None, external_id: str | None
+        self,
+        book: Book,
+        payment_id: UUID,
+        *,
+        reason: str | None,
+        external_id: str | None,
+        keyed: Keyed | None = None,
     ) -> Tracked[Refund]:
         """Accept a refund. When this returns, it is on disk, its money held, and due at once.
 
@@ -77,9 +84,10 @@ class Refunds(Outgoing[Refund]):
                 if is_live(earlier):
                     raise _exists(earlier.agreed, external_id) from None
             raise
-        refund = self._draw(payment.agreed, reason, external_id, await self._references.draw())
+        suffix = await self._references.draw()
+        refund = self._draw(payment.agreed, reason, external_id, suffix, keyed)
         instruction = self._instruction(refund, payment.progress.reference)
-        verdict = await self._poster.post(_reserve(refund, instruction), self._new)
+        verdict = await self._poster.post(_reserve(refund, instruction), self._new, keyed)
         if not verdict.posted:
             raise await self._refusal(refund, verdict)
         self._something_due()
@@ -102,11 +110,16 @@ class Refunds(Outgoing[Refund]):
         return movements.refund_released(agreed.id, country=agreed.country, amount=agreed.amount)
 
     def _draw(
-        self, payment: Payment, reason: str | None, external_id: str | None, suffix: str
+        self,
+        payment: Payment,
+        reason: str | None,
+        external_id: str | None,
+        suffix: str,
+        keyed: Keyed | None,
     ) -> Refund:
         return Refund(
             book=payment.book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=external_id,
             payment_id=payment.id,
