@@ -78,9 +78,9 @@ async def ask(limiter: Limiter) -> Quota:
 async def test_no_window_lets_more_pass_than_its_quota_and_hardly_less(
     clock: ManualClock, shared: Windows, seed: int
 ) -> None:
-    """The rule: never more; and less by at most a hundredth for each process but the asking one."""
+    """Never more than the quota; less by a hundredth for each process but the asking one."""
     chance = random.Random(seed)
-    limit = chance.choice([1, 2, 3, 17, 99, 100, 101, 250, 1_000, 5_000])
+    limit = chance.choice([1, 2, 3, 17, 99, 100, 101, 250, 1_000, 1_500])
     processes = [process(clock, limit) for _ in range(chance.randint(1, 5))]
     passed = 0
 
