@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from kpay.access.model import DEFAULT_FEE_BPS, TRANSFER_LEAST, TRANSFER_MOST
-from kpay.catalogue.model import Catalogue, OperationType
+from kpay.catalogue.model import OFFERED, Catalogue, OperationType
 from kpay.connectors import examples
 from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
@@ -36,7 +36,11 @@ class TypeStatus(msgspec.Struct, rename="camel"):
     """`operationType` is DEPOSIT or PAYOUT; `status` OPERATIONAL, DELAYED or CLOSED."""
 
     operation_type: Annotated[
-        OperationType, Meta(description="DEPOSIT for payments, PAYOUT for withdrawals.")
+        str,
+        Meta(
+            description="DEPOSIT for payments, PAYOUT for withdrawals.",
+            extra_json_schema={"enum": list(OFFERED)},
+        ),
     ]
     status: Annotated[
         str,
@@ -185,7 +189,7 @@ def _availability(
                 provider=provider.code,
                 operation_types=[
                     TypeStatus(type_, routing.status(environment, provider, type_))
-                    for type_ in OperationType
+                    for type_ in OFFERED
                 ],
             )
             for provider in catalogue.of_country(country)
@@ -194,7 +198,7 @@ def _availability(
 
 
 def _is_test_number(catalogue: Catalogue, digits: str) -> bool:
-    return any((type_, digits) in catalogue.test_numbers for type_ in OperationType)
+    return any((type_, digits) in catalogue.test_numbers for type_ in OFFERED)
 
 
 def _currencies(catalogue: Catalogue) -> list[str]:

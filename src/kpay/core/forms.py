@@ -35,6 +35,14 @@ WithdrawalId: TypeAlias = Annotated[
         examples=["wdr_01jyegwm00f4dtc3y0mxq5r8hn"],
     ),
 ]
+RefundId: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=f"^rfd{_ID}",
+        description="The refund's identifier.",
+        examples=["rfd_01jyegyx8gf9q2n7v4t5m0c3kd"],
+    ),
+]
 EventId: TypeAlias = Annotated[
     str,
     Meta(
@@ -47,7 +55,7 @@ OperationId: TypeAlias = Annotated[
     str,
     Meta(
         pattern="^[a-z]{3}" + _ID,
-        description="The identifier of the payment or withdrawal that it is about.",
+        description="The identifier of the payment, withdrawal or refund that it is about.",
         examples=["pay_01jyegwm00e8g9wv3kcaw7b2sd"],
     ),
 ]
@@ -90,6 +98,14 @@ WithdrawalReference: TypeAlias = Annotated[
         pattern=rf"^KPAY-WD-\d{{8}}-{_SUFFIX}",
         description="For people: KPAY-WD, the UTC day, and letters and digits that are its own.",
         examples=["KPAY-WD-20260623-ABC789"],
+    ),
+]
+RefundReference: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=rf"^KPAY-RF-\d{{8}}-{_SUFFIX}",
+        description="For people: KPAY-RF, the UTC day, and letters and digits that are its own.",
+        examples=["KPAY-RF-20260623-7GH2KM"],
     ),
 ]
 TransferReference: TypeAlias = Annotated[

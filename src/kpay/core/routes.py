@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.core.book import Book, Environment
+from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code
 
 
@@ -38,12 +39,16 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request, authenticated and decoded. `body` and `query` are the route's own structs."""
+    """One request, authenticated and decoded. `body` and `query` are the route's own structs.
+
+    `keyed` is there where the request carries an Idempotency-Key that its route takes.
+    """
 
     caller: Principal | None
     body: Any
     query: Any
     path: Mapping[str, str]
+    keyed: Keyed | None = None
 
     @property
     def principal(self) -> Principal:
@@ -78,6 +83,13 @@ class Route(msgspec.Struct, frozen=True):
     `path_types` are the annotated types of what stands in braces in the path, and `refuses` are the
     codes that it can be refused with beside those that follow from the rest of the declaration (see
     `refusals_of`).
+
+    A route that has `recall` takes an Idempotency-Key. Its handler makes what it makes under
+    `call.keyed.operation_id` and commits it behind the fence (`Poster.post(…, keyed)`, or
+    `ledger.fence.hold` in a transaction of its own); `recall` answers, from what is committed, a
+    request whose first answer was lost, or says None where nothing was.
+
+    `also_counts` names a further quota that a request counts in, by its body; see `access.quota`.
     """
 
     method: str
@@ -94,17 +106,25 @@ class Route(msgspec.Struct, frozen=True):
     tag: str = ""
     refuses: tuple[Code, ...] = ()
     path_types: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    recall: Callable[[Call], Awaitable[Reply | None]] | None = None
+    also_counts: Callable[[Any], str | None] | None = None
 
 
-# What follows from a declaration: who may call, that a body or a query is read.
+# What follows from a declaration: who may call, what is read, that an Idempotency-Key is taken.
 _OF_EVERY_ROUTE = (Code.INTERNAL,)
+_OF_CALLERS = (Code.TOO_MANY_FAILURES, Code.RATE_LIMITED, Code.DATABASE_UNAVAILABLE)
 _OF_GUARD = {
     Guard.PUBLIC: (),
-    Guard.KEYS: (Code.INVALID_CREDENTIALS, Code.TOO_MANY_FAILURES, Code.DATABASE_UNAVAILABLE),
-    Guard.TOKEN: (Code.INVALID_TOKEN, Code.TOO_MANY_FAILURES, Code.DATABASE_UNAVAILABLE),
+    Guard.KEYS: (Code.INVALID_CREDENTIALS, *_OF_CALLERS),
+    Guard.TOKEN: (Code.INVALID_TOKEN, *_OF_CALLERS),
 }
 _OF_BODY = (Code.MALFORMED_BODY, Code.INVALID_BODY, Code.BODY_TOO_SLOW, Code.BODY_TOO_LARGE)
 _OF_QUERY = (Code.INVALID_PARAMETER,)
+_OF_IDEMPOTENCY_KEY = (
+    Code.INVALID_IDEMPOTENCY_KEY,
+    Code.IDEMPOTENCY_IN_PROGRESS,
+    Code.IDEMPOTENCY_KEY_REUSED,
+)
 
 
 def refusals_of(route: Route) -> frozenset[Code]:
@@ -115,6 +135,7 @@ def refusals_of(route: Route) -> frozenset[Code]:
             *_OF_GUARD[route.guard],
             *(_OF_BODY if route.body is not None else ()),
             *(_OF_QUERY if route.query is not None else ()),
+            *(_OF_IDEMPOTENCY_KEY if route.recall is not None else ()),
             *route.refuses,
         )
     )

@@ -19,7 +19,7 @@ from kpay.events.model import OPERATION_PREFIXES, PREFIX, Recorded
 
 
 class EventAnswer(msgspec.Struct, rename="camel"):
-    """`event` is such as payout.completed; `paymentId` is the payment's or withdrawal's id."""
+    """`event` is such as payout.completed; `paymentId` is the id of what has ended, of any kind."""
 
     id: EventId
     event: Annotated[
@@ -42,7 +42,7 @@ class EventQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 def routes(database: Database) -> list[Route]:
     async def listing(call: Call) -> Reply:
-        """Every end of a payment or a withdrawal, as it was recorded with the end itself.
+        """Every end of a payment, a withdrawal or a refund, as it was recorded with the end itself.
 
         For who would rather ask than be told, and for catching up after a time of silence.
         """
@@ -58,7 +58,7 @@ def routes(database: Database) -> list[Route]:
         Route(
             "GET",
             "/api/v1/payments/events",
-            "What happened to payments and withdrawals, newest first",
+            "What happened to payments, withdrawals and refunds, newest first",
             Guard.KEYS,
             listing,
             Page[EventAnswer],

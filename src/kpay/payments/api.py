@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -45,10 +46,11 @@ from kpay.core.forms import (
     Phone,
     Provider,
     ProviderReference,
+    RefundId,
 )
 from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, reading_routes
+from kpay.instructions.api import Shapes, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payments import examples
@@ -117,8 +119,16 @@ class PaymentAnswer(msgspec.Struct, rename="camel"):
     created_at: CreatedAt
 
 
+class PaymentRefund(msgspec.Struct, rename="camel"):
+    """A refund of a payment, as the payment shows it."""
+
+    id: RefundId
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    amount: Annotated[Amount, Meta(description="What the payer gets back.", examples=[5000])]
+
+
 class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
-    """A payment with all that is known of it and every attempt."""
+    """A payment with all that is known of it, every attempt, and what of it was given back."""
 
     net_amount: Annotated[
         NetAmount, Meta(description="What the wallet gets: `amount` less `feeAmount`.")
@@ -132,9 +142,23 @@ class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
     failed_at: FailedAt
     failure_reason: FailureReason
     attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
+    refunds: Annotated[
+        list[PaymentRefund],
+        Meta(description="Every refund of it, oldest first; at most one has not failed."),
+    ]
+    refunded_amount: Annotated[
+        Amount, Meta(description="What the payer has got back, in `currency`.", examples=[0])
+    ]
 
 
-def routes(payments: Payments, gate: Gate) -> list[Route]:
+RefundsOf: TypeAlias = Callable[[Payment], Awaitable[dict[str, Any]]]
+"""Finds the last two fields of a detail: refunds live on a floor above."""
+
+
+def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]:
+    async def besides(tracked: Tracked[Payment]) -> dict[str, Any]:
+        return await refunds_of(tracked.agreed)
+
     async def init(call: Call) -> Reply:
         """Asks a payer to confirm a payment on their phone. The answer is the payment, PENDING.
 
@@ -157,7 +181,7 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
             description=body.description,
             metadata=metadata_text(body.metadata),
         )
-        tracked = await payments.init(call.book, wanted, application.terms)
+        tracked = await payments.init(call.book, wanted, application.terms, call.keyed)
         return Reply(SHAPES.show(tracked), 201)
 
     base = "/api/v1/payments"
@@ -186,8 +210,9 @@ def routes(payments: Payments, gate: Gate) -> list[Route]:
                 Code.EXTERNAL_ID_USED,
                 Code.BUSY,
             ),
+            recall=recall(payments, SHAPES),
         ),
-        *reading_routes(payments, SHAPES, one=base, many=base),
+        *reading_routes(payments, SHAPES, one=base, many=base, besides=besides),
     ]
 
 

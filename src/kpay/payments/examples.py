@@ -80,6 +80,8 @@ DETAIL = (
                     "answeredAt": "2026-06-23T10:00:03.000Z",
                 }
             ],
+            "refunds": [],
+            "refundedAmount": 0,
         },
     ),
 )

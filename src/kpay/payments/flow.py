@@ -1,7 +1,8 @@
 """A payment's whole story, top to bottom: init → submit → credit or fail.
 
-`init` records what the payer is to be asked for; the worker then drives it with `work`: the rail is
-told once under our reference and asked until it says paid or refused. Paid credits the net to the
+`init` records what the payer is to be asked for; the worker then drives it with `work`
+(`instructions/flow.py`): the rail is told once under our reference and asked until it says paid or
+refused. Paid credits the net to the
 wallet of the provider's country, which its first payment opens. Nothing is posted before that.
 """
 
@@ -11,16 +12,17 @@ from collections.abc import Callable
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import OperationType
-from kpay.connectors.model import Instruction, Outcome
+from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
 from kpay.instructions.flow import Followed, Rails
-from kpay.instructions.model import Claim, Progress, Status, Step, Tracked, step_after
+from kpay.instructions.model import Progress, Status, Step, Tracked
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Verdict
@@ -33,6 +35,7 @@ class Payments(Followed[Payment]):
     """The verbs of payments. `something_due` is called when the worker has new work."""
 
     word = "payment"
+    type = OperationType.DEPOSIT
 
     def __init__(
         self,
@@ -44,9 +47,7 @@ class Payments(Followed[Payment]):
         references: References,
         something_due: Callable[[], None],
     ) -> None:
-        super().__init__(TrackedRows(database, store.SQL, store.read), rails)
-        self._poster = poster
-        self._clock = clock
+        super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
         self._ids = ids
         self._references = references
         self._something_due = something_due
@@ -91,43 +92,39 @@ class Payments(Followed[Payment]):
             metadata=metadata,
         )
 
-    async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
+    async def init(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        payment = self._draw(book, wanted, terms, await self._references.draw())
+        payment = self._draw(book, wanted, terms, await self._references.draw(), keyed)
         instruction = self._instruction(payment)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
-        verdict = await self._poster.post(order, self._new)
+        verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
         self._something_due()
         return Tracked(payment, Progress(Status.PENDING, instruction.reference))
 
-    # Submit: the worker hands over what is due, and asks about what was handed over.
-
-    async def work(self, limit: int) -> int:
-        """Make one attempt at each of up to `limit` payments that are due. Returns how many."""
-        return await self._rails.work(OperationType.DEPOSIT, limit, self._rows, self.record)
-
     # Credit or fail: what the rail said becomes an entry and a status, in one transaction.
 
-    async def record(self, claim: Claim, payment: Payment, outcome: Outcome) -> Verdict:
-        """Write what an attempt came to. An answer that comes too late changes nothing."""
-        step = step_after(claim, outcome, self._clock.now())
-        order = Order(
-            payment.book,
-            _credit(payment, step),
-            step,
-            claim=("payment step", payment.id),
+    def closing(self, agreed: Payment, step: Step, _told: Instruction) -> Entry | None:
+        """The credit of a payment that was paid; any other step moves nothing."""
+        if step.status is not Status.COMPLETED:
+            return None
+        return movements.payment_completed(
+            agreed.id,
+            provider=agreed.provider,
+            country=agreed.country,
+            paid=agreed.amount,
+            fee=agreed.fee,
         )
-        verdict = await self._poster.post(order, self._rails.steps)
-        if not verdict.posted:
-            await self._rails.keep_late_answer(step)
-        return verdict
 
-    def _draw(self, book: Book, wanted: Wanted, terms: Terms, suffix: str) -> Payment:
+    def _draw(
+        self, book: Book, wanted: Wanted, terms: Terms, suffix: str, keyed: Keyed | None
+    ) -> Payment:
         return Payment(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             provider=wanted.provider.code,
@@ -152,19 +149,6 @@ class Payments(Followed[Payment]):
             amount=payment.amount,
             submitted_at=payment.created_at,
         )
-
-
-def _credit(payment: Payment, step: Step) -> Entry | None:
-    """The entry of a payment that was paid; any other step moves nothing."""
-    if step.status is not Status.COMPLETED:
-        return None
-    return movements.payment_completed(
-        payment.id,
-        provider=payment.provider,
-        country=payment.country,
-        paid=payment.amount,
-        fee=payment.fee,
-    )
 
 
 def _used(payment: Payment, verdict: Verdict) -> Refusal:

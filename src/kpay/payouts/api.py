@@ -48,7 +48,7 @@ from kpay.core.forms import (
 )
 from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.api import Shapes, read_id, reading_routes
+from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payouts import examples
@@ -170,13 +170,8 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             description=body.description,
             metadata=metadata_text(body.metadata),
         )
-        tracked = await payouts.request(call.book, wanted, application.terms)
+        tracked = await payouts.request(call.book, wanted, application.terms, call.keyed)
         return Reply(SHAPES.show(tracked), 201)
-
-    async def cancel(call: Call) -> Reply:
-        """Possible while it is PENDING; all of `amount` is back in the wallet with the answer."""
-        payout_id = read_id(call, PREFIX, payouts.word)
-        return Reply(SHAPES.show(await payouts.cancel(call.book, payout_id)))
 
     base = "/api/v1/payments/withdraw"
     return [
@@ -207,19 +202,9 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
                 Code.NO_RATE,
                 Code.BUSY,
             ),
+            recall=recall(payouts, SHAPES),
         ),
-        Route(
-            "POST",
-            f"{base}/{{id}}/cancel",
-            "Call back a withdrawal that was not sent yet",
-            Guard.KEYS,
-            cancel,
-            WithdrawalAnswer,
-            examples=examples.CANCEL,
-            tag="Withdrawals",
-            refuses=(Code.NOT_FOUND, Code.NOT_CANCELLABLE, Code.BUSY),
-            path_types={"id": WithdrawalId},
-        ),
+        cancelling_route(payouts, SHAPES, one=base),
         *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
     ]
 
@@ -271,4 +256,5 @@ SHAPES = Shapes(
     detail_examples=examples.DETAIL,
     page_examples=examples.PAGE,
     finish_examples=examples.FINISH,
+    cancel_examples=examples.CANCEL,
 )

@@ -1,36 +1,29 @@
 """A payout's whole story, top to bottom: request → reserve → submit → settle or release.
 
 Nothing else changes a payout's status. `request` prices it and sets the gross amount aside in one
-entry; the worker then drives it with `work`: the rail is told once under our reference and asked
-until it says paid or refused. Paid consumes the hold; refused or cancelled gives all of it back. No
-answer is unknown, not failed: the hold stays and the question is asked again.
+entry; the worker then drives it with `work`, as it does payments and refunds
+(`instructions/flow.py`): the rail is told once under our reference and asked until it says paid or
+refused. Paid consumes the hold; refused or cancelled gives all of it back. No answer is unknown,
+not failed: the hold stays and the question is asked again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from uuid import UUID
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType
-from kpay.connectors.model import Instruction, Outcome
+from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
-from kpay.instructions.flow import Followed, Rails
-from kpay.instructions.model import (
-    Claim,
-    Progress,
-    Status,
-    Step,
-    Tracked,
-    cancellation,
-    step_after,
-)
+from kpay.instructions.flow import Outgoing, Rails
+from kpay.instructions.model import Progress, Status, Tracked
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Reason, Verdict
@@ -41,10 +34,11 @@ from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 
 
-class Payouts(Followed[Payout]):
+class Payouts(Outgoing[Payout]):
     """The verbs of payouts. `something_due` is called when the worker has new work."""
 
     word = "withdrawal"
+    type = OperationType.PAYOUT
 
     def __init__(
         self,
@@ -58,11 +52,9 @@ class Payouts(Followed[Payout]):
         references: References,
         something_due: Callable[[], None],
     ) -> None:
-        super().__init__(TrackedRows(database, store.SQL, store.read), rails)
-        self._poster = poster
+        super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
         self._rates = rates
         self._catalogue = catalogue
-        self._clock = clock
         self._ids = ids
         self._references = references
         self._something_due = something_due
@@ -104,7 +96,9 @@ class Payouts(Followed[Payout]):
 
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
-    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payout]:
+    async def request(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
         """Accept a payout. When this returns, it is on disk, its money held, and due at once.
 
         Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
@@ -113,54 +107,47 @@ class Payouts(Followed[Payout]):
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
-        payout = self._draw(book, wanted, agreed, quote, await self._references.draw())
+        suffix = await self._references.draw()
+        payout = self._draw(book, wanted, agreed, quote, suffix, keyed)
         instruction = self._instruction(payout, agreed)
-        verdict = await self._poster.post(_reserve(payout, instruction), self._new)
+        verdict = await self._poster.post(_reserve(payout, instruction), self._new, keyed)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
         return Tracked(payout, Progress(Status.PENDING, instruction.reference))
 
-    # Submit: the worker hands over what is due, and asks about what was handed over.
-
-    async def work(self, limit: int) -> int:
-        """Make one attempt at each of up to `limit` payouts that are due. Returns how many."""
-        return await self._rails.work(OperationType.PAYOUT, limit, self._rows, self.record)
-
     # Settle or release: what the rail said becomes an entry and a status, in one transaction.
 
-    async def record(self, claim: Claim, payout: Payout, outcome: Outcome) -> Verdict:
-        """Write what an attempt came to. An answer that comes too late changes nothing."""
-        step = step_after(claim, outcome, self._clock.now())
-        verdict = await self._post(payout, step, _closing(payout, step, claim.instruction))
-        if not verdict.posted:
-            await self._rails.keep_late_answer(step)
-        return verdict
+    def paid(self, agreed: Payout, told: Instruction) -> Entry:
+        """The hold is consumed, the fee earned, the residue of rounding kept."""
+        return movements.payout_completed(
+            agreed.id,
+            country=agreed.source_country,
+            provider=agreed.provider,
+            amount=agreed.amount,
+            fee=agreed.fee,
+            payout_amount=agreed.payout_amount,
+            sent=told.amount,
+        )
 
-    async def cancel(self, book: Book, payout_id: UUID) -> Tracked[Payout]:
-        """Call back a payout that no rail has heard of; all of the hold is given back.
+    def released(self, agreed: Payout) -> Entry:
+        """All of the hold is given back: the payout failed or was cancelled."""
+        return movements.payout_released(
+            agreed.id, country=agreed.source_country, amount=agreed.amount
+        )
 
-        Refuses: not_found, not_cancellable.
-        """
-        found = await self.get(book, payout_id)
-        step = cancellation(book, payout_id, OperationType.PAYOUT, self._clock.now())
-        verdict = await self._post(found.agreed, step, _released(found.agreed))
-        if not verdict.posted:
-            raise Refusal(
-                Code.NOT_CANCELLABLE,
-                "Only a withdrawal that is PENDING can be cancelled: this one was already sent to "
-                "the operator, or has ended.",
-            )
-        return await self.get(book, payout_id)
-
-    async def _post(self, payout: Payout, step: Step, entry: Entry | None) -> Verdict:
-        order = Order(payout.book, entry, step, claim=("payout step", payout.id))
-        return await self._poster.post(order, self._rails.steps)
-
-    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote, suffix: str) -> Payout:
+    def _draw(
+        self,
+        book: Book,
+        wanted: Wanted,
+        agreed: Price,
+        quote: Quote,
+        suffix: str,
+        keyed: Keyed | None,
+    ) -> Payout:
         return Payout(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,
@@ -197,25 +184,6 @@ def _reserve(payout: Payout, instruction: Instruction) -> Order[tuple[Payout, In
         record=(payout, instruction),
         claim=None if payout.external_id is None else ("payout", payout.external_id),
     )
-
-
-def _closing(payout: Payout, step: Step, instruction: Instruction) -> Entry | None:
-    """The entry that an end comes with; a payout that goes on has none."""
-    if step.status is Status.COMPLETED:
-        return movements.payout_completed(
-            payout.id,
-            country=payout.source_country,
-            provider=payout.provider,
-            amount=payout.amount,
-            fee=payout.fee,
-            payout_amount=payout.payout_amount,
-            sent=instruction.amount,
-        )
-    return _released(payout) if step.status is Status.FAILED else None
-
-
-def _released(payout: Payout) -> Entry:
-    return movements.payout_released(payout.id, country=payout.source_country, amount=payout.amount)
 
 
 def _refusal(payout: Payout, verdict: Verdict) -> Refusal:

@@ -12,9 +12,11 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from kpay import metrics
 from kpay.access.gate import Gate
+from kpay.access.limiter import Limiter
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.pool import Database
+from kpay.idempotency.flow import Keys
 from kpay.settings import Settings
 from kpay.web import reference
 from kpay.web.address import Addresses
@@ -29,6 +31,8 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 def web_application(
     routes: Sequence[Route],
     gate: Gate,
+    limiter: Limiter,
+    keys: Keys,
     database: Database,
     lifespan: Lifespan,
     settings: Settings,
@@ -45,7 +49,14 @@ def web_application(
         exception_handlers={Exception: _boundary},
         logging_config=None,
     )
-    return Api(routes, gate, rest=pages, addresses=Addresses(settings.trusted_proxies))
+    return Api(
+        routes,
+        gate,
+        rest=pages,
+        addresses=Addresses(settings.trusted_proxies),
+        limiter=limiter,
+        keys=keys,
+    )
 
 
 def _operations(database: Database) -> list[Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from kpay.catalogue.data import catalogue
-from kpay.core.routes import Example, Guard, Route, refusals_of
+from kpay.core.routes import Example, Guard, Route
+from kpay.idempotency.model import LONGEST_KEY
 from kpay.web.openapi import refusals, schemas
 
 _SECURITY: dict[Guard, list[dict[str, list[str]]]] = {
@@ -18,6 +19,23 @@ _SECURITY: dict[Guard, list[dict[str, list[str]]]] = {
     Guard.KEYS: [{"apiKey": [], "secretKey": []}],
     Guard.TOKEN: [{"token": []}],
 }
+
+_HEADERS = [
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "One of your own for each request, such as a UUID: the same request with "
+        "the same key is carried out once, and answered as it was the first time.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST_KEY,
+            "pattern": "^[ -~]*[!-~][ -~]*$",
+        },
+        "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    }
+]
 
 _DONE = {
     200: "The answer.",
@@ -34,10 +52,14 @@ def operation(route: Route, routes: Sequence[Route], of_type: Mapping[int, Any])
         "description": inspect.getdoc(route.handler) or "",
         "operationId": operation_id(route),
         "security": _SECURITY[route.guard],
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route),
+            *(_HEADERS if route.recall is not None else ()),
+        ],
         "responses": {
             str(route.status): _done(route, of_type[id(route.answer)], _links(route, routes)),
-            **refusals.responses(refusals_of(route)),
+            **refusals.responses(route),
         },
     }
     if route.body is not None:
@@ -66,7 +88,7 @@ def operation_id(route: Route) -> str:
 def _done(route: Route, schema: Any, links: Mapping[str, Any]) -> dict[str, Any]:
     done = {
         "description": _DONE[route.status],
-        "headers": refusals.REQUEST_ID,
+        "headers": refusals.headers(route),
         "content": {
             "application/json": {
                 "schema": schema,

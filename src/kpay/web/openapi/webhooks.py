@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import Meta
-
-from kpay.core.fields import Number
-from kpay.core.forms import (
-    CompletedAt,
-    FailedAt,
-    FailureReason,
-    Metadata,
-    Moment,
-    OperationId,
-    OwnId,
-    Phone,
-)
-from kpay.instructions.model import Status
 from kpay.web.openapi.schemas import Schema
+from kpay.webhooks.model import TEST_EVENT, USER_AGENT, WebhookBody
 
 TAG = "Webhooks"
+BODY = WebhookBody
 
 _SUBJECTS = {"payment": "A payment", "payout": "A withdrawal", "refund": "A refund"}
-_ENDS = {"completed": Status.COMPLETED, "failed": Status.FAILED, "cancelled": Status.CANCELLED}
-
-
-class WebhookBody(msgspec.Struct, rename="camel"):
-    """What is told of an operation that ended, as it was recorded with its end."""
-
-    event: Annotated[str, Meta(description="What ended, and how.", examples=["payment.completed"])]
-    payment_id: OperationId
-    reference: Annotated[
-        str, Meta(description="The operation's reference.", examples=["KPAY-20260623-ABC123"])
-    ]
-    status: Annotated[Status, Meta(description="COMPLETED, FAILED or CANCELLED.")]
-    amount: Annotated[Number, Meta(description="The operation's `amount`.", examples=[5000])]
-    phone_number: Phone
-    external_id: OwnId | None
-    metadata: Metadata
-    completed_at: CompletedAt
-    failed_at: FailedAt
-    failure_reason: FailureReason
-    timestamp: Annotated[Moment, Meta(description="When this was stamped.")]
-
-
-# The one definition of what is sent, for who sends it and for this document.
-BODY: type[msgspec.Struct] = WebhookBody
+_ENDS = ("completed", "failed", "cancelled")
 
 
 def operations(schema: Schema) -> dict[str, Any]:
-    """One for each event: payment, payout or refund, and completed, failed or cancelled."""
-    return {
-        f"{subject}.{end}": {"post": _told(f"{subject}.{end}", f"{who} was {end}", schema)}
+    """One for each event: payment, payout or refund, and how it ended; and the test."""
+    summaries = {
+        f"{subject}.{end}": f"{who} {'' if end == 'failed' else 'was '}{end}"
         for subject, who in _SUBJECTS.items()
         for end in _ENDS
     }
+    summaries[TEST_EVENT] = "What a test sends"
+    return {event: {"post": _told(event, summary, schema)} for event, summary in summaries.items()}
 
 
 def _told(event: str, summary: str, schema: Schema) -> dict[str, Any]:
@@ -94,6 +60,7 @@ _HEADERS = {
         "HMAC-SHA256 of the raw body with your webhook secret, in hexadecimal.",
         "5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
     ),
+    "User-Agent": ("Who sends it.", USER_AGENT),
     "webhook-id": ("The same each time that this is told.", "evt_01jyegwq2pf69s1b9wjn4hk3zc"),
     "webhook-timestamp": ("When it was sent, in seconds since 1970.", "1782208803"),
     "webhook-signature": (
@@ -118,21 +85,28 @@ def _example(event: str) -> dict[str, Any]:
     subject, _, end = event.partition(".")
     ended = "2026-06-23T10:00:03.000Z"
     identifier, reference = {
-        "payment": ("pay_01jyegwm00e8g9wv3kcaw7b2sd", "KPAY-20260623-ABC123"),
+        "payment": ("pay_01jyegwm00e8g9wv3kcaw7b2sd", "KPAY-20260623-4FWK2S"),
         "payout": ("wdr_01jyegwm00f4dtc3y0mxq5r8hn", "KPAY-WD-20260623-ABC789"),
-        "refund": ("pay_01jyegwm00e8g9wv3kcaw7b2sd", "KPAY-20260623-ABC123"),
+        "refund": ("rfd_01jyegyx8gf9q2n7v4t5m0c3kd", "KPAY-RF-20260623-7GH2KM"),
+        "webhook": ("pay_01jyegwq2pf69s1b9wjn4hk3zc", "KPAY-TEST"),
     }[subject]
-    return {
+    example = {
         "event": event,
         "paymentId": identifier,
         "reference": reference,
-        "status": _ENDS[end],
+        "status": end.upper(),
         "amount": 5000,
         "phoneNumber": "237653456789",
         "externalId": "ORDER-1",
-        "metadata": {"cart": "7c1e"},
+        # A refund has none of its own.
+        "metadata": {"cart": "7c1e"} if subject in ("payment", "payout") else {},
         "completedAt": ended if end == "completed" else None,
-        "failedAt": ended if end == "failed" else None,
+        "failedAt": ended if end in ("failed", "cancelled") else None,
         "failureReason": "PAYER_LIMIT_REACHED" if end == "failed" else None,
-        "timestamp": ended,
+        "timestamp": "2026-06-23T10:00:03.120Z",
+        "currency": "XAF",
+        "isTest": True,
     }
+    if subject == "refund":
+        example["originalPaymentId"] = "pay_01jyegwm00e8g9wv3kcaw7b2sd"
+    return example

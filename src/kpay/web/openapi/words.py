@@ -17,7 +17,11 @@ country's money has a wallet of its own, even where the currency is the same.
 what to change. Where trying again can help, `Retry-After` says when.
 
 **Retries.** Give each operation an `externalId` of your own. After a lost answer send the same
-again: if the first one was recorded, the answer is 409 and `existingId` names it.
+again: if the first one was recorded, the answer is 409 and `existingId` names it. Where a route
+takes the header `Idempotency-Key`, the same request with the same key is answered as the first was.
+
+**Quotas.** A key pair may make so many requests a minute: `X-RateLimit-Limit`, `-Remaining` and
+`-Reset` say how many, how many are left, and in how many seconds all are again.
 
 Answers may get more fields one day: do not fail on one that you do not know.
 """
@@ -26,12 +30,13 @@ TAGS = {
     "Access": "Who you are, and the token that wallets are reached with.",
     "Payments": "Money in: a payer confirms on their phone, the country's wallet gets the net.",
     "Withdrawals": "Money out: any phone, in any country, from any wallet.",
+    "Refunds": "A payment given back to the phone that paid, all of it, within seven days.",
     "Transfers": "Between the wallets of one application, converted where currencies differ.",
     "Wallets": "What each country's wallet holds.",
     "Rates": "What one currency is worth in another.",
     "Operators": "Who serves a number, what is open, fees and limits.",
     "Events": "What ended, and how, for who would rather ask than be told.",
-    "Webhooks": "What we send to your addresses when something ends.",
+    "Webhooks": "What we send to your addresses when something ends, and what came of it.",
 }
 
 SECURITY_SCHEMES = {
