@@ -16,10 +16,12 @@ _SUFFIX = "[0-9A-Z]{6,}"
 FORMS: dict[str, str] = {
     "payment": r"pay_[0-9a-z]{26}",
     "withdrawal": r"wdr_[0-9a-z]{26}",
+    "refund": r"rfd_[0-9a-z]{26}",
     "event": r"evt_[0-9a-z]{26}",
     "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "payment reference": rf"KPAY-\d{{8}}-{_SUFFIX}",
     "withdrawal reference": rf"KPAY-WD-\d{{8}}-{_SUFFIX}",
+    "refund reference": rf"KPAY-RF-\d{{8}}-{_SUFFIX}",
     "transfer out": rf"TRF-OUT-{_SUFFIX}",
     "transfer in": rf"TRF-IN-{_SUFFIX}",
     "moment": _TIME,

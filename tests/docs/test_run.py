@@ -22,11 +22,12 @@ pytestmark = pytest.mark.skipif(
     any(shutil.which(name) is None for name in ("bash", "curl")), reason="needs bash and curl"
 )
 
-# The README is run by the real program, in tests/system/test_readme.py.
+# These are run by the real program, in tests/system: test_readme.py and test_webhook_page.py.
+ELSEWHERE = {ROOT / "README.md", ROOT / "docs" / "webhooks.md"}
 RUNNABLE = [
     document
     for document in DOCUMENTS
-    if document != ROOT / "README.md" and any(block.kind in RUN for block in blocks(document))
+    if document not in ELSEWHERE and any(block.kind in RUN for block in blocks(document))
 ]
 
 

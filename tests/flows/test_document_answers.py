@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from kpay.app import House
-from kpay.core.book import Environment
+from kpay.core.book import Book, Environment
 from kpay.core.clock import ManualClock
+from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code
 from kpay.core.routes import Example, Guard, Route
+from kpay.idempotency.model import fingerprint_of
 from kpay.settings import Settings
 from kpay.web.openapi.refusals import SENTENCES
 from tests.client import Answer, Browser, Merchant
@@ -58,7 +60,11 @@ def query_of(route: Route) -> dict[str, str]:
 
 async def address(merchant: Merchant, route: Route) -> str:
     """The path of a route about something that was made for it, in the state that it asks for."""
-    await merchant.collect(1_000_000)
+    if "webhooks" in route.path:
+        return await webhook_address(merchant, route)
+    paid = await merchant.collect(1_000_000)
+    if "refund" in route.path:
+        return await refund_address(merchant, route, paid)
     made = {
         "pay": await merchant.pay(phoneNumber=OPEN, metadata={"cart": "7c1e"}),
         "wdr": await merchant.withdraw(provider="MTN_MOMO_CIV", sourceCountry="CMR"),
@@ -73,6 +79,35 @@ async def address(merchant: Merchant, route: Route) -> str:
             made["wdr"] = await merchant.withdraw(phoneNumber="237653456129")
         await merchant.house.worker.run_until_idle()
     return route.path.format(id=made[noun]["id"])
+
+
+async def refund_address(merchant: Merchant, route: Route, paid: Answer) -> str:
+    """The same for refunds: one that is PENDING, one that stays open, or one that has ended."""
+    if route.path.endswith("refund"):
+        return route.path.format(id=paid["id"])
+    if route.path.endswith("finish"):
+        paid = await merchant.pay(phoneNumber=OPEN)
+        await merchant.house.worker.run_until_idle()
+        finish = f"{BASE}/{paid['id']}/sandbox/finish"
+        await merchant.keys.send("POST", finish, {"outcome": "COMPLETED"})
+        await merchant.house.worker.run_until_idle()
+    # So that what was paid is there: the fee is not returned.
+    await merchant.collect(1_000_000)
+    refund = await merchant.refund(paid, reason="Out of stock", externalId="REFUND-1")
+    assert refund.status == 201, refund.raw
+    if not route.path.endswith("cancel"):
+        await merchant.house.worker.run_until_idle()
+    return route.path.format(id=refund["id"])
+
+
+async def webhook_address(merchant: Merchant, route: Route) -> str:
+    """The same for webhooks: a URL where nobody listens, and a payment that it was to hear of."""
+    webhooks = f"{BASE}/webhooks"
+    nobody = {"url": "http://127.0.0.1:9/webhooks/kpay"}
+    await merchant.keys.send("PUT", f"{webhooks}/generic", nobody)
+    await merchant.collect(1_000)
+    (row,) = (await merchant.keys.send("GET", f"{webhooks}/deliveries"))["data"]
+    return route.path.format(topic="generic", id=row["id"])
 
 
 # The page's own examples are the document's.
@@ -115,6 +150,12 @@ async def test_the_document_s_sentences_are_those_that_are_answered(
         poor = await Merchant.join(rateless, company="Other")
         await poor.collect(10_000)
         provoked[Code.NO_RATE] = await poor.transfer()
+    provoked |= {code: answer async for code, answer in keyed_refusals(merchant)}
+    provoked |= {code: answer async for code, answer in refund_refusals(merchant, clock)}
+    async with opened(settings, clock, rate_limit=100) as counted:
+        eager = await Merchant.join(counted, company="Eager")
+        for _ in range(100):
+            provoked[Code.RATE_LIMITED] = await eager.keys.send("GET", f"{BASE}/me")
 
     for code, answer in provoked.items():
         assert (answer["code"], answer["message"]) == (code, SENTENCES[code])
@@ -160,6 +201,9 @@ async def refusals(merchant: Merchant) -> Any:
         Code.NOT_A_TEST_NUMBER,
         await keys.send("POST", f"{BASE}/predict-provider", {"phoneNumber": "33612345678"}),
     )
+    insecure = {"url": "http://shop.example/webhooks/kpay"}
+    webhook = f"{BASE}/webhooks/generic"
+    yield Code.INVALID_WEBHOOK_URL, await live.keys.send("PUT", webhook, insecure)
     yield Code.TRANSFER_EXCEEDS_BALANCE, await merchant.transfer(amount=50_000)
     yield Code.INVALID_CREDENTIALS, await stranger.send("GET", f"{BASE}/me")
     yield Code.INVALID_TOKEN, await stranger.send("GET", "/api/wallets/overview")
@@ -176,6 +220,37 @@ async def refusals(merchant: Merchant) -> Any:
     yield Code.NOT_OPEN, await keys.send("POST", finish, {"outcome": "FAILED"})
     yield Code.BODY_TOO_LARGE, await keys.send("POST", withdraw, raw=b" " * 70_000)
     yield Code.WITHDRAWAL_EXCEEDS_BALANCE, await merchant.withdraw(amount=50_000)
+
+
+async def keyed_refusals(merchant: Merchant) -> Any:
+    """The same for the keys of requests; of one, another process is carrying the request out."""
+    cancel = f"{BASE}/withdraw/nothing/cancel"
+
+    async def asked(key: str, path: str = cancel) -> Answer:
+        return await merchant.keys.send("POST", path, headers={"Idempotency-Key": key})
+
+    yield Code.INVALID_IDEMPOTENCY_KEY, await asked("")
+    await asked("one")
+    yield Code.IDEMPOTENCY_KEY_REUSED, await asked("one", f"{BASE}/refunds/nothing/cancel")
+    book = Book(merchant.new.application.id, Environment.TEST)
+    begun = await merchant.house.keys.claim(book, "two", fingerprint_of("POST", cancel, b""))
+    assert isinstance(begun, Keyed)
+    yield Code.IDEMPOTENCY_IN_PROGRESS, await asked("two")
+
+
+async def refund_refusals(merchant: Merchant, clock: ManualClock) -> Any:
+    """The same for refunds; the payment was completed when the document says."""
+    shop = await Merchant.join(merchant.house, company="Refunds")
+    waiting = await shop.pay(phoneNumber=OPEN)
+    paid = await shop.collect(10_000)
+    yield Code.NOT_REFUNDABLE, await shop.refund(waiting)
+    yield Code.REFUND_EXCEEDS_BALANCE, await shop.refund(paid)
+    clock.advance(days=7, seconds=1)
+    yield Code.REFUND_WINDOW_CLOSED, await shop.refund(paid)
+    again = await shop.collect(10_000)
+    await shop.collect(10_000)
+    await shop.refund(again)
+    yield Code.REFUND_EXISTS, await shop.refund(again)
 
 
 async def thrown_out(browser: Browser) -> Answer:

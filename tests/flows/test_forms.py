@@ -143,6 +143,24 @@ async def test_withdrawals_in_every_status(merchant: Merchant) -> None:
         hold(answer.json, always)
 
 
+async def test_refunds_in_every_status(merchant: Merchant) -> None:
+    fields = fields_of(row_of("POST /api/v1/payments/{id}/refund"))
+    await merchant.collect(100_000)
+    paid = [await merchant.collect(1_000) for _ in range(2)]
+    made = [await merchant.refund(paid[0], externalId="R-1"), await merchant.refund(paid[1])]
+    for answer in made:
+        assert (answer.status, answer["status"]) == (201, "PENDING")
+        hold(answer.json, fields)
+        assert answer["reference"][8:16] == "20260623"
+    cancelled = await merchant.keys.send("POST", f"{BASE}/refunds/{made[1]['id']}/cancel")
+    await merchant.house.worker.run_until_idle()
+    ended = [await merchant.refunded(made[0]), cancelled]
+    for answer in ended:
+        hold(answer.json, fields)
+    assert [answer["status"] for answer in ended] == ["COMPLETED", "CANCELLED"]
+    assert ended[0]["originalPaymentId"] == paid[0]["id"]
+
+
 async def test_transfers(merchant: Merchant) -> None:
     await merchant.collect(100_000)
     row = row_of("POST /api/wallets/transfer")

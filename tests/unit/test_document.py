@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import jsonschema_rs
@@ -13,10 +14,13 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from kpay.catalogue.data import catalogue
-from kpay.core.refusals import ANSWERS, Code
+from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Guard, Route, refusals_of
+from kpay.idempotency.model import read_key
 from kpay.instructions.model import ENDS, Status
 from kpay.web.openapi import document, refusals
+from kpay.webhooks.model import TEST_EVENT, Topic, headers_of
+from kpay.webhooks.model import Status as DeliveryStatus
 from tests.route_table import name_of, route_table
 
 ROUTES = route_table()
@@ -178,7 +182,11 @@ def test_every_refusal_is_under_its_status_with_an_example_and_its_headers(route
         value = DOCUMENT["components"]["examples"][code]["value"]
         assert problems(content["schema"], value) == []
         assert problems(content["schema"], {**value, "code": "something_else"}) != []
-        assert ("retry-after" in response["headers"]) == (answer.retry_after is not None)
+        says_when = answer.retry_after is not None or (
+            answer.status == ANSWERS[Code.IDEMPOTENCY_IN_PROGRESS].status
+            and route.recall is not None
+        )
+        assert ("retry-after" in response["headers"]) == says_when
         assert ("www-authenticate" in response["headers"]) == (answer.challenge is not None)
         assert "x-request-id" in response["headers"]
 
@@ -195,8 +203,11 @@ def test_what_follows_from_a_declaration_is_declared() -> None:
         assert (Code.INVALID_CREDENTIALS in codes) == (route.guard is Guard.KEYS)
         assert (Code.INVALID_TOKEN in codes) == (route.guard is Guard.TOKEN)
         assert (Code.MALFORMED_BODY in codes) == (route.body is not None)
-        assert (Code.INVALID_PARAMETER in codes) == (route.query is not None)
-        assert not set(route.refuses) & refusals_of(msgspec.structs.replace(route, refuses=()))
+        assert (Code.RATE_LIMITED in codes) == (route.guard is not Guard.PUBLIC)
+        assert (Code.IDEMPOTENCY_KEY_REUSED in codes) == (route.recall is not None)
+        follows = refusals_of(msgspec.structs.replace(route, refuses=()))
+        assert (Code.INVALID_PARAMETER in follows) == (route.query is not None)
+        assert not set(route.refuses) & follows
 
 
 def test_every_code_but_one_is_some_route_s() -> None:
@@ -228,7 +239,11 @@ def test_what_the_catalogue_knows_is_listed_where_it_is_asked_for() -> None:
 def test_statuses_environments_and_operations_are_listed() -> None:
     assert SCHEMAS["Status"]["enum"] == sorted(Status)
     assert SCHEMAS["Environment"]["enum"] == ["PRODUCTION", "TEST"]
-    assert SCHEMAS["OperationType"]["enum"] == ["DEPOSIT", "PAYOUT"]
+    assert SCHEMAS["TypeStatus"]["properties"]["operationType"]["enum"] == ["DEPOSIT", "PAYOUT"]
+    webhooks = SCHEMAS["DeliveryAnswer"]["properties"]
+    assert webhooks["topic"]["enum"] == list(Topic)
+    assert webhooks["status"]["enum"] == list(DeliveryStatus)
+    assert set(SCHEMAS["WebhookBody"]["properties"]["status"]["enum"]) == {*ENDS, "TEST"}
     assert SCHEMAS["Code"]["enum"] == sorted(Code)
 
 
@@ -262,19 +277,15 @@ def test_what_may_be_null_says_so_and_what_may_not_does_not() -> None:
 def test_every_event_is_a_webhook_with_an_example_of_its_body() -> None:
     events = {f"{who}.{end.lower()}" for who in ("payment", "payout", "refund") for end in ENDS}
 
-    assert set(DOCUMENT["webhooks"]) == events
+    assert set(DOCUMENT["webhooks"]) == {*events, TEST_EVENT}
     for event, item in DOCUMENT["webhooks"].items():
         content = content_of(item["post"]["requestBody"])
         (example,) = content["examples"].values()
         assert problems(content["schema"], example["value"]) == []
         assert example["value"]["event"] == event
-        assert {one["name"] for one in item["post"]["parameters"]} >= {
-            "X-KPAY-Event",
-            "X-KPAY-Signature",
-            "webhook-id",
-            "webhook-timestamp",
-            "webhook-signature",
-        }
+        sent = headers_of(event, "evt_", b"{}", ["whsec_aaaa"], datetime.now(UTC))
+        # OpenAPI tells the type of a body with the body.
+        assert {one["name"] for one in item["post"]["parameters"]} == set(sent) - {"Content-Type"}
 
 
 def test_a_webhook_tells_the_fields_of_the_contract_in_their_order() -> None:
@@ -295,3 +306,52 @@ def test_a_webhook_tells_the_fields_of_the_contract_in_their_order() -> None:
         "failureReason",
         "timestamp",
     ]
+
+
+# What the header of a key and the count of requests add.
+
+
+@every_route
+def test_a_route_that_takes_an_idempotency_key_says_so_and_no_other_does(route: Route) -> None:
+    operation = operation_of(route)
+    named = {one["name"]: one for one in operation["parameters"] if one["in"] == "header"}
+    answers = operation["responses"]
+    replayed = {
+        status for status, one in answers.items() if "idempotency-replayed" in one["headers"]
+    }
+
+    assert ("Idempotency-Key" in named) == (route.recall is not None)
+    if route.recall is None:
+        assert replayed == set()
+        return
+    assert (
+        {str(route.status), "409"}
+        <= replayed
+        <= {str(route.status), "400", "403", "404"}
+        | {
+            "409",
+            "422",
+        }
+    )
+    schema = named["Idempotency-Key"]["schema"]
+    for key, is_one in {"a": True, " a b ": True, "": False, "  ": False, "é": False}.items():
+        assert (problems(schema, key) == []) is is_one, key
+        if is_one:
+            assert read_key(key) == key.strip()
+        else:
+            with pytest.raises(Refusal):
+                read_key(key)
+
+
+@every_route
+def test_what_is_counted_says_what_is_left(route: Route) -> None:
+    counted = {
+        status
+        for status, answer in operation_of(route)["responses"].items()
+        if {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
+        <= set(answer["headers"])
+    }
+
+    everything = set(operation_of(route)["responses"])
+    # Wrong credentials are answered before anything is counted.
+    assert counted == (set() if route.guard is Guard.PUBLIC else everything - {"401"})

@@ -29,10 +29,12 @@ _ABOUT_STATUSES = (
     "CANCELLED lost its URL while it waited."
 )
 TopicName: TypeAlias = Annotated[
-    Literal["generic", "payments", "payouts", "refunds"], Meta(description=_ABOUT_TOPICS)
+    Literal["generic", "payments", "payouts", "refunds"],
+    Meta(description=_ABOUT_TOPICS, extra_json_schema={"type": "string"}),
 ]
 StatusName: TypeAlias = Annotated[
-    Literal["PENDING", "DELIVERED", "FAILED", "CANCELLED"], Meta(description=_ABOUT_STATUSES)
+    Literal["PENDING", "DELIVERED", "FAILED", "CANCELLED"],
+    Meta(description=_ABOUT_STATUSES, extra_json_schema={"type": "string"}),
 ]
 ShownTopic: TypeAlias = Annotated[
     str, Meta(description=_ABOUT_TOPICS, extra_json_schema={"enum": list(Topic)})
@@ -81,8 +83,11 @@ class EndpointAnswer(msgspec.Struct, rename="camel"):
         Meta(description="Where it is sent.", examples=["https://shop.example/webhooks/kpay"]),
     ]
     status: Annotated[
-        Literal["ACTIVE", "PAUSED"],
-        Meta(description="PAUSED after ten failures in a row: then one at a time tries again."),
+        str,
+        Meta(
+            description="PAUSED after ten failures in a row: then one at a time tries again.",
+            extra_json_schema={"enum": ["ACTIVE", "PAUSED"]},
+        ),
     ]
     failures_in_a_row: Annotated[
         int, Meta(description="How many sendings failed since one did not.")

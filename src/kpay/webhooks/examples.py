@@ -55,7 +55,7 @@ REPLAY = (
     Example(
         "What failed on one day",
         {"queued": 12, "nextCursor": None},
-        {"from": "2026-06-23", "to": "2026-06-24", "status": "FAILED"},
+        {"from": "2026-06-23T00:00:00Z", "to": "2026-06-24T00:00:00Z", "status": "FAILED"},
     ),
 )
 PAGE = (Example("One page", {"data": [_DELIVERY], "nextCursor": None}),)
