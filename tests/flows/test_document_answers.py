@@ -83,6 +83,8 @@ async def address(merchant: Merchant, route: Route) -> str:
 
 async def refund_address(merchant: Merchant, route: Route, paid: Answer) -> str:
     """The same for refunds: one that is PENDING, one that stays open, or one that has ended."""
+    # So that what was paid is there: the fee is not returned.
+    await merchant.collect(1_000_000)
     if route.path.endswith("refund"):
         return route.path.format(id=paid["id"])
     if route.path.endswith("finish"):
@@ -91,8 +93,6 @@ async def refund_address(merchant: Merchant, route: Route, paid: Answer) -> str:
         finish = f"{BASE}/{paid['id']}/sandbox/finish"
         await merchant.keys.send("POST", finish, {"outcome": "COMPLETED"})
         await merchant.house.worker.run_until_idle()
-    # So that what was paid is there: the fee is not returned.
-    await merchant.collect(1_000_000)
     refund = await merchant.refund(paid, reason="Out of stock", externalId="REFUND-1")
     assert refund.status == 201, refund.raw
     if not route.path.endswith("cancel"):
