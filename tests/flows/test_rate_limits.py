@@ -344,4 +344,4 @@ async def test_a_request_counts_in_a_further_quota_that_its_body_names(
 
 
 async def _nothing(_call: object) -> Reply:
-    return Reply([])
+    return Reply([], 201)
