@@ -8,7 +8,7 @@ payment's or the payout's own business; their flows post it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -93,6 +93,16 @@ class Rails:
         provider = self._routing.open_provider(environment, code)
         terms.check_provider(provider.code)
         return provider
+
+    def check_filter(self, wanted: Filter) -> None:
+        """Whether there is what a list is narrowed to; a provider may be suspended by now.
+
+        Refuses: unsupported_country, unknown_provider.
+        """
+        if wanted.country is not None:
+            self._catalogue.country(wanted.country, "country")
+        if wanted.provider is not None:
+            self._catalogue.known_provider(wanted.provider)
 
     def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
         """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
@@ -209,8 +219,16 @@ class Followed(Generic[G]):
         return found
 
     async def page(self, book: Book, wanted: Filter) -> list[Tracked[G]]:
-        """A page of a book's, newest first, with one row more if there is another page."""
+        """A page of a book's, newest first, with one row more if there is another page.
+
+        Refuses: unsupported_country, unknown_provider.
+        """
+        self._rails.check_filter(wanted)
         return await self._rows.page(book, wanted)
+
+    async def of_ids(self, book: Book, identifiers: Sequence[UUID]) -> dict[UUID, Tracked[G]]:
+        """Those of a book with these identifiers."""
+        return await self._rows.of_ids([(book, identifier) for identifier in identifiers])
 
     async def attempts(self, book: Book, identifier: UUID) -> list[Attempt]:
         """Every attempt at the rail, oldest first."""

@@ -17,9 +17,10 @@ from prometheus_client import Histogram
 from kpay import metrics
 from kpay.access.gate import Gate
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Guard, Principal, Route
+from kpay.core.routes import Call, Download, Guard, Principal, Route
 from kpay.web.address import Addresses
 from kpay.web.context import begin_request
+from kpay.web.download import Begun, begin_download, send_download
 from kpay.web.errors import error_answer, refusal_of
 from kpay.web.headers import SECURITY
 from kpay.web.reading import BodyReader, read_body, read_query
@@ -55,6 +56,7 @@ class Endpoint:
         request_id = begin_request()
         method = scope["method"]
         headers: Sequence[tuple[bytes, bytes]] = ()
+        body: bytes | Begun
         try:
             status, body = await self._answer(method, scope, receive, path)
         except Exception as problem:
@@ -63,7 +65,10 @@ class Endpoint:
             log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
         # Counted before it is sent: who has the answer can rely on finding it counted.
         self._count(method, status, time.perf_counter() - started)
-        await write_json(send, status, body, request_id, headers)
+        if isinstance(body, Begun):
+            await send_download(body, receive, send, request_id)
+        else:
+            await write_json(send, status, body, request_id, headers)
 
     def _count(self, method: str, status: int, seconds: float) -> None:
         # A method is whatever the caller wrote: only those that the path takes are a label.
@@ -76,7 +81,7 @@ class Endpoint:
 
     async def _answer(
         self, method: str, scope: Scope, receive: Receive, path: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes | Begun]:
         prepared = self._routes.get(method)
         if prepared is None:
             raise Refusal(
@@ -93,6 +98,8 @@ class Endpoint:
         if route.query is not None:
             query = read_query(route.query, scope["query_string"])
         reply = await route.handler(Call(caller, body, query, path))
+        if isinstance(reply, Download):
+            return route.status, await begin_download(reply, route)
         return reply.status, _encoder.encode(reply.body)
 
     async def _authenticate(self, guard: Guard, scope: Scope) -> Principal | None:
