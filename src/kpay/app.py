@@ -47,6 +47,9 @@ from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
 from kpay.settings import Settings
+from kpay.statements import api as statements_api
+from kpay.statements.flow import Statements
+from kpay.statements.operations import of_payments, of_payouts, of_transfers
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
@@ -113,6 +116,15 @@ class House:
             references,
             self._something_due,
         )
+        self.statements = Statements(
+            self.database,
+            self.catalogue,
+            [
+                of_payments(self.payments),
+                of_payouts(self.payouts),
+                of_transfers(self.transfers),
+            ],
+        )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
@@ -127,6 +139,7 @@ class House:
             *access_api.routes(self.gate),
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
+            *statements_api.routes(self.statements, self.clock),
             *payments_api.routes(self.payments, self.gate),
             *payouts_api.routes(self.payouts, self.gate),
             *events_api.routes(self.database),

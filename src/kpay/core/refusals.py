@@ -30,6 +30,7 @@ class Code(StrEnum):
     INVALID_PHONE_NUMBER = "invalid_phone_number"
     NOT_A_TEST_NUMBER = "not_a_test_number"
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
+    STATEMENT_TOO_LONG = "statement_too_long"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
     TOO_MANY_FAILURES = "too_many_failures"
@@ -82,6 +83,7 @@ ANSWERS: dict[Code, Answer] = {
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
+    Code.STATEMENT_TOO_LONG: _BAD_REQUEST,
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
     Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),

@@ -1,8 +1,8 @@
 """Rows as CSV, for spreadsheets and for programs (RFC 4180: commas, CRLF, quotes where needed).
 
-UTF-8. Amounts are plain decimals, as the API's JSON has them. A spreadsheet takes a cell that begins
-like a formula for one and may carry it out, and texts come from strangers: such a text gets an
-apostrophe in front, which spreadsheets show as "this is text". Numbers are left alone.
+UTF-8. Amounts are plain decimals, as the API's JSON has them. A spreadsheet takes a cell that
+begins like a formula for one and may carry it out, and texts come from strangers: such a text gets
+an apostrophe in front, by which spreadsheets know a text. Numbers are left alone.
 """
 
 from __future__ import annotations

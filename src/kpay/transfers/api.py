@@ -249,9 +249,7 @@ async def _file(
 ) -> AsyncGenerator[bytes, None]:
     """The whole list as CSV, a page at a time, each read on a connection of its own."""
     begin = head([field.encode_name for field in _COLUMNS], marked=marked)
-    pages = every_page(
-        lambda narrowed: transfers.page(book, narrowed), wanted, lambda row: row.id
-    )
+    pages = every_page(lambda narrowed: transfers.page(book, narrowed), wanted, lambda row: row.id)
     async for page in pages:
         yield begin + sheet(msgspec.structs.astuple(_line(transfer)) for transfer in page)
         begin = b""
