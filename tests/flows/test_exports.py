@@ -38,10 +38,10 @@ class File:
     path: str
     browser: Callable[[Merchant], Browser]
 
-    async def get(self, merchant: Merchant, **query: object) -> Answer:
+    async def get(self, merchant: Merchant, **query: Any) -> Answer:
         return await self.browser(merchant).send("GET", f"{self.path}/export", query=query)
 
-    async def listed(self, merchant: Merchant, **query: object) -> list[dict[str, Any]]:
+    async def listed(self, merchant: Merchant, **query: Any) -> list[dict[str, Any]]:
         page = await self.browser(merchant).send("GET", self.path, query={"limit": 100, **query})
         assert page["nextCursor"] is None
         rows: list[dict[str, Any]] = page["data"]

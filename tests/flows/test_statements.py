@@ -152,7 +152,7 @@ async def test_movements_are_the_statement_backwards_page_by_page(busy: Merchant
     whole = (await statement(busy))["movements"]
     for limit in (1, 2, 3, 9, 10, 11, 100):
         walked: list[Any] = []
-        query: dict[str, object] = {"limit": limit}
+        query: dict[str, Any] = {"limit": limit}
         while True:
             page = await movements(busy, **query)
             walked += page["data"]
@@ -177,9 +177,9 @@ async def test_new_movements_do_not_disturb_who_is_walking_the_pages(busy: Merch
 async def test_movements_are_narrowed_by_type_and_external_id(busy: Merchant, limit: int) -> None:
     whole = (await movements(busy, limit=100))["data"]
 
-    async def walk(**query: object) -> list[Any]:
+    async def walk(**query: Any) -> list[Any]:
         rows: list[Any] = []
-        cursor: dict[str, object] = {}
+        cursor: dict[str, Any] = {}
         while True:
             page = await movements(busy, limit=limit, **query, **cursor)
             rows += page["data"]
@@ -218,7 +218,7 @@ async def test_a_page_that_a_filter_leaves_empty_says_where_to_go_on(
 ) -> None:
     monkeypatch.setattr(flow, "_MOST_SCANNED", 2)
     found: list[Any] = []
-    query: dict[str, object] = {"type": "PAYMENT"}
+    query: dict[str, Any] = {"type": "PAYMENT"}
     sizes = []
     while True:
         page = await movements(busy, **query)

@@ -18,9 +18,14 @@ from kpay.database.queries import Queries
 from kpay.instructions import store as instructions
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
+from kpay.statements import store as statements
 from kpay.transfers import store as transfers
 
 EXTERNAL_ID = "instructions_external_id_key", ("type", "claimed_external_id")
+ALONG: list[tuple[str, tuple[str, ...]]] = [
+    ("postings_pkey", ("account", "version")),
+    ("entries_pkey", ("operation_id", "step")),
+]
 # Each statement, and the last columns of the keys that it has to use.
 KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "transfers": (transfers.SQL["write"], [("transfers_external_id_key", ("external_id",))]),
@@ -33,6 +38,27 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "claims": (
         instructions.SQL["claim"],
         [("instructions_due_idx", ("type", "due_at")), ("instructions_pkey", ("id",))],
+    ),
+    # A wallet's past: along the chain of an account, each line with its entry.
+    "place of a moment": (
+        statements.SQL["behind"],
+        [("postings_pkey", ("account", "version"))],
+    ),
+    "lines around a place": (statements.SQL["around"], ALONG),
+    "lines onward": (statements.SQL["lines_onward"], ALONG),
+    "lines backward": (statements.SQL["lines_backward"], ALONG),
+    "moments of operations": (
+        statements.SQL["moments_of"],
+        [("entries_pkey", ("operation_id",))],
+    ),
+    "transfers of a page": (transfers.SQL["of_ids"], [("transfers_pkey", ("id",))]),
+    "payments of a page": (
+        payments.SQL["of_ids"],
+        [("payments_pkey", ("id",)), ("instructions_pkey", ("id",))],
+    ),
+    "payouts of a page": (
+        payouts.SQL["of_ids"],
+        [("payouts_pkey", ("id",)), ("instructions_pkey", ("id",))],
     ),
 }
 
@@ -88,7 +114,7 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
 
     assert not re.search(r"(Seq Scan|Bitmap Heap Scan) on", plan), plan
     for index, columns in keys:
-        used = re.search(rf"Index Scan using {index} .*\n\s*Index Cond: (.*)", plan)
+        used = re.search(rf"Index Scan (?:Backward )?using {index} .*\n\s*Index Cond: (.*)", plan)
         assert used, plan
         assert all(re.search(rf"\b{column} [<=]", used[1]) for column in columns), plan
 

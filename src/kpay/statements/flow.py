@@ -185,9 +185,8 @@ class Statements:
             for teller in self._tellers
             for identifier in await teller.named(book, external_id)
         }
-        moments = await store.moments_of(self._database, book, country, list(named))
-        # Each moment once: entries that were posted together have the same.
-        for moment in dict.fromkeys(moments):
+        for moment in await store.moments_of(self._database, book, list(named)):
+            # Whatever was posted at this moment, which may be more than was asked for.
             top = await self._before(book, country, start, moment + _AN_INSTANT)
             floor = await store.behind(self._database, book, country, top.place, moment)
             bottom = Place(max(floor.wallet, end.wallet), max(floor.reserved, end.reserved))

@@ -14,9 +14,14 @@ with recursive search as (
         case when middle.at < $5 then middle.version else low end,
         case when middle.at < $5 then high else middle.version - 1 end
     from search
-    join postings as middle
-        on middle.application_id = $1 and middle.environment = $2 and middle.account = $3
-        and middle.version = (low + high + 1) / 2
+    cross join lateral (
+        select version, at
+        from postings
+        where application_id = $1 and environment = $2 and account = $3
+            and version = (low + high + 1) / 2
+        -- Looked up for each step: without the limit, all lines of a chain may be joined.
+        limit 1
+    ) as middle
     where low < high
 )
 
@@ -53,11 +58,10 @@ where application_id = $1 and environment = $2 and account = $3
 order by postings.version desc
 limit $6;
 
--- name: of_operations
--- The entries of some operations that moved a wallet, or what is reserved of it, newest first.
-select distinct entries.number, postings.at
-from unnest($5::uuid[]) as wanted (operation_id)
-join postings using (operation_id)
-join entries using (application_id, environment, operation_id, step)
-where application_id = $1 and environment = $2 and account in ($3, $4)
-order by entries.number desc;
+-- name: moments_of
+-- When the entries of some operations were posted, newest first.
+select distinct entries.at
+from unnest($3::uuid[]) as wanted (operation_id)
+join entries using (operation_id)
+where application_id = $1 and environment = $2
+order by entries.at desc;

@@ -104,16 +104,9 @@ async def lines(
     ]
 
 
-async def moments_of(
-    database: Database, book: Book, country: str, operations: Sequence[UUID]
-) -> list[datetime]:
-    """When some operations moved a wallet, one moment for each entry, newest first."""
+async def moments_of(database: Database, book: Book, operations: Sequence[UUID]) -> list[datetime]:
+    """When something was posted for some operations, newest first."""
     rows = await database.fetch(
-        SQL["of_operations"],
-        book.application_id,
-        book.environment,
-        wallet(country),
-        reserved(country),
-        list(operations),
+        SQL["moments_of"], book.application_id, book.environment, list(operations)
     )
     return [row["at"] for row in rows]
