@@ -105,6 +105,32 @@ def test_verify_counts_checks_and_finds_nothing_wrong(program: Program) -> None:
     assert {check["promise"] for check in told["checks"]} >= {1, 2, 3, 4, 5, 7, 10, 11}
 
 
+def test_a_statement_is_written_as_the_api_gives_it(program: Program, tmp_path: Path) -> None:
+    made = program.json("app", "create", "--company", "Statements", "--name", "one")
+    application, keys = made["application"]["id"], key_headers(made["test"])
+    with program.serving() as server:
+        assert _init(server, keys, "MTN_MOMO_CMR", 1_000)[0] == 201
+        wait_for(
+            lambda: server.request("GET", "/api/v1/payments/balance", None, keys)[1], STOP_SECONDS
+        )
+        token = server.request("POST", "/api/v1/payments/token", None, keys)[1]["accessToken"]
+        path = "/api/wallets/CMR/statement/export?to=2100-01-01"
+        api = server.answer("GET", path, None, {"Authorization": f"Bearer {token}"})[2]
+
+    words = ["wallet", "statement", application, "CMR", "--environment", "test"]
+    words += ["--to", "2100-01-01"]
+    printed = program.run(*words)
+    assert printed.stdout.splitlines() == api.splitlines()
+    file = tmp_path / "statement.csv"
+    assert program.run(*words, "--csv", str(file)).returncode == 0
+    assert file.read_bytes().decode() == api
+    # Nothing is left of one that cannot be.
+    refused = program.run(*words, "--from", "2100-02-01", "--csv", str(tmp_path / "none.csv"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "from must not be after to" in refused.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["statement.csv"]
+
+
 def test_verify_is_held_against_an_earlier_report(program: Program, tmp_path: Path) -> None:
     report = tmp_path / "earlier.json"
     report.write_text(json.dumps(program.json("verify")))
@@ -147,6 +173,7 @@ def test_a_database_of_the_operator_s_own_is_used_instead(
         ["key", "regenerate"],
         ["token-key", "rotate"],
         ["sandbox", "finish"],
+        ["wallet", "statement"],
     ],
     ids=" ".join,
 )

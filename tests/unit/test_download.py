@@ -55,17 +55,20 @@ class Client:
 class File:
     """A file of so many parts that says how many were made, and whether it was let go of."""
 
-    def __init__(self, parts: int, *, breaks_at: int | None = None) -> None:
+    def __init__(
+        self, parts: int, *, breaks_at: int | None = None, problem: Exception | None = None
+    ) -> None:
         self.made = 0
         self.closed = False
         self._parts = parts
         self._breaks_at = breaks_at
+        self._problem = problem or RuntimeError("a defect")
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         try:
             for number in range(self._parts):
                 if number == self._breaks_at:
-                    raise RuntimeError("a defect")
+                    raise self._problem
                 self.made += 1
                 yield b"%d," % number
         finally:
@@ -98,12 +101,10 @@ async def test_an_empty_file_is_a_file() -> None:
 
 
 async def test_what_is_refused_before_the_first_part_is_a_refusal() -> None:
-    async def refused() -> AsyncGenerator[bytes, None]:
-        raise Refusal(Code.NO_WALLET, "There is no wallet.")
-        yield b""
+    file = File(1, breaks_at=0, problem=Refusal(Code.NO_WALLET, "There is no wallet."))
 
     with pytest.raises(Refusal, match="no wallet"):
-        await begin_download(Download(refused(), "some.csv"), ROUTE)
+        await file.begun()
 
 
 async def test_what_goes_wrong_in_the_middle_leaves_the_file_without_its_end() -> None:

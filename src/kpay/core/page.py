@@ -16,7 +16,7 @@ R = TypeVar("R")
 MOST = 100
 USUAL = 20
 # A page of a file: read in a few milliseconds, so that requests beside it are hardly delayed.
-OF_FILE = 250
+OF_FILE = 100
 
 
 class Filter(msgspec.Struct, frozen=True):

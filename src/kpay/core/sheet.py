@@ -26,7 +26,7 @@ MEDIA = "text/csv; charset=utf-8"
 BYTE_ORDER_MARK = "\ufeff".encode()
 
 # What a formula begins with, also in the wide forms of East Asian keyboards.
-_BEGINS_A_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_BEGINS_A_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 def sheet(rows: Iterable[Sequence[Cell]]) -> bytes:
@@ -52,16 +52,17 @@ def file_name(book: Book, what: str, since: datetime | None, until: datetime | N
 
 
 def _cell(value: Cell) -> str:
+    # Nearly every cell is a text or empty, and a file has millions of them.
+    if isinstance(value, str):
+        return f"'{value}" if value[:1] in _BEGINS_A_FORMULA else value
+    if value is None or value is msgspec.UNSET:
+        return ""
     match value:
-        case None | msgspec.UnsetType():
-            return ""
         case bool():
             return "true" if value else "false"
-        case int():
-            return str(value)
         case Decimal():
             return f"{value:f}"
         case msgspec.Raw():
             return bytes(value).decode()
         case _:
-            return f"'{value}" if value.startswith(_BEGINS_A_FORMULA) else value
+            return str(value)

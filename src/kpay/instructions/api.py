@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -85,10 +85,10 @@ class Shapes(Generic[A]):
             if field.name not in _NOT_IN_A_FILE
         }
 
-    def line(self, tracked: Tracked[A]) -> list[Cell]:
+    def line(self, tracked: Tracked[A], columns: Iterable[str]) -> list[Cell]:
         """One of them as a line of a file."""
         told = self._in_full(tracked)
-        return [told.get(name) for name in self.columns()]
+        return [told.get(name) for name in columns]
 
     def _in_full(self, tracked: Tracked[A]) -> dict[str, Any]:
         progress = tracked.progress
@@ -192,12 +192,13 @@ async def _file(
     verbs: Followed[A], shapes: Shapes[A], book: Book, wanted: Filter, *, marked: bool
 ) -> AsyncGenerator[bytes, None]:
     """The whole list as CSV, a page at a time, each read on a connection of its own."""
-    begin = head(list(shapes.columns().values()), marked=marked)
+    columns = shapes.columns()
+    begin = head(list(columns.values()), marked=marked)
     pages = every_page(
         lambda narrowed: verbs.page(book, narrowed), wanted, lambda row: row.agreed.id
     )
     async for page in pages:
-        yield begin + sheet(map(shapes.line, page))
+        yield begin + sheet(shapes.line(row, columns) for row in page)
         begin = b""
 
 

@@ -128,7 +128,9 @@ class Statements:
         kept: list[Movement] = []
         following: Place | None = None
         scanned = 0
-        walk = self._walk(book, country, wanted, start, size=limit + 1)
+        # What a filter leaves out is read as well, so a few at a time would be many times.
+        size = limit + 1 if wanted.type is None else OF_FILE
+        walk = self._walk(book, country, wanted, start, size=size)
         async with aclosing(walk):
             async for movement in walk:
                 if wanted.type in (None, movement.type):
