@@ -6,6 +6,9 @@ same house between them. What a real server does is tested in tests/system.
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 import itertools
 import json
 from collections.abc import Mapping
@@ -32,6 +35,14 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     raw: bytes
+    whole: bool = True
+    """Whether it came to its end, or was broken off in the middle."""
+
+    @property
+    def csv(self) -> list[dict[str, str]]:
+        """The rows of a file, each by the names of its columns."""
+        text = self.raw.decode("utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
     @property
     def json(self) -> Any:
@@ -67,10 +78,16 @@ class Browser:
         if raw is None:
             raw = b"" if body is None else json.dumps(body, default=_number).encode()
         sent = {"type": "http.request", "body": raw, "more_body": False}
-        got: dict[str, Any] = {"body": b""}
+        got: dict[str, Any] = {"body": b"", "whole": False}
+
+        waiting = [sent]
 
         async def receive() -> dict[str, Any]:
-            return sent
+            if waiting:
+                return waiting.pop()
+            # This client stays until it has its answer.
+            await asyncio.Event().wait()
+            raise AssertionError
 
         async def reply(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -80,6 +97,7 @@ class Browser:
                 }
             else:
                 got["body"] += message.get("body", b"")
+                got["whole"] = not message.get("more_body", False)
 
         given = {**self.headers, **(headers or {})}
         await self.api(
@@ -102,7 +120,7 @@ class Browser:
             receive,
             reply,
         )
-        return Answer(got["status"], got["headers"], got["body"])
+        return Answer(got["status"], got["headers"], got["body"], got["whole"])
 
 
 @dataclass

@@ -55,6 +55,9 @@ from kpay.refunds import api as refunds_api
 from kpay.refunds.flow import Refunds
 from kpay.refunds.model import PREFIX as REFUND
 from kpay.settings import Settings
+from kpay.statements import api as statements_api
+from kpay.statements.flow import Statements
+from kpay.statements.operations import of_payments, of_payouts, of_refunds, of_transfers
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
@@ -156,6 +159,16 @@ class House:
                 "refund": teller(self.refunds, lambda refund: refund.original_payment_id),
             },
         )
+        self.statements = Statements(
+            self.database,
+            self.catalogue,
+            [
+                of_payments(self.payments),
+                of_payouts(self.payouts),
+                of_refunds(self.refunds),
+                of_transfers(self.transfers),
+            ],
+        )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
@@ -175,6 +188,7 @@ class House:
             *access_api.routes(self.gate),
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
+            *statements_api.routes(self.statements, self.clock),
             *payments_api.routes(
                 self.payments, self.gate, partial(refunds_api.of_payment, self.refunds)
             ),

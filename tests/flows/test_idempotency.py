@@ -221,7 +221,6 @@ async def test_elsewhere_the_header_is_not_looked_at(funded: Merchant) -> None:
 async def test_a_refund_and_calling_it_back_are_done_once(funded: Merchant) -> None:
     payment = await funded.collect(10_000)
 
-
     async def twice(path: str) -> Answer:
         headers = {"Idempotency-Key": f"key of {path}"}
         first = await funded.keys.send("POST", path, headers=headers)

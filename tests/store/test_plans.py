@@ -19,10 +19,15 @@ from kpay.instructions import store as instructions
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
 from kpay.refunds import store as refunds
+from kpay.statements import store as statements
 from kpay.transfers import store as transfers
 from kpay.webhooks import store as webhooks
 
 EXTERNAL_ID = "instructions_external_id_key", ("type", "claimed_external_id")
+ALONG: list[tuple[str, tuple[str, ...]]] = [
+    ("postings_pkey", ("account", "version")),
+    ("entries_pkey", ("operation_id", "step")),
+]
 # Each statement, and the last columns of the keys that it has to use.
 KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "transfers": (transfers.SQL["write"], [("transfers_external_id_key", ("external_id",))]),
@@ -56,6 +61,31 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "webhooks sent": (
         webhooks.SQL["record"],
         [("deliveries_pkey", ("id",)), ("webhook_endpoints_pkey", ("topic",))],
+    ),
+    # A wallet's past: along the chain of an account, each line with its entry.
+    "place of a moment": (
+        statements.SQL["behind"],
+        [("postings_pkey", ("account", "version"))],
+    ),
+    "lines around a place": (statements.SQL["around"], ALONG),
+    "lines onward": (statements.SQL["lines_onward"], ALONG),
+    "lines backward": (statements.SQL["lines_backward"], ALONG),
+    "moments of operations": (
+        statements.SQL["moments_of"],
+        [("entries_pkey", ("operation_id",))],
+    ),
+    "transfers of a page": (transfers.SQL["of_ids"], [("transfers_pkey", ("id",))]),
+    "payments of a page": (
+        payments.SQL["of_ids"],
+        [("payments_pkey", ("id",)), ("instructions_pkey", ("id",))],
+    ),
+    "payouts of a page": (
+        payouts.SQL["of_ids"],
+        [("payouts_pkey", ("id",)), ("instructions_pkey", ("id",))],
+    ),
+    "refunds of a page": (
+        refunds.SQL["of_ids"],
+        [("refunds_pkey", ("id",)), ("instructions_pkey", ("id",))],
     ),
 }
 
@@ -112,7 +142,7 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
 
     assert not re.search(r"(Seq Scan|Bitmap Heap Scan) on", plan), plan
     for index, columns in keys:
-        used = re.search(rf"Index Scan using {index} .*\n\s*Index Cond: (.*)", plan)
+        used = re.search(rf"Index Scan (?:Backward )?using {index} .*\n\s*Index Cond: (.*)", plan)
         assert used, plan
         assert all(re.search(rf"\b{column} [<=]", used[1]) for column in columns), plan
 

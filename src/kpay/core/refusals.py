@@ -31,6 +31,7 @@ class Code(StrEnum):
     NOT_A_TEST_NUMBER = "not_a_test_number"
     INVALID_WEBHOOK_URL = "invalid_webhook_url"
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
+    STATEMENT_TOO_LONG = "statement_too_long"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
     TOO_MANY_FAILURES = "too_many_failures"
@@ -93,6 +94,7 @@ ANSWERS: dict[Code, Answer] = {
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
     Code.INVALID_WEBHOOK_URL: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
+    Code.STATEMENT_TOO_LONG: _BAD_REQUEST,
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
     Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),

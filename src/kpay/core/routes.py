@@ -6,7 +6,7 @@ status codes other than its own success. The same declaration makes the OpenAPI 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -67,8 +67,22 @@ class Reply(msgspec.Struct, frozen=True):
     status: int = 200
 
 
+class Download(msgspec.Struct, frozen=True):
+    """A success that is sent as it is made: a file of any length, in parts.
+
+    What goes wrong before the first part is there is answered as for any route; afterwards the
+    connection is broken off, so that no short file looks like a whole one. `file_name` is plain
+    ASCII without quotes.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+    file_name: str
+
+
 class Route(msgspec.Struct, frozen=True):
     """One route. `body`, `query` and `answer` are msgspec types; None where there is none.
+
+    `media` is what a success is sent as; a route whose handler returns a Download says which.
 
     A route that has `recall` takes an Idempotency-Key. Its handler makes what it makes under
     `call.keyed.operation_id` and commits it behind the fence (`Poster.post(…, keyed)`, or
@@ -82,12 +96,13 @@ class Route(msgspec.Struct, frozen=True):
     path: str
     summary: str
     guard: Guard
-    handler: Callable[[Call], Awaitable[Reply]]
+    handler: Callable[[Call], Awaitable[Reply | Download]]
     answer: Any
     status: int = 200
     body: Any = None
     query: Any = None
     body_optional: bool = False
+    media: str = "application/json"
     examples: Mapping[str, Any] = msgspec.field(default_factory=dict)
     recall: Callable[[Call], Awaitable[Reply | None]] | None = None
     also_counts: Callable[[Any], str | None] | None = None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import Page, ShortText, page_of, read_cursor
 from kpay.core.ids import parse_public_id
-from kpay.core.page import Filter, read_limit, read_moment
+from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.core.routes import Call, Download, Guard, Reply, Route
+from kpay.core.sheet import MEDIA, Cell, file_name, head, sheet
 from kpay.instructions.flow import Attempt, Followed, Outgoing
 from kpay.instructions.model import Agreed, Status, Tracked
 
@@ -23,8 +25,12 @@ A = TypeVar("A", bound=Agreed)
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 
 
-class ListQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """How a list is narrowed. `from` and `to` are dates; `cursor` is the last page's nextCursor."""
+# What a line of a file has no room for: sentences, and what is a list of its own.
+_NOT_IN_A_FILE = frozenset({"message", "attempts", "fx", "refunds", "refunded_amount"})
+
+
+class NarrowQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """How a list is narrowed. `from` and `to` are moments, or dates, which are whole days."""
 
     external_id: str | None = None
     status: str | None = None
@@ -32,8 +38,19 @@ class ListQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     provider: str | None = None
     since: str | None = msgspec.field(default=None, name="from")
     until: str | None = msgspec.field(default=None, name="to")
+
+
+class ListQuery(NarrowQuery, rename="camel", forbid_unknown_fields=True):
+    """A page of a list; `cursor` is the last page's nextCursor."""
+
     cursor: str | None = None
     limit: int | None = None
+
+
+class ExportQuery(NarrowQuery, rename="camel", forbid_unknown_fields=True):
+    """A whole list as a file; with `bom` it begins with the mark by which Excel knows UTF-8."""
+
+    bom: bool = False
 
 
 class FinishRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -58,17 +75,31 @@ class Shapes(Generic[A]):
 
     def show_detail(self, tracked: Tracked[A], attempts: list[Attempt], **besides: Any) -> Any:
         """In full: how it ended, every attempt at the operator, and what others know of it."""
+        return self.detail(**self._in_full(tracked), attempts=attempts, **besides)
+
+    def columns(self) -> dict[str, str]:
+        """What a file has of each: the names of our fields, and of its columns."""
+        return {
+            field.name: field.encode_name
+            for field in msgspec.structs.fields(self.detail)
+            if field.name not in _NOT_IN_A_FILE
+        }
+
+    def line(self, tracked: Tracked[A], columns: Iterable[str]) -> list[Cell]:
+        """One of them as a line of a file."""
+        told = self._in_full(tracked)
+        return [told.get(name) for name in columns]
+
+    def _in_full(self, tracked: Tracked[A]) -> dict[str, Any]:
         progress = tracked.progress
         ended = None if progress.ended_at is None else iso(progress.ended_at)
-        return self.detail(
+        return {
             **self.fields(tracked),
             **self.more(tracked.agreed),
-            completed_at=ended if progress.status is Status.COMPLETED else None,
-            failed_at=ended if progress.status is Status.FAILED else None,
-            failure_reason=progress.failure_code,
-            attempts=attempts,
-            **besides,
-        )
+            "completed_at": ended if progress.status is Status.COMPLETED else None,
+            "failed_at": ended if progress.status is Status.FAILED else None,
+            "failure_reason": progress.failure_code,
+        }
 
 
 async def _nothing(_tracked: Tracked[Any]) -> dict[str, Any]:
@@ -94,9 +125,22 @@ def reading_routes(
         return Reply(shapes.show_detail(tracked, attempts, **await besides(tracked)))
 
     async def listing(call: Call) -> Reply:
-        wanted = _filter(call.query, shapes.prefix)
+        wanted = msgspec.structs.replace(
+            _filter(call.query),
+            before=read_cursor(
+                call.query.cursor, lambda text: parse_public_id(shapes.prefix, text)
+            ),
+            limit=read_limit(call.query.limit),
+        )
         rows = await verbs.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))
+
+    async def export(call: Call) -> Download:
+        wanted = _filter(call.query)
+        return Download(
+            _file(verbs, shapes, call.book, wanted, marked=call.query.bom),
+            file_name(call.book, f"{verbs.word}s", wanted.since, wanted.until),
+        )
 
     async def finish(call: Call) -> Reply:
         identifier = read_id(call, shapes.prefix, verbs.word)
@@ -113,6 +157,16 @@ def reading_routes(
             listing,
             Page[shapes.answer],  # type: ignore[name-defined]
             query=ListQuery,
+        ),
+        Route(
+            "GET",
+            f"{many}/export",
+            f"The {verbs.word}s as CSV, newest first, however many there are",
+            Guard.KEYS,
+            export,
+            str,
+            query=ExportQuery,
+            media=MEDIA,
         ),
         Route(
             "POST",
@@ -169,17 +223,31 @@ def read_id(call: Call, prefix: str, word: str) -> UUID:
     return identifier
 
 
-def _filter(query: ListQuery, prefix: str) -> Filter:
+def _filter(query: NarrowQuery) -> Filter:
+    since, until = read_period(query.since, query.until)
     return Filter(
         external_id=query.external_id,
         status=_status(query.status),
         country=query.country,
         provider=query.provider,
-        since=read_moment(query.since, "from"),
-        until=read_moment(query.until, "to"),
-        before=read_cursor(query.cursor, lambda text: parse_public_id(prefix, text)),
-        limit=read_limit(query.limit),
+        since=since,
+        until=until,
+        limit=OF_FILE,
     )
+
+
+async def _file(
+    verbs: Followed[A], shapes: Shapes[A], book: Book, wanted: Filter, *, marked: bool
+) -> AsyncGenerator[bytes, None]:
+    """The whole list as CSV, a page at a time, each read on a connection of its own."""
+    columns = shapes.columns()
+    begin = head(list(columns.values()), marked=marked)
+    pages = every_page(
+        lambda narrowed: verbs.page(book, narrowed), wanted, lambda row: row.agreed.id
+    )
+    async for page in pages:
+        yield begin + sheet(shapes.line(row, columns) for row in page)
+        begin = b""
 
 
 def _status(text: str | None) -> str | None:

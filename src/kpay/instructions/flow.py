@@ -111,6 +111,16 @@ class Rails:
                 "GET /api/v1/payments/availability says that it is open.",
             )
 
+    def check_filter(self, wanted: Filter) -> None:
+        """Whether there is what a list is narrowed to; a provider may be suspended by now.
+
+        Refuses: unsupported_country, unknown_provider.
+        """
+        if wanted.country is not None:
+            self._catalogue.country(wanted.country, "country")
+        if wanted.provider is not None:
+            self._catalogue.known_provider(wanted.provider)
+
     def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
         """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
         own = terms.limits.get((type_, amount.currency))
@@ -256,7 +266,11 @@ class Followed(ABC, Generic[G]):
         return await self._rows.of_ids(wanted)
 
     async def page(self, book: Book, wanted: Filter) -> list[Tracked[G]]:
-        """A page of a book's, newest first, with one row more if there is another page."""
+        """A page of a book's, newest first, with one row more if there is another page.
+
+        Refuses: unsupported_country, unknown_provider.
+        """
+        self._rails.check_filter(wanted)
         return await self._rows.page(book, wanted)
 
     async def attempts(self, book: Book, identifier: UUID) -> list[Attempt]:

@@ -85,7 +85,7 @@ def _operation(
         "responses": {
             str(route.status): {
                 "description": "Done.",
-                "content": {"application/json": {"schema": of_type[id(route.answer)]}},
+                "content": {route.media: {"schema": of_type[id(route.answer)]}},
             },
             "default": {
                 "description": "Refused: `code` says why, `message` what to change.",
