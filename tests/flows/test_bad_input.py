@@ -72,7 +72,8 @@ class Shop:
 
     def address(self, route: Route) -> str:
         """The path of a route, with the identifier of what is open in it."""
-        return route.path.format(id=self.ids["pay" if "withdraw" not in route.path else "wdr"])
+        identifier = self.ids["pay" if "withdraw" not in route.path else "wdr"]
+        return route.path.format(id=identifier, country="CMR")
 
     def good(self, route: Route) -> dict[str, object]:
         """A body that the route accepts."""
@@ -295,5 +296,6 @@ async def test_sql_in_free_text_is_text_and_nothing_else(merchant: Merchant) -> 
     for path in ("/api/v1/payments", "/api/v1/payments/withdrawals"):
         found = await merchant.keys.send("GET", path, query={"externalId": SQL})
         assert [row["externalId"] for row in found["data"]] == [SQL]
-        for name in ("country", "provider"):
-            assert (await merchant.keys.send("GET", path, query={name: SQL}))["data"] == []
+        for name, code in (("country", "unsupported_country"), ("provider", "unknown_provider")):
+            refused = await merchant.keys.send("GET", path, query={name: SQL})
+            assert (refused.status, refused["code"]) == (400, code)
