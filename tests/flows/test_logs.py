@@ -65,7 +65,7 @@ async def everything_that_goes_wrong(merchant: Merchant, rail: ScriptedRail) -> 
             {"Authorization": f"{merchant.token.headers['Authorization']}a"},
             {**merchant.keys.headers, **merchant.token.headers},
         ):
-            path = route.path.format(id=pair.secret_key) if "{" in route.path else route.path
+            path = route.path.format(id=pair.secret_key, country=pair.secret_key)
             browser = Browser(merchant.api, headers).elsewhere()
             query = {"surprise": pair.secret_key}
             await browser.send(route.method, path, carrying, query=query)
