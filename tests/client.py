@@ -11,7 +11,7 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from ipaddress import IPv4Address
@@ -71,7 +71,7 @@ class Browser:
         body: object = None,
         *,
         raw: bytes | None = None,
-        query: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | Sequence[tuple[str, object]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """`body` is sent as JSON; `raw` is sent as it is."""

@@ -103,7 +103,7 @@ class Shop:
             for where in self.ids
             if where in route.path and (where != "/refund" or route.path.endswith(where))
         ]
-        return route.path.format(id=self.ids[where], topic="generic")
+        return route.path.format(id=self.ids[where], topic="generic", country="CMR")
 
     def good(self, route: Route) -> dict[str, object]:
         """A body that the route accepts."""
@@ -326,5 +326,6 @@ async def test_sql_in_free_text_is_text_and_nothing_else(merchant: Merchant) -> 
     for path in lists:
         found = await merchant.keys.send("GET", path, query={"externalId": SQL})
         assert [row["externalId"] for row in found["data"]] == [SQL]
-        for name in ("country", "provider"):
-            assert (await merchant.keys.send("GET", path, query={name: SQL}))["data"] == []
+        for name, code in (("country", "unsupported_country"), ("provider", "unknown_provider")):
+            refused = await merchant.keys.send("GET", path, query={name: SQL})
+            assert (refused.status, refused["code"]) == (400, code)

@@ -65,7 +65,9 @@ def read_period(since: str | None, until: str | None) -> tuple[datetime | None, 
     Refuses: invalid_parameter, also for a period that ends before it begins.
     """
     start, end = read_moment(since, "from"), read_end(until, "to")
-    if start is not None and end is not None and start > end:
+    # Between two moments there may be nothing; a day that has ended by then is an earlier one.
+    ends_with_a_day = until is not None and _is_date(until)
+    if start is not None and end is not None and (start, ends_with_a_day) > (end, False):
         raise Refusal(Code.INVALID_PARAMETER, "from must not be after to.")
     return start, end
 

@@ -19,6 +19,7 @@ from kpay.core.book import Book
 from kpay.core.page import OF_FILE
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
+from kpay.ledger.model import Kind
 from kpay.statements import store
 from kpay.statements.chains import walk_backward, walk_onward
 from kpay.statements.model import (
@@ -68,6 +69,11 @@ class Statements:
         self._catalogue = catalogue
         self._tellers = tellers
         self._of_kind = {kind: teller for teller in tellers for kind in teller.kinds}
+
+    @property
+    def told_kinds(self) -> frozenset[Kind]:
+        """The kinds of entries whose operations are known to somebody."""
+        return frozenset(self._of_kind)
 
     async def open(
         self, book: Book, country: str, since: datetime | None, until: datetime | None
