@@ -21,6 +21,7 @@ from kpay.access.gate import Gate
 from kpay.access.model import Vault
 from kpay.access.secret import load_secret
 from kpay.catalogue.data import catalogue
+from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
@@ -35,6 +36,10 @@ from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
+from kpay.gateways.flow import Gateways
+from kpay.hosted.pages import PREFIX as PAGES
+from kpay.hosted.pages import Pages
+from kpay.hosted.subjects import PaymentPages
 from kpay.instructions.flow import Rails
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
@@ -90,6 +95,13 @@ class House:
         self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
         references = References(self.database)
+        self.gateways = Gateways(
+            self.database,
+            self.vault,
+            self.clock,
+            public_url=settings.public_url,
+            life=settings.gateway_life,
+        )
         self.transfers = Transfers(
             self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids, references
         )
@@ -100,6 +112,7 @@ class House:
             self.clock,
             self.ids,
             references,
+            self.gateways,
             self._something_due,
         )
         self.payouts = Payouts(
@@ -116,6 +129,7 @@ class House:
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
+            Job("pages", self.payments.expire, idle_seconds=1),
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
         )
         self._signals = Signals(settings.database_url, {"access": self.gate.forget})
@@ -127,7 +141,7 @@ class House:
             *access_api.routes(self.gate),
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
-            *payments_api.routes(self.payments, self.gate),
+            *payments_api.routes(self.payments, self.gateways, self.gate),
             *payouts_api.routes(self.payouts, self.gate),
             *events_api.routes(self.database),
             *rates_api.routes(self.rates),
@@ -208,7 +222,21 @@ class House:
             finally:
                 await self.close()
 
-        return web_application(self.routes(), self.gate, self.database, lifespan, self.settings)
+        pages = Pages(
+            self.gateways,
+            self.gate,
+            self.catalogue,
+            self.clock,
+            {OperationType.DEPOSIT: PaymentPages(self.payments)},
+        )
+        return web_application(
+            self.routes(),
+            self.gate,
+            self.database,
+            lifespan,
+            self.settings,
+            {PAGES: pages},
+        )
 
 
 def asgi() -> Api:

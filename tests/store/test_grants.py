@@ -23,7 +23,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 LEDGER = ("accounts", "entries", "postings", "journals")
 # Written once and never again.
-RECORDS = ("transfers", "payments", "payouts", "events")
+RECORDS = ("transfers", "payments", "payouts", "events", "gateways", "choices")
 TAKE_BACK = ("delete from {}", "truncate {}", "update {} set application_id = application_id")
 
 

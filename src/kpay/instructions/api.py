@@ -65,7 +65,8 @@ class Shapes(Generic[A]):
             **self.more(tracked.agreed),
             completed_at=ended if progress.status is Status.COMPLETED else None,
             failed_at=ended if progress.status is Status.FAILED else None,
-            failure_reason=progress.failure_code,
+            # On a hosted page the last refusal is no failure yet: the attempts tell of it.
+            failure_reason=progress.failure_code if progress.status is Status.FAILED else None,
             attempts=attempts,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -20,7 +21,7 @@ from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.connectors.model import Connector, Outcome, Unknown
-from kpay.connectors.phones import read_phone
+from kpay.connectors.phones import as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
@@ -34,11 +35,13 @@ from kpay.instructions.model import (
     CLAIM,
     Action,
     Agreed,
+    Choice,
     Claim,
     Progress,
     Status,
     Step,
     Tracked,
+    expiry,
     outcome_name,
     ran_out,
 )
@@ -94,6 +97,16 @@ class Rails:
         terms.check_provider(provider.code)
         return provider
 
+    def open_providers(self, environment: Environment, terms: Terms) -> list[Provider]:
+        """Every provider that is open and that the application may use, country by country."""
+        return [
+            provider
+            for country in self._catalogue.countries
+            for provider in self._catalogue.of_country(country)
+            if self._routing.connector(environment, provider) is not None
+            and terms.may_use(provider.code)
+        ]
+
     def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
         """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
         own = terms.limits.get((type_, amount.currency))
@@ -104,6 +117,42 @@ class Rails:
     ) -> str:
         """Refuses: invalid_phone_number, not_a_test_number."""
         return read_phone(self._catalogue, environment, type_, provider, text)
+
+    def read_phone_as_typed(
+        self, environment: Environment, type_: OperationType, provider: Provider, text: str
+    ) -> str:
+        """A number as a person types it. Refuses: invalid_phone_number, not_a_test_number."""
+        calling_code = self._catalogue.countries[provider.country].calling_code
+        readings = as_typed(calling_code, text)
+        for reading in readings[:-1]:
+            with suppress(Refusal):
+                return self.read_phone(environment, type_, provider, reading)
+        return self.read_phone(environment, type_, provider, readings[-1])
+
+    async def choose(self, book: Book, instruction_id: UUID, choice: Choice) -> bool:
+        """Take what was picked on a hosted page. False when that is no longer, or not yet again,
+        possible: it is being tried, it ended, its time is over, or it was tried often enough.
+        """
+        return await store.choose(self._database, book, instruction_id, choice, self._clock.now())
+
+    async def expire(
+        self,
+        type_: OperationType,
+        limit: int,
+        rows: TrackedRows[G],
+        end: Callable[[G, Step], Awaitable[object]],
+    ) -> int:
+        """End up to `limit` of those that nobody chose on their pages in time; `end` writes it.
+
+        Returns how many. Two processes may find the same one: the second changes nothing.
+        """
+        now = self._clock.now()
+        over = await store.expired(self._database, type_, now, limit)
+        found = await rows.of_ids(over) if over else {}
+        await asyncio.gather(
+            *(end(found[one].agreed, expiry(book, one, type_, now)) for book, one in over)
+        )
+        return len(over)
 
     async def claim(self, type_: OperationType, limit: int) -> list[Claim]:
         """Take up to `limit` of what is due; nobody else does, until the claim runs out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -16,7 +16,7 @@ from kpay.core.routes import Route
 from kpay.database.pool import Database
 from kpay.settings import Settings
 from kpay.web.address import Addresses
-from kpay.web.api import Api
+from kpay.web.api import Api, AsgiApplication
 from kpay.web.context import begin_request
 from kpay.web.errors import error_answer, refusal_of
 from kpay.web.openapi import document
@@ -30,16 +30,17 @@ def web_application(
     database: Database,
     lifespan: Lifespan,
     settings: Settings,
+    pages: Mapping[str, AsgiApplication],
 ) -> Api:
-    """Everything that is served, from what each noun declared."""
-    pages = Litestar(
+    """Everything that is served, from what each noun declared; `pages` by their prefixes."""
+    rest = Litestar(
         route_handlers=[*_operations(database), _openapi(routes, settings.public_url)],
         lifespan=[lifespan],
         openapi_config=None,
         exception_handlers={Exception: _boundary},
         logging_config=None,
     )
-    return Api(routes, gate, rest=pages, addresses=Addresses(settings.trusted_proxies))
+    return Api(routes, gate, rest=rest, addresses=Addresses(settings.trusted_proxies), pages=pages)
 
 
 def _operations(database: Database) -> list[Any]:
