@@ -72,7 +72,19 @@ def draw(view: View, language: Language, *, at: str, query: str) -> bytes:
 
     `query` keeps the language that was chosen.
     """
-    return _render("page.html", language, view=view, at=at, query=query, script=_SCRIPT)
+
+    def told(key: str) -> str:
+        """A sentence of this kind of operation, with what is known of it."""
+        return language.say(
+            f"{view.kind}.{key}",
+            merchant=view.merchant,
+            amount=view.receives or view.amount,
+            operator=view.operator,
+            phone=view.phone,
+            example=view.example,
+        )
+
+    return _render("page.html", language, t=told, view=view, at=at, query=query, script=_SCRIPT)
 
 
 def draw_notice(notice: str, language: Language, *, at: str, query: str) -> bytes:

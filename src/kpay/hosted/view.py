@@ -158,7 +158,7 @@ def view(
     if state is State.CHOOSING and typed is not None and typed.quoted is not None:
         state = State.CONFIRMING
     # After a refusal the form still holds what was tried.
-    entered = typed or Typed(subject.provider or "", subject.phone_number or "")
+    entered = typed or Typed(subject.provider or "", _national(subject, catalogue))
     left = max(subject.hosted.expires_at - now, now - now)
     operator = operator_name(catalogue, entered.provider or subject.provider)
     ended_at = subject.progress.ended_at
@@ -274,6 +274,14 @@ def _tests(
         for (kind, _), number in catalogue.test_numbers.items()
         if kind is subject.type and number.country == country
     ]
+
+
+def _national(subject: Subject, catalogue: Catalogue) -> str:
+    """The number that was chosen, as it is typed in its operator's own country."""
+    if subject.provider is None or subject.phone_number is None:
+        return ""
+    country = catalogue.countries[catalogue.providers[subject.provider].country]
+    return subject.phone_number.removeprefix(country.calling_code)
 
 
 def _example(countries: Sequence[CountryOffers], catalogue: Catalogue) -> str:
