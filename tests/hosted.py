@@ -1,4 +1,4 @@
-"""A payer at a hosted page, without a browser: forms are sent to the application in this process."""
+"""A payer at a hosted page, without a browser: forms are sent to the application itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Visitor:
     def at(cls, merchant: Merchant, made: Answer, language: str = "en") -> Visitor:
         return cls(Browser(merchant.api), urlsplit(made["gatewayUrl"]).path, language)
 
-    async def look(self, verb: str = "", **query: object) -> Answer:
+    async def look(self, verb: str = "", **query: str) -> Answer:
         return await self.browser.send(
             "GET", self.path + verb, query=query, headers={"Accept-Language": self.language}
         )
@@ -71,3 +71,16 @@ def hosted(**fields: object) -> dict[str, object]:
 async def init(merchant: Merchant, **fields: object) -> Answer:
     """A hosted payment as the merchant asks for it."""
     return await merchant.keys.send("POST", "/api/v1/payments/init", hosted(**fields))
+
+
+async def withdraw(merchant: Merchant, **fields: object) -> Answer:
+    """A hosted withdrawal of 50,000 from Cameroon's wallet, unless `fields` say otherwise."""
+    body = {"amount": 50_000, "sourceCountry": "CMR", "returnUrl": RETURN, **fields}
+    given = {name: value for name, value in body.items() if value is not None}
+    return await merchant.keys.send("POST", "/api/v1/payments/withdraw", given)
+
+
+def to_confirm(answer: Answer) -> dict[str, str]:
+    """The hidden fields of a page that asks for confirmation."""
+    pairs = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.raw.decode())
+    return {name: unescape(value) for name, value in pairs}

@@ -39,7 +39,7 @@ from kpay.events import api as events_api
 from kpay.gateways.flow import Gateways
 from kpay.hosted.pages import PREFIX as PAGES
 from kpay.hosted.pages import Pages
-from kpay.hosted.subjects import PaymentPages
+from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.instructions.flow import Rails
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
@@ -124,12 +124,14 @@ class House:
             self.clock,
             self.ids,
             references,
+            self.gateways,
             self._something_due,
         )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
-            Job("pages", self.payments.expire, idle_seconds=1),
+            Job("payment pages", self.payments.expire, idle_seconds=1),
+            Job("payout pages", self.payouts.expire, idle_seconds=1),
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
         )
         self._signals = Signals(settings.database_url, {"access": self.gate.forget})
@@ -142,7 +144,7 @@ class House:
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
             *payments_api.routes(self.payments, self.gateways, self.gate),
-            *payouts_api.routes(self.payouts, self.gate),
+            *payouts_api.routes(self.payouts, self.gateways, self.gate),
             *events_api.routes(self.database),
             *rates_api.routes(self.rates),
             *connectors_api.routes(self.catalogue, self.routing),
@@ -227,7 +229,10 @@ class House:
             self.gate,
             self.catalogue,
             self.clock,
-            {OperationType.DEPOSIT: PaymentPages(self.payments)},
+            {
+                OperationType.DEPOSIT: PaymentPages(self.payments),
+                OperationType.PAYOUT: PayoutPages(self.payouts, self.catalogue),
+            },
         )
         return web_application(
             self.routes(),

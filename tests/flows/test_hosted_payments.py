@@ -705,7 +705,7 @@ async def test_a_payer_reads_the_language_of_their_browser_or_the_one_they_choos
 ) -> None:
     made = await init(merchant)
 
-    async def first_words(language: str, **query: object) -> str:
+    async def first_words(language: str, **query: str) -> str:
         return words(await Visitor.at(merchant, made, language).look(**query))
 
     assert "Vous payez 5 000 FCFA" in await first_words("fr-CM,fr;q=0.9,en;q=0.8")

@@ -79,6 +79,22 @@ def refuse_destination(provider: str | None, phone_number: str | None) -> None:
         )
 
 
+def require_destination(
+    provider: str | None, phone_number: str | None, cancel_url: str | None
+) -> tuple[str, str]:
+    """What has to be named where there is no page. Refuses: invalid_body."""
+    if provider is None or phone_number is None:
+        given = {"provider": provider, "phoneNumber": phone_number}
+        missing = ", ".join(name for name, text in given.items() if text is None)
+        raise Refusal(
+            Code.INVALID_BODY,
+            f"Missing field: {missing}. Or send returnUrl, and they are chosen on the hosted page.",
+        )
+    if cancel_url is not None:
+        raise Refusal(Code.INVALID_BODY, "cancelUrl goes with returnUrl: send both or neither.")
+    return provider, phone_number
+
+
 def check_addresses(environment: Environment, return_url: str, cancel_url: str | None) -> Addresses:
     """Where a page may lead back to. Refuses: invalid_address."""
     _check(environment, "returnUrl", return_url)

@@ -59,6 +59,11 @@ class Language(msgspec.Struct, frozen=True):
             return text
         return text.replace(",", _THIN).replace(".", ",")
 
+    def exact(self, value: Decimal) -> str:
+        """1.0150 as 1.015 or 1,015: every decimal that is not a trailing zero."""
+        text = f"{value.normalize():,f}"
+        return text if self.code == ENGLISH else text.replace(",", _THIN).replace(".", ",")
+
     def money(self, amount: Money, *, by_code: bool = False) -> str:
         """5,000 FCFA, KES 1,500; in French 5 000 FCFA, 1 500 KES. `by_code` tells XAF from XOF."""
         number = self.number(amount.number)

@@ -9,12 +9,14 @@ from uuid import UUID
 import msgspec
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import OperationType, Provider
+from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.core.book import Book
+from kpay.core.money import Money, to_rail
 from kpay.hosted.view import Quoted, Subject
 from kpay.instructions.model import Hosted, Status, Tracked
 from kpay.payments.flow import Payments
-from kpay.payments.model import Payment
+from kpay.payouts.flow import Payouts
+from kpay.payouts.model import Payout
 
 
 class Picked(msgspec.Struct, frozen=True):
@@ -39,7 +41,7 @@ class Kind(Protocol):
         """One that has a page. Refuses: not_found."""
         ...
 
-    def offers(self, subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
+    def offers(self, subject: Subject, /, book: Book, terms: Terms) -> Sequence[Provider]:
         """The operators that can be chosen."""
         ...
 
@@ -79,7 +81,7 @@ class PaymentPages:
             provider=payment.provider,
             phone_number=payment.phone_number,
             is_test=book.is_test,
-            hosted=_hosted(tracked),
+            hosted=_hosted(payment.hosted),
             progress=tracked.progress,
         )
 
@@ -104,7 +106,72 @@ class PaymentPages:
         await self._payments.run_out((await self._payments.get(book, identifier)).agreed)
 
 
-def _hosted(tracked: Tracked[Payment]) -> Hosted:
-    if tracked.agreed.hosted is None:
+class PayoutPages:
+    """Payouts: the beneficiary picks, is shown what arrives there, and confirms it."""
+
+    def __init__(self, payouts: Payouts, catalogue: Catalogue) -> None:
+        self._payouts = payouts
+        self._catalogue = catalogue
+
+    async def find(self, book: Book, identifier: UUID) -> Subject:
+        tracked = await self._payouts.get(book, identifier)
+        payout = tracked.agreed
+        return Subject(
+            type=OperationType.PAYOUT,
+            reference=payout.reference,
+            external_id=payout.external_id,
+            description=payout.description,
+            amount=self._arrives(tracked),
+            provider=payout.provider,
+            phone_number=payout.phone_number,
+            is_test=book.is_test,
+            hosted=_hosted(payout.hosted),
+            progress=tracked.progress,
+        )
+
+    def offers(self, _subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
+        return self._payouts.offers(book, terms)
+
+    async def pick(
+        self, book: Book, identifier: UUID, terms: Terms, picked: Picked
+    ) -> Shown | None:
+        tracked = await self._payouts.get(book, identifier)
+        payout = tracked.agreed
+        if tracked.progress.status is not Status.PENDING:
+            return None
+        choice = await self._payouts.read_choice(
+            payout, terms, provider=picked.provider, phone_number=picked.number
+        )
+        # What was confirmed is what was shown: where the rate has moved since, it is shown anew.
+        if picked.receives == str(choice.sent.minor):
+            await self._payouts.choose(payout, choice)
+            return None
+        exchanged = choice.sent.currency != payout.amount.currency
+        quoted = Quoted(
+            receives=choice.sent,
+            source=payout.amount.currency,
+            rate=choice.quote.rate if exchanged and choice.quote is not None else None,
+            changed=bool(picked.receives),
+        )
+        return Shown(choice.phone_number, quoted)
+
+    async def call_off(self, book: Book, identifier: UUID) -> None:
+        await self._payouts.call_off((await self._payouts.get(book, identifier)).agreed)
+
+    async def run_out(self, book: Book, identifier: UUID) -> None:
+        await self._payouts.run_out((await self._payouts.get(book, identifier)).agreed)
+
+    def _arrives(self, tracked: Tracked[Payout]) -> Money:
+        """What the operator is told, once one was chosen that was not refused; else the net."""
+        payout = tracked.agreed
+        choosing = tracked.progress.status is Status.PENDING
+        if payout.provider is None or payout.payout_amount is None or choosing:
+            return payout.net
+        provider = self._catalogue.providers[payout.provider]
+        return to_rail(payout.payout_amount, provider.decimals(OperationType.PAYOUT))
+
+
+def _hosted(hosted: Hosted | None) -> Hosted:
+    if hosted is None:
         raise RuntimeError("a page was found of what has none")
-    return tracked.agreed.hosted
+    return hosted

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
 from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.core.money import Money
+from kpay.core.money import Money, round_half_up
 from kpay.core.refusals import Code
 from kpay.hosted.language import ENGLISH, Language
 from kpay.hosted.names import brand, wallet_name
@@ -82,10 +83,14 @@ class CountryOffers(msgspec.Struct, frozen=True):
 
 
 class Quoted(msgspec.Struct, frozen=True):
-    """What a beneficiary would receive, before they confirm it. `rate` is None without exchange."""
+    """What a beneficiary would receive, before they confirm it. `rate` is None without exchange.
+
+    `changed` is whether something else was shown to them before.
+    """
 
     receives: Money
-    shown_rate: str | None
+    source: str
+    rate: Decimal | None
     changed: bool
 
 
@@ -120,6 +125,7 @@ class View(msgspec.Struct, frozen=True):
     example: str
     typed: Typed
     receives: str | None
+    rate: str | None
 
 
 def state_of(progress: Progress) -> State:
@@ -188,7 +194,16 @@ def view(
             if typed is not None and typed.quoted is not None
             else None
         ),
+        rate=None if typed is None else _rate(typed.quoted, language),
     )
+
+
+def _rate(quoted: Quoted | None, language: Language) -> str | None:
+    """1 XAF = 1.015 XOF, to four decimals as the API shows it."""
+    if quoted is None or quoted.rate is None:
+        return None
+    number = language.exact(round_half_up(quoted.rate, 4))
+    return f"1\u00a0{quoted.source} = {number}\u00a0{quoted.receives.currency}"
 
 
 def operator_name(catalogue: Catalogue, provider: str | None) -> str:

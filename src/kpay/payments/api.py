@@ -27,10 +27,9 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
-from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
-from kpay.gateways.model import check_method, refuse_destination
+from kpay.gateways.model import check_method, refuse_destination, require_destination
 from kpay.instructions.api import Shapes, reading_routes
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
@@ -141,21 +140,13 @@ def routes(payments: Payments, gateways: Gateways, gate: Gate) -> list[Route]:
 async def _by_phone(
     payments: Payments, book: Book, body: PaymentRequest, terms: Terms
 ) -> Tracked[Payment]:
-    if body.provider is None or body.phone_number is None:
-        given = {"provider": body.provider, "phoneNumber": body.phone_number}
-        missing = ", ".join(name for name, text in given.items() if text is None)
-        raise Refusal(
-            Code.INVALID_BODY,
-            f"Missing field: {missing}. Or send returnUrl, and the payer chooses on a page.",
-        )
-    if body.cancel_url is not None:
-        raise Refusal(Code.INVALID_BODY, "cancelUrl goes with returnUrl: send both or neither.")
+    provider, phone_number = require_destination(body.provider, body.phone_number, body.cancel_url)
     wanted = payments.check(
         book,
         terms,
         amount=json_text(body.amount),
-        provider=body.provider,
-        phone_number=body.phone_number,
+        provider=provider,
+        phone_number=phone_number,
         external_id=body.external_id,
         currency=body.currency,
         customer_name=body.customer_name,

@@ -126,6 +126,25 @@ begin
 end
 $$;
 
+-- A payout with a page, as it is written beside the entry that sets its money aside.
+create type new_hosted_payout as (
+    id uuid,
+    suffix text,
+    external_id text,
+    source_country text,
+    currency text,
+    amount bigint,
+    fee bigint,
+    description text,
+    metadata jsonb,
+    created_at timestamptz,
+    reference uuid,
+    expires_at timestamptz,
+    token_hash bytea,
+    return_url text,
+    cancel_url text
+);
+
 -- See 0006: before there are rows, the planner is told what the columns of the keys are like.
 select
     pg_restore_attribute_stats(
