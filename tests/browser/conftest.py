@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import BrowserContext, Page, Request, async_playwright, expect
 
 from kpay.app import House
 from kpay.core.clock import ManualClock
@@ -59,8 +61,21 @@ class Payer:
         self.page = page
         self.served = served
         self.merchant = merchant
-        self.bytes = 0
-        self.hosts: set[str] = set()
+        self.requests: list[Request] = []
+        self.complaints: list[str] = []
+
+    async def asked_to_receive(self, amount: int) -> Answer:
+        """A withdrawal from Cameroon's wallet, whose page is open when this returns."""
+        await self.merchant.collect(amount * 2)
+        body = {
+            "amount": amount,
+            "sourceCountry": "CMR",
+            "returnUrl": f"{self.served.url}{SHOP}?from=kpay",
+        }
+        made = await self.merchant.keys.send("POST", "/api/v1/payments/withdraw", body)
+        assert made.status == 201, made.raw
+        await self.page.goto(made["gatewayUrl"])
+        return made
 
     async def asked_to_pay(self, **fields: object) -> Answer:
         """A payment of 5,000 FCFA, whose page is open when this returns."""
@@ -79,32 +94,57 @@ class Payer:
     async def pick(self, operator: str, number: str) -> None:
         """Choose an operator by its name, type a number, and send the form."""
         await self.page.get_by_label(operator).first.check()
-        await self.page.get_by_label("number").or_(self.page.get_by_label("numéro")).fill(number)
+        await self.page.locator("#number").fill(number)
         await self.page.locator("form button.go").click()
 
-    async def heading(self) -> str:
-        return await self.page.locator("h1").inner_text()
+    async def reads(self, heading: str) -> None:
+        """Waits until the page says this above everything else."""
+        await expect(self.page.locator("h1")).to_have_text(heading)
+
+    async def waits(self, seconds: int) -> None:
+        """The browser's own clock moves on; nothing here waits for it."""
+        await self.page.clock.run_for(seconds * 1_000)
 
     async def work(self) -> None:
         await self.merchant.house.worker.run_until_idle()
 
 
-def payer_of(context: BrowserContext, page: Page, served: Served, merchant: Merchant) -> Payer:
-    """A payer whose browser's every request is counted."""
+def watched(context: BrowserContext, page: Page, served: Served, merchant: Merchant) -> Payer:
+    """A payer whose browser's every request is kept."""
     payer = Payer(page, served, merchant)
-
-    async def count(request: object) -> None:
-        sizes = await request.sizes()  # type: ignore[attr-defined]
-        payer.bytes += sizes["responseBodySize"] + sizes["responseHeadersSize"]
-
-    context.on("request", lambda request: payer.hosts.add(request.url.split("/")[2]))
-    context.on("requestfinished", count)
+    context.on("request", lambda request: payer.requests.append(request))
+    context.on("console", lambda message: payer.complaints.append(message.text))
+    context.on("weberror", lambda error: payer.complaints.append(str(error.error)))
     return payer
 
 
 @pytest.fixture
-async def payer(chromium: Chromium, served: Served, merchant: Merchant) -> AsyncIterator[Payer]:
-    """Somebody whose browser speaks English."""
-    context = await chromium.new_context(locale="en-GB")
-    yield payer_of(context, await context.new_page(), served, merchant)
-    await context.close()
+async def open_browser(
+    chromium: Chromium, served: Served, merchant: Merchant
+) -> AsyncIterator[Callable[..., Awaitable[Payer]]]:
+    """Opens a browser of its own kind each time: `await open_browser(locale="fr-CM")`."""
+    contexts = []
+
+    async def opened(**kind: Any) -> Payer:
+        context = await chromium.new_context(**{"locale": "en-GB", **kind})
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = await context.new_page()
+        if kind.get("java_script_enabled", True):
+            await page.clock.install()
+        return watched(context, page, served, merchant)
+
+    yield opened
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture
+async def payer(open_browser: Callable[..., Awaitable[Payer]]) -> AsyncIterator[Payer]:
+    """Somebody whose browser speaks English, and who saw nothing but our own page."""
+    made = await open_browser()
+    yield made
+    assert made.complaints == []
+    assert {urlsplit(request.url).netloc for request in made.requests} == {
+        urlsplit(made.served.url).netloc
+    }

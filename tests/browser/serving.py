@@ -13,6 +13,7 @@ from tests.client import Browser
 
 # Where the merchants of these tests have their shops: served beside the page, on the same port.
 SHOP = "/shop"
+_SHOP_PAGE = '<!doctype html><title>Shop</title><link rel="icon" href="data:,">'
 
 
 class Served:
@@ -29,7 +30,7 @@ class Served:
     async def answer(self, request: web.BaseRequest) -> web.Response:
         if request.path.startswith(SHOP):
             self.came_back.append(dict(parse_qsl(request.query_string, keep_blank_values=True)))
-            return web.Response(text="<!doctype html><title>Shop</title>", content_type="text/html")
+            return web.Response(text=_SHOP_PAGE, content_type="text/html")
         if self.before is not None:
             await self.before(request.path)
         assert self.api is not None

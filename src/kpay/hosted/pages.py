@@ -14,6 +14,7 @@ for a PIN, or to call off. Every address is relative, so the page may stand behi
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
@@ -43,6 +44,7 @@ from kpay.web.reading import read_body
 PREFIX = "/gateway/"
 
 _MOST_FIELDS = 8
+_WORTH_ZIPPING = 1_000
 # What is wrong with a choice, and is said beside its field; everything else is no fault of a payer.
 _OF_THE_FORM = frozenset(
     {
@@ -70,6 +72,7 @@ class Asked(msgspec.Struct, frozen=True):
     language: Language
     query: str
     at: str
+    zipped: bool
     receive: Receive
 
 
@@ -119,7 +122,7 @@ class Pages:
         method = asked.method if asked.method in ("GET", "POST") else "other"
         measure = metrics.requests.labels(method, label, answer.status)
         measure.observe(time.perf_counter() - started)
-        await _send(send, answer, request_id)
+        await _send(send, _zipped(answer) if asked.zipped else answer, request_id)
 
     async def _answer(self, asked: Asked) -> Answer:
         gateway = await self._gateways.find(asked.token)
@@ -237,16 +240,16 @@ def _asked(scope: Scope, receive: Receive) -> Asked:
     token, _, verb = scope["path"].removeprefix(PREFIX).partition("/")
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     chosen = query.get("lang")
-    accept = next(
-        (value for name, value in scope["headers"] if name == b"accept-language"), b""
-    ).decode("latin-1")
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     return Asked(
         method="GET" if scope["method"] == "HEAD" else scope["method"],
         token=token,
         verb=verb,
-        language=wanted_language(chosen, accept),
+        language=wanted_language(chosen, headers.get(b"accept-language", "")),
         query=f"?lang={chosen}" if chosen in LANGUAGES else "",
         at=f"../{token}" if verb else token,
+        # No browser that names gzip refuses it with a weight of zero.
+        zipped="gzip" in headers.get(b"accept-encoding", ""),
         receive=receive,
     )
 
@@ -288,6 +291,13 @@ def _trouble(asked: Asked, refusal: Refusal) -> Answer:
 
 def _redirect(where: str) -> Answer:
     return Answer(303, b"", ((b"location", where.encode()),))
+
+
+def _zipped(answer: Answer) -> Answer:
+    if len(answer.body) < _WORTH_ZIPPING:
+        return answer
+    headers = (*answer.headers, (b"content-encoding", b"gzip"))
+    return Answer(answer.status, gzip.compress(answer.body, mtime=0), headers)
 
 
 async def _send(send: Send, answer: Answer, request_id: str) -> None:
