@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from dataclasses import dataclass, field
 from html import unescape
@@ -84,3 +86,10 @@ def to_confirm(answer: Answer) -> dict[str, str]:
     """The hidden fields of a page that asks for confirmation."""
     pairs = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.raw.decode())
     return {name: unescape(value) for name, value in pairs}
+
+
+def signed(merchant: Merchant, query: dict[str, str]) -> str:
+    """The signature as docs/hosted-page.md has a merchant work it out."""
+    message = f"{query['status']}|{query['reference']}|{query['externalId']}|{query['ts']}"
+    secret = merchant.new.gateway_secret
+    return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()

@@ -12,8 +12,7 @@ from kpay.app import House
 from kpay.core.clock import ManualClock
 from tests.browser.conftest import Payer
 from tests.browser.serving import SHOP
-from tests.flows.test_hosted_payments import signed
-from tests.hosted import PAYS, REFUSES
+from tests.hosted import PAYS, REFUSES, signed
 
 # What all that is sent for one payment may weigh, on a slow line.
 MOST_BYTES = 50_000
