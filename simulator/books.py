@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
-from simulator.operations import Kind, Operation, Record
+from simulator.operations import OUTGOING, Kind, Operation, Record
 
 
 class Books:
@@ -22,7 +22,7 @@ class Books:
         self.entries = 0
 
     def begin(self, operation: Operation, record: Record) -> None:
-        """It exists now: a transfer moves money, a payout holds it, a payment only waits."""
+        """It exists now: a transfer moves money, what goes out holds it, a payment only waits."""
         if operation.kind is Kind.TRANSFER:
             self._move(
                 record,
@@ -32,7 +32,7 @@ class Books:
                     **_exchanged(record, record.amount, record.arrives),
                 },
             )
-        elif operation.kind is Kind.PAYOUT:
+        elif operation.kind in OUTGOING:
             self._move(
                 record,
                 {
@@ -42,7 +42,7 @@ class Books:
             )
 
     def complete(self, operation: Operation, record: Record) -> None:
-        """The rail has paid: a payment credits its net, a payout uses up what it held."""
+        """The rail has paid: a payment credits its net, what went out uses up what it held."""
         if operation.kind is Kind.PAYMENT:
             self._move(
                 record,
@@ -65,8 +65,8 @@ class Books:
         )
 
     def give_back(self, operation: Operation, record: Record) -> None:
-        """It failed or was cancelled: a payout's hold goes back, a payment had moved nothing."""
-        if operation.kind is Kind.PAYOUT:
+        """It failed or was cancelled: what was held goes back, a payment had moved nothing."""
+        if operation.kind in OUTGOING:
             self._move(
                 record,
                 {

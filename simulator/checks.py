@@ -13,6 +13,8 @@ from simulator.reading import Reader
 
 # What the program logs when something went wrong that it has no word for.
 _ALARMS = frozenset({"posting_failed", "attempt_failed", "request_failed"})
+# Few enough for one of them to be given back again and again.
+_REFUNDED_AMONG = 6
 
 
 class Checks:
@@ -33,9 +35,18 @@ class Checks:
         self._answered: list[Operation] = []
         self._seen = 0
 
+    def payments(self, *, complete: bool) -> list[Operation]:
+        """The latest payments that are on record and complete, or not, oldest first."""
+        payments = [
+            one
+            for one in self._oracle.by_id.values()
+            if one.kind is Kind.PAYMENT and (one.status == "COMPLETED") == complete
+        ]
+        return payments[-_REFUNDED_AMONG:]
+
     @property
     def open(self) -> list[Operation]:
-        """The payments and payouts that have not ended, oldest first."""
+        """The payments, payouts and refunds that have not ended, oldest first."""
         return [operation for operation in self._oracle.by_id.values() if operation.open]
 
     async def after_step(self) -> None:
@@ -43,6 +54,7 @@ class Checks:
         await self._find_new()
         await self._follow()
         self._oracle.check_answers(self._answered)
+        self._oracle.check_claims(self._oracle.by_id.values())
         self._oracle.check_ends(self._oracle.by_id.values())
         self._oracle.check_accounts(await self._reader.accounts())
         self._oracle.check_counts(await self._reader.counts())

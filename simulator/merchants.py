@@ -39,6 +39,7 @@ _SIZES = {"GHA": (100, 900), "KEN": (150, 6_000), "UGA": (2_000, 90_000)}
 _USUAL_SIZE = (500, 20_000)
 _TERMS = (Terms(), Terms(250, 333), Terms(0, 175))
 _REMEMBERED = 30
+_PREFIXES = {Kind.PAYMENT: "pay", Kind.PAYOUT: "wdr", Kind.REFUND: "rfd"}
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +77,22 @@ class Merchants:
                 target = random.choice(_PROVIDERS[target])
         return self._made(kind, shop, self._external_id(kind, shop), country, amount, target)
 
+    def draw_refund(self, payment: Operation) -> Operation:
+        """That a merchant wants a payment given back."""
+        made = self._made(
+            Kind.REFUND,
+            payment.shop,
+            self._external_id(Kind.REFUND, payment.shop),
+            payment.country,
+            payment.amount,
+            payment.target,
+        )
+        made.payment, made.payment_was = payment, payment.status
+        return made
+
     def twin(self, operation: Operation) -> Operation:
         """The same once more, as a client that was impatient sends it."""
-        return self._made(
+        made = self._made(
             operation.kind,
             operation.shop,
             operation.external_id,
@@ -86,6 +100,8 @@ class Merchants:
             operation.amount,
             operation.target,
         )
+        made.payment, made.payment_was = operation.payment, operation.payment_was
+        return made
 
     async def send(self, process: Process, operation: Operation) -> None:
         """Ask a process of ours, and note what it answers."""
@@ -107,13 +123,15 @@ class Merchants:
         )
 
     async def cancel(self, process: Process, operation: Operation) -> None:
-        """Call a payout back, if it can be."""
+        """Call a payout or a refund back, if it can be."""
         operation.cancel_asked = True
         record = operation.record
         if record is None:
             raise ValueError(f"{operation} is not on record")
+        house = process.house
+        verbs = house.refunds if operation.kind is Kind.REFUND else house.payouts
         try:
-            await process.house.payouts.cancel(operation.shop.book, record.id)
+            await verbs.cancel(operation.shop.book, record.id)
         except Exception as problem:
             code: str = refusal_of(problem).code
         else:
@@ -153,7 +171,7 @@ async def _request(house: House, operation: Operation) -> Any:
     amount = f"{operation.amount // 100}.{operation.amount % 100:02d}"
     match operation.kind:
         case Kind.PAYMENT:
-            payment = house.payments.check(
+            wanted = house.payments.check(
                 book,
                 terms,
                 amount=amount,
@@ -166,7 +184,7 @@ async def _request(house: House, operation: Operation) -> Any:
                 description=operation.token,
                 metadata=None,
             )
-            return await house.payments.init(book, payment, terms)
+            return await house.payments.init(book, wanted, terms)
         case Kind.TRANSFER:
             transfer = house.transfers.check(
                 terms,
@@ -190,6 +208,13 @@ async def _request(house: House, operation: Operation) -> Any:
                 metadata=None,
             )
             return await house.payouts.request(book, payout, terms)
+        case Kind.REFUND:
+            payment = operation.payment.record if operation.payment else None
+            if payment is None:
+                raise ValueError(f"{operation} is of nothing that is on record")
+            return await house.refunds.request(
+                book, payment.id, reason=operation.token, external_id=operation.external_id
+            )
 
 
 def _called(accepted: Any) -> str:
@@ -202,4 +227,4 @@ def _identifier(kind: Kind, shown: str | None) -> Any:
         return None
     if kind is Kind.TRANSFER:
         return parse_uuid(shown)
-    return parse_public_id("pay" if kind is Kind.PAYMENT else "wdr", shown)
+    return parse_public_id(_PREFIXES[kind], shown)

@@ -24,6 +24,11 @@ class Kind(Enum):
     PAYMENT = "payment"
     TRANSFER = "transfer"
     PAYOUT = "payout"
+    REFUND = "refund"
+
+
+OUTGOING = frozenset({Kind.PAYOUT, Kind.REFUND})
+"""What holds money until a rail has paid it, and can be called back before."""
 
 
 class Answer(Enum):
@@ -66,6 +71,8 @@ class Record:
     rate: Decimal
     created_at: datetime
     reference: UUID | None
+    payment_id: UUID | None = None
+    """Of a refund: the payment that it gives back."""
 
 
 @dataclass(eq=False)
@@ -85,7 +92,11 @@ class Operation:
     code: str = ""
     existing: UUID | None = None
     accepted: Any = None
-    """What the flow answered: a payment, a transfer or a payout."""
+    """What the flow answered: a payment, a transfer, a payout or a refund."""
+    payment: Operation | None = None
+    """Of a refund: the payment that is to be given back."""
+    payment_was: str = ""
+    """Of a refund: how that payment stood when it was asked for."""
     record: Record | None = None
     status: str = ""
     cancel_asked: bool = False
@@ -108,6 +119,8 @@ class Operation:
 
     def __str__(self) -> str:
         called = f", externalId {self.external_id}" if self.external_id else ""
+        if self.payment is not None:
+            called += f", of {self.payment.token}"
         return (
             f"{self.kind.value} {self.token} of {self.shop.name}: {self.amount / Decimal(100)} "
             f"{self.country} → {self.target}{called}"

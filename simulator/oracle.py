@@ -27,7 +27,14 @@ _EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 # The clock may be set back and forth by so much between a look at the rates and an acceptance.
 _CLOCK_SLACK = timedelta(minutes=10)
 
-_SHORT = frozenset({"transfer_exceeds_balance", "withdrawal_exceeds_balance", "no_wallet"})
+_SHORT = frozenset(
+    {
+        "transfer_exceeds_balance",
+        "withdrawal_exceeds_balance",
+        "refund_exceeds_balance",
+        "no_wallet",
+    }
+)
 
 _STEPS = {
     "": {"PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"},
@@ -64,7 +71,7 @@ class Oracle:
             raise Violation(f"{operation} exists twice")
         asked = (operation.external_id, operation.country, operation.amount, operation.target)
         found = (record.external_id, record.country, record.amount, record.target)
-        if asked != found:
+        if asked != found or not _of_its_payment(operation, record):
             raise Violation(f"{operation} is on record as {found}")
         self._check_price(operation, record)
         operation.record = record
@@ -117,16 +124,26 @@ class Oracle:
                 self.books.give_back(operation, record)
 
     def check_answers(self, operations: Iterable[Operation]) -> None:
-        """A refusal for a used externalId names what has it."""
+        """A refusal for what there is already names it; a refusal for what is not, is true."""
         for operation in operations:
-            if operation.code != "external_id_used":
-                continue
             existing = self.by_id.get(operation.existing) if operation.existing else None
-            if existing is None or (
-                (existing.kind, existing.shop, existing.external_id)
-                != (operation.kind, operation.shop, operation.external_id)
-            ):
-                raise Violation(f"{operation} was refused for {existing}")
+            match operation.code:
+                case "external_id_used":
+                    true = existing is not None and (
+                        (existing.kind, existing.shop, existing.external_id)
+                        == (operation.kind, operation.shop, operation.external_id)
+                    )
+                case "refund_exists":
+                    true = existing is not None and existing.payment is operation.payment
+                case "not_refundable":
+                    true = operation.payment_was != "COMPLETED"
+                case "refund_window_closed":
+                    # No run is as long as that.
+                    true = False
+                case _:
+                    continue
+            if not true:
+                raise Violation(f"{operation} was refused ({operation.code}) for {existing}")
 
     def check_refusals(
         self,
@@ -146,19 +163,31 @@ class Oracle:
         """How what has ended stands to the truth, now and for as long as the run lasts."""
         if self._rail.wrongs:
             raise Violation(self._rail.wrongs[0])
-        taken: Counter[tuple[object, ...]] = Counter()
         for operation in operations:
-            if operation.live and operation.external_id:
-                taken[operation.kind, operation.shop.name, operation.external_id] += 1
             if operation.cancel_accepted and operation.status != "CANCELLED":
                 raise Violation(f"{operation} was cancelled and is {operation.status}")
             if operation.record is not None and operation.record.reference is not None:
                 dealings = self._rail.dealings.get(operation.record.reference)
                 if dealings is not None:
                     self._check_end(operation, dealings)
+
+    def check_claims(self, operations: Iterable[Operation]) -> None:
+        """An externalId has one live operation, and a payment, when it is complete, one refund."""
+        taken: Counter[tuple[object, ...]] = Counter()
+        refunded: Counter[Operation] = Counter()
+        for operation in operations:
+            if operation.live and operation.external_id:
+                taken[operation.kind, operation.shop.name, operation.external_id] += 1
+            if operation.payment is not None:
+                refunded[operation.payment] += operation.live
+                if operation.payment.status != "COMPLETED":
+                    raise Violation(f"{operation} is of a payment that is not complete")
         for what, times in taken.items():
             if times > 1:
                 raise Violation(f"{times} live operations have one externalId: {what}")
+        for payment, times in refunded.items():
+            if times > 1:
+                raise Violation(f"{payment} is refunded {times} times")
 
     def check_accounts(self, accounts: Iterable[Account]) -> None:
         """Every account holds what it must, none of the merchant's is short, all sum to zero."""
@@ -186,6 +215,7 @@ class Oracle:
             "payments": kinds[Kind.PAYMENT],
             "payouts": kinds[Kind.PAYOUT],
             "transfers": kinds[Kind.TRANSFER],
+            "refunds": kinds[Kind.REFUND],
             "entries": self.books.entries,
         }
         if dict(counts) != expected:
@@ -205,7 +235,7 @@ class Oracle:
             times = dealings.times if dealings.truth(self._time.true) is Truth.PAID else 0
             if self.contradicted(operation):
                 times = int(operation.status == "COMPLETED")
-            sign = 1 if told.type is OperationType.PAYOUT else -1
+            sign = -1 if told.type is OperationType.DEPOSIT else 1
             account = told.book.application_id, f"provider:{told.provider}"
             moved[account] += sign * times * told.amount.minor
         held = {
@@ -261,6 +291,10 @@ class Oracle:
 
     def _check_price(self, operation: Operation, record: Record) -> None:
         terms = operation.shop.terms
+        if operation.kind is Kind.REFUND:
+            if record.sent != operation.amount:
+                raise Violation(f"{operation} gives back {record.sent}")
+            return
         if operation.kind is Kind.PAYMENT:
             if record.fee != fee_of(record.amount, terms.payment_fee_bps):
                 raise Violation(f"{operation} has a fee of {record.fee}")
@@ -293,3 +327,9 @@ class Oracle:
             ):
                 return True
         return False
+
+
+def _of_its_payment(operation: Operation, record: Record) -> bool:
+    """Whether a refund is of the payment that it was asked for; anything else is of none."""
+    payment = operation.payment.record if operation.payment is not None else None
+    return record.payment_id == (None if payment is None else payment.id)

@@ -18,6 +18,7 @@ from enum import Enum
 from random import Random
 from uuid import UUID
 
+from kpay.catalogue.model import OperationType
 from kpay.connectors.model import (
     Accepted,
     Instruction,
@@ -140,6 +141,8 @@ class Rail:
         dealings.under_way += 1
         if instruction.amount != dealings.instruction.amount:
             self.wrongs.append(f"{short(instruction)} was sent again with another amount")
+        if instruction.type is OperationType.REFUND:
+            self._look_for_deposit(instruction)
         if verb == "submit":
             self._hand_over(dealings)
         if self.honest:
@@ -185,6 +188,18 @@ class Rail:
     def truth(self, reference: UUID) -> Truth:
         dealings = self.dealings.get(reference)
         return Truth.UNHEARD if dealings is None else dealings.truth(self._time.true)
+
+    def _look_for_deposit(self, refund: Instruction) -> None:
+        """A refund names a deposit that we were told was paid, and gives all of that back."""
+        reference = refund.deposit_reference
+        deposit = None if reference is None else self.dealings.get(reference)
+        if deposit is None or "paid" not in deposit.told:
+            self.wrongs.append(f"{short(refund)} gives back what the rail never said it took")
+        elif (deposit.instruction.amount, deposit.instruction.phone_number) != (
+            refund.amount,
+            refund.phone_number,
+        ):
+            self.wrongs.append(f"{short(refund)} gives back something else than was taken")
 
     def _hand_over(self, dealings: Dealings) -> None:
         again = dealings.handed_over > dealings.denied

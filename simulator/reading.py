@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -22,13 +22,19 @@ _PAYOUTS = """
     from payouts join instructions using (application_id, environment, id)
     where description = any($1::text[])
 """
+_REFUNDS = """
+    select refunds.*, instructions.reference, instructions.amount as sent
+    from refunds join instructions using (application_id, environment, id)
+    where reason = any($1::text[])
+"""
 _TRANSFERS = "select * from transfers where description = any($1::text[])"
 _STATUSES = "select id, status::text, failure_code from instructions where id = any($1::uuid[])"
 _ACCOUNTS = "select application_id, code, currency, balance from accounts where version > 0"
 _COUNTS = """
     select
         (select count(*) from payments) as payments, (select count(*) from payouts) as payouts,
-        (select count(*) from transfers) as transfers, (select count(*) from entries) as entries
+        (select count(*) from transfers) as transfers, (select count(*) from refunds) as refunds,
+        (select count(*) from entries) as entries
 """
 _OUTCOMES = "select array_agg(outcome) from attempts where instruction_id = $1"
 
@@ -53,10 +59,9 @@ class Reader:
         """The operations of a kind with these descriptions, each with its own."""
         if not tokens:
             return []
-        sql = {Kind.PAYMENT: _PAYMENTS, Kind.PAYOUT: _PAYOUTS, Kind.TRANSFER: _TRANSFERS}[kind]
+        sql, read, token = _READERS[kind]
         rows = await self._connection.fetch(sql, tokens)
-        read = {Kind.PAYMENT: _payment, Kind.PAYOUT: _payout, Kind.TRANSFER: _transfer}[kind]
-        return [(row["description"], read(row)) for row in rows]
+        return [(row[token], read(row)) for row in rows]
 
     async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str | None]]:
         """Status and failure code of instructions."""
@@ -70,7 +75,7 @@ class Reader:
         return [Account(*row) for row in await self._connection.fetch(_ACCOUNTS)]
 
     async def counts(self) -> dict[str, int]:
-        """How many payments, payouts, transfers and entries there are."""
+        """How many payments, payouts, transfers, refunds and entries there are."""
         row = await self._connection.fetchrow(_COUNTS)
         return dict(row or {})
 
@@ -134,3 +139,32 @@ def _transfer(row: Any) -> Record:
         created_at=row["created_at"],
         reference=None,
     )
+
+
+def _refund(row: Any) -> Record:
+    return Record(
+        id=row["id"],
+        application_id=row["application_id"],
+        external_id=row["external_id"],
+        country=row["country"],
+        currency=row["currency"],
+        amount=row["amount"],
+        fee=0,
+        target=row["provider"],
+        target_currency=row["currency"],
+        arrives=row["amount"],
+        sent=row["sent"],
+        rate=Decimal(1),
+        created_at=row["created_at"],
+        reference=row["reference"],
+        payment_id=row["payment_id"],
+    )
+
+
+# How each kind is read, and the column that holds what its merchant called it.
+_READERS: dict[Kind, tuple[str, Callable[[Any], Record], str]] = {
+    Kind.PAYMENT: (_PAYMENTS, _payment, "description"),
+    Kind.PAYOUT: (_PAYOUTS, _payout, "description"),
+    Kind.TRANSFER: (_TRANSFERS, _transfer, "description"),
+    Kind.REFUND: (_REFUNDS, _refund, "reason"),
+}

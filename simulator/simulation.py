@@ -24,7 +24,7 @@ from simulator.feed import Feed
 from simulator.ids import SeededIds
 from simulator.loop import MICROSECONDS, VirtualLoop
 from simulator.merchants import Merchants
-from simulator.operations import Kind, Operation, Violation
+from simulator.operations import OUTGOING, Kind, Operation, Violation
 from simulator.oracle import Oracle
 from simulator.process import Outside, Process, Tasks
 from simulator.rail import Rail
@@ -43,7 +43,9 @@ _ROUNDS_TO_END = 300
 _SECRET = "a secret for simulations that is long enough"
 
 _KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
-_ACTS = {"ask": 50, "twins": 7, "cancel": 8, "work": 35}
+_ACTS = {"ask": 50, "twins": 7, "cancel": 8, "work": 35, "refund": 7, "refund twice": 3}
+# How often a refund is asked of a payment that can be refunded.
+_SENSIBLE = 0.85
 _FATES = {
     Fate.DIES_BEFORE: 3,
     Fate.DIES_AFTER: 3,
@@ -120,6 +122,7 @@ async def _run(
         fx_ttl=timedelta(minutes=10),
         fx_max_age=_RATES_LIVE,
         fx_margins={"*": _MARGIN_BPS},
+        rate_limit=0,
     )
     connection = await asyncpg.connect(database_url)
     simulation: Simulation | None = None
@@ -278,9 +281,17 @@ class Simulation:
             self._spawn(process, self._work(process))
             return
         if act == "cancel":
-            payouts = [one for one in self._checks.open if one.kind is Kind.PAYOUT]
-            if payouts:
-                self._spawn(process, self._merchants.cancel(process, story.choice(payouts)))
+            held = [one for one in self._checks.open if one.kind in OUTGOING]
+            if held:
+                self._spawn(process, self._merchants.cancel(process, story.choice(held)))
+            return
+        if act in ("refund", "refund twice"):
+            payments = self._checks.payments(complete=story.random() < _SENSIBLE)
+            if payments:
+                asked = self._merchants.draw_refund(story.choice(payments))
+                self._ask(process, asked)
+                if act == "refund twice":
+                    self._ask(other, self._merchants.twin(asked))
             return
         asked = self._merchants.draw(story.choices(list(_KINDS), list(_KINDS.values()))[0])
         self._ask(process, asked)

@@ -122,4 +122,7 @@ WRONG_QUERIES: dict[str, list[object]] = {
     "externalId": ["\x00", "a\x00b"],
     "country": ["\x00"],
     "provider": ["\x00"],
+    "topic": ["", "orders", "Generic", SQL, "\x00"],
+    "event": ["", "payment", "payment.paid", "payment.completed ", SQL, "\x00"],
+    "paymentId": ["", "ONE", "pay_", SQL, "\x00", "a" * 5_000],
 }

@@ -199,6 +199,14 @@ class Merchant:
         }
         return await self.keys.send("POST", "/api/v1/payments/withdraw", _given(body))
 
+    async def refund(self, payment: Answer, **fields: object) -> Answer:
+        """Ask for a payment to be given back."""
+        return await self.keys.send("POST", f"/api/v1/payments/{payment['id']}/refund", fields)
+
+    async def refunded(self, made: Answer) -> Answer:
+        """A refund as it stands now."""
+        return await self.keys.send("GET", f"/api/v1/payments/refunds/{made['id']}")
+
     async def wallets(self) -> dict[str, tuple[object, object]]:
         """Available and reserved by country."""
         answer = await self.keys.send("GET", "/api/v1/payments/balance")

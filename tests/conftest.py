@@ -106,12 +106,15 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """No delay in the sandbox and the bundled rates: the page's 1.0153."""
+    """No delay in the sandbox, the bundled rates (the page's 1.0153), and no quota to use up."""
     return Settings(
         home=tmp_path,
         database_url=as_program(database_url),
         secret="a secret for tests that is long enough",
         sandbox_delay=timedelta(0),
+        rate_limit=0,
+        gateway_rate_limit=0,
+        polling_rate_limit=0,
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,7 +19,9 @@ from litestar import Litestar
 from kpay.access import api as access_api
 from kpay.access.flow import Office
 from kpay.access.gate import Gate
+from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
+from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
@@ -40,7 +43,9 @@ from kpay.gateways.flow import Gateways
 from kpay.hosted.pages import PREFIX as PAGES
 from kpay.hosted.pages import Pages
 from kpay.hosted.subjects import PaymentPages, PayoutPages
+from kpay.idempotency.flow import Keys
 from kpay.instructions.flow import Rails
+from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
 from kpay.payments.flow import Payments
@@ -51,6 +56,9 @@ from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
+from kpay.refunds import api as refunds_api
+from kpay.refunds.flow import Refunds
+from kpay.refunds.model import PREFIX as REFUND
 from kpay.settings import Settings
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
@@ -59,6 +67,8 @@ from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
 from kpay.web.server import stop_with_parent
+from kpay.webhooks import api as webhooks_api
+from kpay.webhooks.flow import Webhooks
 from kpay.worker import Job, Worker
 
 _SET_CLOCK_EVERY_SECONDS = 60
@@ -84,8 +94,19 @@ class House:
         self.database = Database(settings.database_url, size=settings.pool_size)
         self.vault = Vault(load_secret(settings.home, settings.secret))
         self.gate = Gate(self.database, self.vault, self.clock, self.ids)
+        self.limiter = Limiter(
+            self.database,
+            self.gate,
+            self.clock,
+            {
+                Bucket.KEY: settings.rate_limit,
+                Bucket.GATEWAY: settings.gateway_rate_limit,
+                Bucket.POLLING: settings.polling_rate_limit,
+            },
+        )
+        self.keys = Keys(self.database, self.clock, self.ids)
         self.office = Office(
-            self.database, self.vault, self.clock, self.ids, changed=self.gate.forget
+            self.database, self.vault, self.clock, self.ids, changed=self._access_changed
         )
         self.poster = Poster(self.database, self.clock, queue_limit=settings.queue_limit)
         self.rates = Rates(self.database, settings, self.clock)
@@ -127,14 +148,41 @@ class House:
             self.gateways,
             self._something_due,
         )
+        self.refunds = Refunds(
+            self.database,
+            self.poster,
+            self.rails,
+            self.payments,
+            self.clock,
+            self.ids,
+            references,
+            self._something_due,
+        )
+        self.webhooks = Webhooks(
+            self.database,
+            settings,
+            self.vault,
+            self.clock,
+            self.ids,
+            {
+                "payment": teller(self.payments),
+                "payout": teller(self.payouts),
+                "refund": teller(self.refunds, lambda refund: refund.original_payment_id),
+            },
+        )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
+            Job("refunds", self.refunds.work),
+            Job("webhooks", self.webhooks.work),
+            Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
+            Job("idempotency keys", self.keys.sweep, idle_seconds=60),
+            Job("quotas", self.limiter.sweep, idle_seconds=60),
         )
-        self._signals = Signals(settings.database_url, {"access": self.gate.forget})
+        self._signals = Signals(settings.database_url, {"access": self._access_changed})
         self._clock_task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
@@ -143,9 +191,16 @@ class House:
             *access_api.routes(self.gate),
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
-            *payments_api.routes(self.payments, self.gateways, self.gate),
+            *payments_api.routes(
+                self.payments,
+                self.gateways,
+                self.gate,
+                partial(refunds_api.of_payment, self.refunds),
+            ),
             *payouts_api.routes(self.payouts, self.gateways, self.gate),
+            *refunds_api.routes(self.refunds),
             *events_api.routes(self.database),
+            *webhooks_api.routes(self.webhooks),
             *rates_api.routes(self.rates),
             *connectors_api.routes(self.catalogue, self.routing),
         ]
@@ -177,6 +232,7 @@ class House:
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
+        await self.webhooks.close()
         await self.poster.stop()
         if self._clock_task is not None:
             self._clock_task.cancel()
@@ -188,16 +244,25 @@ class House:
     async def finish_in_sandbox(
         self, application_id: UUID, identifier: str, failure_code: str | None
     ) -> None:
-        """Decide how a sandbox payment or withdrawal that stays open ends."""
+        """Decide how a sandbox payment, withdrawal or refund that stays open ends."""
         book = Book(application_id, Environment.TEST)
         payment_id = parse_public_id(PAYMENT, identifier)
         payout_id = parse_public_id(PAYOUT, identifier)
+        refund_id = parse_public_id(REFUND, identifier)
         if payment_id is not None:
             await self.payments.finish_in_sandbox(book, payment_id, failure_code)
         elif payout_id is not None:
             await self.payouts.finish_in_sandbox(book, payout_id, failure_code)
+        elif refund_id is not None:
+            await self.refunds.finish_in_sandbox(book, refund_id, failure_code)
         else:
-            raise Refusal(Code.NOT_FOUND, f"{identifier} is no id of a payment or a withdrawal.")
+            raise Refusal(
+                Code.NOT_FOUND, f"{identifier} is no id of a payment, a withdrawal or a refund."
+            )
+
+    def _access_changed(self) -> None:
+        self.gate.forget()
+        self.limiter.look_again()
 
     def _something_due(self) -> None:
         self.worker.wake()
@@ -227,6 +292,7 @@ class House:
         pages = Pages(
             self.gateways,
             self.gate,
+            self.limiter,
             self.catalogue,
             self.clock,
             {
@@ -237,6 +303,8 @@ class House:
         return web_application(
             self.routes(),
             self.gate,
+            self.limiter,
+            self.keys,
             self.database,
             lifespan,
             self.settings,

@@ -18,6 +18,7 @@ from kpay.settings import Settings
 from kpay.terminal import (
     ended_by_a_signal,
     err,
+    fail,
     new_table,
     open_house,
     out,
@@ -27,6 +28,7 @@ from kpay.terminal import (
     told,
     with_house,
 )
+from kpay.webhook_commands import webhooks
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -41,7 +43,7 @@ applications = App(name="app", help="Their applications, which hold the wallets.
 keys = App(name="key", help="The key pairs that applications call with.")
 token_keys = App(name="token-key", help="The keys that sign tokens.")
 sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
-for group in (companies, applications, keys, token_keys, sandbox):
+for group in (companies, applications, keys, token_keys, sandbox, webhooks):
     app.command(group)
 
 Host = Annotated[str, Parameter(help="The address to listen on.")]
@@ -59,19 +61,19 @@ def serve(
     workers: Workers = 1,
     quiet: Annotated[bool, Parameter(negative="", help="Say nothing but what is wrong.")] = False,
 ) -> None:
-    """Serve the API and drive payments and payouts, until SIGTERM or Ctrl-C."""
+    """Serve the API, drive what is due at the rails, send webhooks, until SIGTERM or Ctrl-C."""
     _serve(host, port, workers, drive_work=True, quiet=quiet)
 
 
 @app.command
 def api(*, host: Host = "127.0.0.1", port: Port = 8080, workers: Workers = 1) -> None:
-    """Serve the API alone; `kpay worker` drives payments and payouts elsewhere."""
+    """Serve the API alone; `kpay worker` drives payments, payouts and refunds elsewhere."""
     _serve(host, port, workers, drive_work=False)
 
 
 @app.command
 def worker() -> None:
-    """Drive payments and payouts, without serving the API."""
+    """Drive payments, payouts and refunds and send webhooks, without serving the API."""
     from kpay.web.logs import configure_logs
 
     with ready_settings() as settings:
@@ -197,7 +199,7 @@ def create_application(
             continue
         table.add_row(f"{environment} API key", pair["apiKey"])
         table.add_row(f"{environment} secret key", pair["secretKey"])
-    table.add_row("webhook secret", shown["webhookSecret"])
+    table.add_row("test webhook secret", shown["webhookSecret"])
     table.add_row("gateway secret", shown["gatewaySecret"])
     out.print(table)
     out.print("Keep the secrets now: they are not shown again.")
@@ -238,8 +240,15 @@ def configure(
     providers: Annotated[
         str | None, Parameter(help="The only providers it may use, with commas; all lifts that.")
     ] = None,
+    rate_limit: Annotated[
+        int | Literal["usual"] | None,
+        Parameter(help="Requests a minute; 0 is any number, usual is KPAY_RATE_LIMIT."),
+    ] = None,
 ) -> None:
-    """Change an application's fees or the providers it may use. What is not given stays."""
+    """Change an application's fees, the providers it may use or how often it may call.
+
+    What is not given stays.
+    """
 
     async def change(house: House) -> None:
         allowed = None if providers is None else _provider_list(house, providers)
@@ -248,6 +257,7 @@ def configure(
             payment_fee_bps=payment_fee_bps,
             payout_fee_bps=payout_fee_bps,
             allowed_providers=allowed,
+            rate_limit=_rate_limit(rate_limit),
         )
 
     with_house(change)
@@ -325,13 +335,13 @@ def rotate() -> None:
 
 @sandbox.command
 def finish(
-    identifier: Annotated[str, Parameter(help="A sandbox payment's or withdrawal's id.")],
+    identifier: Annotated[str, Parameter(help="A payment's, withdrawal's or refund's id.")],
     outcome: Annotated[Literal["COMPLETED", "FAILED"], Parameter(help="How it ends.")],
     *,
     application: ApplicationId,
     failure_code: Annotated[str, Parameter(help="Why it failed.")] = "UNSPECIFIED_FAILURE",
 ) -> None:
-    """Decide how a sandbox payment or withdrawal that stays PROCESSING ends."""
+    """Decide how a sandbox payment, withdrawal or refund that stays PROCESSING ends."""
 
     async def decide(house: House) -> None:
         await house.finish_in_sandbox(
@@ -368,8 +378,19 @@ async def _drive(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_house(settings) as house:
         house.worker.start()
-        err.print("Driving payments and payouts; Ctrl-C stops it.")
+        err.print("Driving payments, payouts and refunds; Ctrl-C stops it.")
         await stop.wait()
+
+
+def _rate_limit(wanted: int | Literal["usual"] | None) -> int | None:
+    from kpay.access.flow import USUAL_RATE_LIMIT
+    from kpay.settings import MOST_RATE_LIMIT
+
+    if wanted == "usual":
+        return USUAL_RATE_LIMIT
+    if wanted is not None and not 0 <= wanted <= MOST_RATE_LIMIT:
+        fail(f"--rate-limit must be between 0 and {MOST_RATE_LIMIT:,}, or usual.")
+    return wanted
 
 
 def _provider_list(house: House, text: str) -> list[str]:

@@ -93,10 +93,11 @@ def _write_private(path: Path, text: str) -> None:
 def _start_server(
     settings: Settings, host: str, port: int, workers: int
 ) -> subprocess.Popen[bytes]:
-    # The demonstration does not keep its reader waiting: its payments end at once, unless the
-    # operator said how long an operator of the sandbox takes.
+    # The demonstration does not keep its reader waiting: its payments end at once and it may ask as
+    # often as it likes what became of them, unless the operator said otherwise.
     env = {
         "KPAY_SANDBOX_DELAY": "0",
+        "KPAY_RATE_LIMIT": "0",
         "KPAY_LOG_LEVEL": "warning",
         **os.environ,
         "KPAY_DATABASE_URL": settings.database_url or "",

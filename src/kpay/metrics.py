@@ -50,6 +50,11 @@ waiting_orders = Gauge(
     "kpay_waiting_orders", "Orders that wait to be posted", multiprocess_mode="livesum"
 )
 attempts = Counter("kpay_attempts", "Attempts at a rail", ["connector", "action", "outcome"])
+webhooks = Counter("kpay_webhooks", "Webhooks sent, by what came of it", ["outcome"])
+webhook_pauses = Counter("kpay_webhook_pauses", "Times that a merchant's endpoint was paused")
+paused_webhooks = Gauge(
+    "kpay_paused_webhooks", "Merchants' endpoints that are paused", multiprocess_mode="mostrecent"
+)
 
 
 def exposition() -> bytes:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
+MOST_RATE_LIMIT = 1_000_000_000
+
 
 class SettingsError(Exception):
     """One or more variables hold something that cannot be used; the message names each."""
@@ -46,6 +48,12 @@ class Settings:
     queue_limit: int = 10_000
     drive_work: bool = True
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_attempts_kept: timedelta = timedelta(days=30)
+    # Requests a minute; 0 is as many as anybody likes.
+    rate_limit: int = 100
+    gateway_rate_limit: int = 20
+    polling_rate_limit: int = 60
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -70,6 +78,17 @@ class Settings:
             queue_limit=reader.read("KPAY_QUEUE_LIMIT", _positive, cls.queue_limit),
             drive_work=reader.read("KPAY_DRIVE_WORK", _switch, cls.drive_work),
             trusted_proxies=reader.read("KPAY_TRUSTED_PROXIES", _networks, cls.trusted_proxies),
+            webhook_networks=reader.read("KPAY_WEBHOOK_NETWORKS", _networks, cls.webhook_networks),
+            webhook_attempts_kept=reader.read(
+                "KPAY_WEBHOOK_ATTEMPTS_DAYS", _days, cls.webhook_attempts_kept
+            ),
+            rate_limit=reader.read("KPAY_RATE_LIMIT", _rate_limit, cls.rate_limit),
+            gateway_rate_limit=reader.read(
+                "KPAY_GATEWAY_RATE_LIMIT", _rate_limit, cls.gateway_rate_limit
+            ),
+            polling_rate_limit=reader.read(
+                "KPAY_POLLING_RATE_LIMIT", _rate_limit, cls.polling_rate_limit
+            ),
         )
         reader.check()
         return settings
@@ -147,6 +166,20 @@ def _positive(text: str) -> int:
     value = _whole(text)
     if value == 0:
         raise ValueError("must be at least 1")
+    return value
+
+
+def _days(text: str) -> timedelta:
+    days = _whole(text)
+    if not 1 <= days <= 3_650:
+        raise ValueError("must be between 1 and 3,650 days")
+    return timedelta(days=days)
+
+
+def _rate_limit(text: str) -> int:
+    value = _whole(text)
+    if value > MOST_RATE_LIMIT:
+        raise ValueError(f"must be at most {MOST_RATE_LIMIT:,} a minute, or 0 for no limit")
     return value
 
 

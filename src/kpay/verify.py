@@ -20,7 +20,16 @@ from kpay.ledger import journal
 
 MOST_SHOWN = 10
 
-_COUNTED = ("accounts", "entries", "postings", "transfers", "payments", "payouts", "attempts")
+_COUNTED = (
+    "accounts",
+    "entries",
+    "postings",
+    "transfers",
+    "payments",
+    "payouts",
+    "refunds",
+    "attempts",
+)
 _DESCRIPTION = re.compile(r"^-- (\d+)\. (.+)$", re.MULTILINE)
 
 Progress = Callable[[int], None]

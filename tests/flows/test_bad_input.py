@@ -46,6 +46,7 @@ GOOD: dict[str, object] = {
     "currency": "XAF",
     "externalId": "ONE",
     "description": "Supplier payment",
+    "reason": "Out of stock",
     "customerName": "Ada",
     "customerEmail": "ada@example.com",
     "metadata": {"order": [1, 2.5, "three", None]},
@@ -54,12 +55,20 @@ GOOD: dict[str, object] = {
     "paymentMethod": "MOBILE_MONEY",
     "returnUrl": "https://shop.example.com/paid?order=1",
     "cancelUrl": "https://shop.example.com/basket",
+    "topic": "generic",
+    "event": "payment.completed",
+    "status": "DELIVERED",
+    "from": "2026-06-23T10:00:00Z",
+    "to": "2026-06-24T10:00:00Z",
+    "cursor": "evt_01m8773s0jfsp8m4c3vt14kyp7",
 }
 # What goes with the hosted page only, and what the page's own payer chooses instead.
 HOSTED = {"returnUrl", "cancelUrl"}
 CHOSEN = {"provider", "phoneNumber"}
 # Text that means nothing to us and is kept as it is, whatever it says.
-FREE_TEXT = {"externalId", "description", "customerName", "customerEmail", "failureCode"}
+FREE_TEXT = {
+    *("externalId", "description", "reason", "customerName", "customerEmail", "failureCode"),
+}
 
 # What a sentence for a merchant never has in it.
 _INSIDE = re.compile(
@@ -71,14 +80,36 @@ _INSIDE = re.compile(
 
 @dataclass
 class Shop:
-    """A merchant with money, and one open payment and payout to try things on."""
+    """A merchant with money, one open payment, payout and refund, and a payment that is paid."""
 
     merchant: Merchant
     ids: Mapping[str, str]
 
+    @classmethod
+    async def of(cls, merchant: Merchant) -> Shop:
+        paid, returned = [await merchant.pay(phoneNumber=OPEN_NUMBER) for _ in range(2)]
+        await merchant.house.worker.run_until_idle()
+        for made in (paid, returned):
+            finish = f"/api/v1/payments/{made['id']}/sandbox/finish"
+            await merchant.keys.send("POST", finish, {"outcome": "COMPLETED"})
+        await merchant.house.worker.run_until_idle()
+        ids = {
+            "/refund": paid,
+            "/refunds/": await merchant.refund(returned),
+            "/withdraw/": await merchant.withdraw(phoneNumber=OPEN_NUMBER),
+            "": await merchant.pay(phoneNumber=OPEN_NUMBER),
+        }
+        await merchant.house.worker.run_until_idle()
+        return cls(merchant, {where: made["id"] for where, made in ids.items()})
+
     def address(self, route: Route) -> str:
-        """The path of a route, with the identifier of what is open in it."""
-        return route.path.format(id=self.ids["pay" if "withdraw" not in route.path else "wdr"])
+        """The path of a route, with the identifier in it of what it can be done to."""
+        (where, *_) = [
+            where
+            for where in self.ids
+            if where in route.path and (where != "/refund" or route.path.endswith(where))
+        ]
+        return route.path.format(id=self.ids[where], topic="generic")
 
     def good(self, route: Route, *, hosted: bool = False) -> dict[str, object]:
         """A body that the route accepts."""
@@ -112,10 +143,7 @@ async def shop(merchant: Merchant) -> AsyncIterator[Shop]:
     """Whatever is tried in it, nothing is written and what is there stays as it is."""
     await merchant.collect(100_000)
     await merchant.house.rates.quote(merchant.new.test.environment, "XAF", "XOF")
-    paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
-    withdrawn = await merchant.withdraw(phoneNumber=OPEN_NUMBER)
-    await merchant.house.worker.run_until_idle()
-    made = Shop(merchant, {"pay": paid["id"], "wdr": withdrawn["id"]})
+    made = await Shop.of(merchant)
     before = await made.rows(), await merchant.wallets()
     yield made
     assert (await made.rows(), await merchant.wallets()) == before
@@ -157,11 +185,10 @@ async def test_a_good_body_is_accepted_so_that_the_bad_part_is_what_is_refused(
     merchant: Merchant,
 ) -> None:
     await merchant.collect(100_000)
+    url = {"url": "http://127.0.0.1:9/"}
+    await merchant.keys.send("PUT", "/api/v1/payments/webhooks/generic", url)
     for route in POSTS:
-        paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
-        withdrawn = await merchant.withdraw(phoneNumber=OPEN_NUMBER)
-        await merchant.house.worker.run_until_idle()
-        shop = Shop(merchant, {"pay": paid["id"], "wdr": withdrawn["id"]})
+        shop = await Shop.of(merchant)
         answer = await shop.send(route, json.dumps(shop.good(route)).encode())
         assert answer.status == route.status, (name_of(route), answer.raw)
         if "returnUrl" in {f.encode_name for f in msgspec.structs.fields(route.body)}:
@@ -296,13 +323,17 @@ async def test_sql_in_free_text_is_text_and_nothing_else(merchant: Merchant) -> 
     paid = await merchant.pay(**texts, metadata=metadata, customerName=SQL, customerEmail=SQL)
     withdrawn = await merchant.withdraw(**texts, metadata=metadata)
     moved = await merchant.transfer(**texts)
+    await merchant.house.worker.run_until_idle()
+    returned = await merchant.refund(paid, externalId=SQL, reason=SQL)
 
     payment, payout = await merchant.payment(paid), await merchant.payout(withdrawn)
     assert {payment[name] for name in ("description", "customerName", "customerEmail")} == {SQL}
     assert (payout["externalId"], payout["description"]) == (SQL, SQL)
     assert payment["metadata"] == payout["metadata"] == metadata
     assert (moved["externalId"], moved["description"]) == (SQL, SQL)
-    for path in ("/api/v1/payments", "/api/v1/payments/withdrawals"):
+    assert (await merchant.refunded(returned))["reason"] == SQL
+    lists = ("/api/v1/payments", "/api/v1/payments/withdrawals", "/api/v1/payments/refunds")
+    for path in lists:
         found = await merchant.keys.send("GET", path, query={"externalId": SQL})
         assert [row["externalId"] for row in found["data"]] == [SQL]
         for name in ("country", "provider"):

@@ -117,7 +117,8 @@ def refused(answer: Answer, status: int, word: str) -> None:
 
 async def written(house: House) -> list[int]:
     """How many rows there are of everything that a request can write."""
-    tables = ("payments", "payouts", "transfers", "instructions", "attempts", "entries", "postings")
+    records = ("payments", "payouts", "refunds", "transfers", "instructions", "attempts")
+    tables = (*records, "entries", "postings")
     return [await house.database.fetchval(f"select count(*) from {name}") for name in tables]  # noqa: S608
 
 

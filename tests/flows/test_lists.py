@@ -15,7 +15,7 @@ from tests.client import Answer, Browser, Merchant
 
 @dataclass(frozen=True)
 class Listing:
-    """One of the three lists: where it is, and how a row gets into it."""
+    """One of the lists: where it is, and how a row gets into it."""
 
     path: str
     browser: Callable[[Merchant], Browser]
@@ -30,6 +30,13 @@ class Listing:
         assert answer.status == 200, answer.raw
         assert answer["nextCursor"] is None
         return [row["externalId"] for row in answer["data"]]
+
+
+async def refund(merchant: Merchant, external_id: str, country: str = "CMR") -> Answer:
+    """A refund of a payment of its own, which no worker has taken up yet."""
+    payment = await merchant.pay(country, amount=100)
+    await merchant.house.payments.work(100)
+    return await merchant.refund(payment, externalId=external_id)
 
 
 PAYMENTS = Listing(
@@ -48,12 +55,16 @@ TRANSFERS = Listing(
     lambda merchant, external_id: merchant.transfer(externalId=external_id, amount=100),
 )
 
+REFUNDS = Listing("/api/v1/payments/refunds", lambda merchant: merchant.keys, refund)
+EVERY = (PAYMENTS, WITHDRAWALS, TRANSFERS, REFUNDS)
+
 each_list = pytest.mark.parametrize(
     "listing",
     [
         pytest.param(PAYMENTS, id="payments"),
         pytest.param(WITHDRAWALS, id="withdrawals"),
         pytest.param(TRANSFERS, id="transfers"),
+        pytest.param(REFUNDS, id="refunds"),
     ],
 )
 
@@ -186,6 +197,26 @@ async def test_withdrawals_are_narrowed_by_status_either_country_and_provider(
     assert await WITHDRAWALS.found(funded, provider="MTN_MOMO_CMR") == ["failing", "home"]
 
 
+async def test_refunds_are_narrowed_by_status_country_and_provider(
+    funded: Merchant, house: House
+) -> None:
+    await funded.collect(1_000, "GAB")
+    await refund(funded, "home")
+    await refund(funded, "abroad", "GAB")
+    await house.worker.run_until_idle()
+    await refund(funded, "waiting")
+    cancelled = await refund(funded, "called back")
+    await funded.keys.send("POST", f"{REFUNDS.path}/{cancelled['id']}/cancel")
+
+    assert await REFUNDS.found(funded, status="COMPLETED") == ["abroad", "home"]
+    assert await REFUNDS.found(funded, status="PENDING") == ["waiting"]
+    assert await REFUNDS.found(funded, status="CANCELLED") == ["called back"]
+    assert await REFUNDS.found(funded, country="GAB") == ["abroad"]
+    assert await REFUNDS.found(funded, provider="MTN_MOMO_CMR") == [
+        *("called back", "waiting", "home"),
+    ]
+
+
 async def test_transfers_are_narrowed_by_the_country_of_either_side(funded: Merchant) -> None:
     await funded.transfer(externalId="out", amount=50_000)
     await funded.transfer(externalId="there", destinationCountry="GAB")
@@ -227,10 +258,10 @@ async def test_a_parameter_that_cannot_be_is_refused_with_what_to_change(
 
 async def test_a_cursor_of_one_list_is_none_of_another(funded: Merchant) -> None:
     for number in range(2):
-        for listing in (PAYMENTS, WITHDRAWALS, TRANSFERS):
+        for listing in EVERY:
             await listing.add(funded, f"row-{number}")
-    for listing in (PAYMENTS, WITHDRAWALS, TRANSFERS):
+    for listing in EVERY:
         cursor = (await listing.get(funded, limit=1))["nextCursor"]
-        for other in (PAYMENTS, WITHDRAWALS, TRANSFERS):
+        for other in EVERY:
             expected = 200 if other is listing else 400
             assert (await other.get(funded, cursor=cursor)).status == expected

@@ -34,8 +34,10 @@ SECRETS = ("our-own-order", "Our own supplier", "KPAY-", "TRF-", OPEN_NUMBER, "4
 
 # Whose id stands in a path that begins so.
 OWNED = {
+    "/api/v1/payments/webhooks/deliveries/{id}": "delivery",
     "/api/wallets/transfer/{id}": "transfer",
     "/api/v1/payments/withdraw/{id}": "withdraw",
+    "/api/v1/payments/refunds/{id}": "refund",
     "/api/v1/payments/{id}": "payment",
 }
 ANYBODY = {"GET /api/public/platform-info"}
@@ -43,7 +45,7 @@ ANYBODY = {"GET /api/public/platform-info"}
 
 @dataclass
 class Owned:
-    """A merchant with a transfer, an open payment and an open payout of its own."""
+    """A merchant with a transfer, and an open payment, payout and refund of its own."""
 
     merchant: Merchant
     ids: dict[str, str]
@@ -56,18 +58,44 @@ class Owned:
             "description": "Our own supplier",
             "amount": 4_321,
         }
+        paid = await merchant.pay(phoneNumber=OPEN_NUMBER)
+        await merchant.house.worker.run_until_idle()
+        finish = f"/api/v1/payments/{paid['id']}/sandbox/finish"
+        await merchant.keys.send("POST", finish, {"outcome": "COMPLETED"})
+        await merchant.house.worker.run_until_idle()
         transfer = await merchant.transfer(**told)
         payment = await merchant.pay(**told, phoneNumber=OPEN_NUMBER)
         payout = await merchant.withdraw(**told, phoneNumber=OPEN_NUMBER)
+        refund = await merchant.refund(
+            paid, externalId=told["externalId"], reason=told["description"]
+        )
         await merchant.house.worker.run_until_idle()
-        ids = {"transfer": transfer["id"], "payment": payment["id"], "withdraw": payout["id"]}
+        ids = {
+            "transfer": transfer["id"],
+            "payment": payment["id"],
+            "withdraw": payout["id"],
+            "delivery": await cls._delivery(merchant, told),
+            "refund": refund["id"],
+        }
         return cls(merchant, ids)
+
+    @staticmethod
+    async def _delivery(merchant: Merchant, told: dict[str, Any]) -> str:
+        """A webhook that was sent, with what it said, to where nobody listens."""
+        base, nobody = "/api/v1/payments/webhooks", {"url": "http://127.0.0.1:9/our-own-order"}
+        await merchant.keys.send("PUT", f"{base}/payouts", nobody)
+        wanted = {**told, "externalId": "our-own-order-2", "phoneNumber": OPEN_NUMBER}
+        payout = await merchant.withdraw(**wanted)
+        await merchant.keys.send("POST", f"/api/v1/payments/withdraw/{payout['id']}/cancel")
+        await merchant.house.worker.run_until_idle()
+        (row,) = (await merchant.keys.send("GET", f"{base}/deliveries"))["data"]
+        return str(row["id"])
 
     def address(self, route: Route) -> str:
         """The route of what is ours. A route of a new noun must be given one of ours in OWNED."""
         if "{id}" not in route.path:
             return route.path
-        (start,) = [start for start in OWNED if route.path.startswith(start)]
+        start = next(start for start in OWNED if route.path.startswith(start))
         return route.path.format(id=self.ids[OWNED[start]])
 
     async def state(self) -> list[Any]:

@@ -24,7 +24,6 @@ from kpay.instructions.model import Action, Claim, Event, Step
 from kpay.ledger import movements
 from kpay.ledger.model import POSTED, Entry, Order, Verdict
 from kpay.ledger.poster import Poster
-from kpay.payments import flow as payments
 from kpay.payouts import flow as payouts
 from kpay.payouts import store as payout_store
 from kpay.rates.model import Quote
@@ -86,7 +85,7 @@ def silence_is_handed_over_again() -> AbstractContextManager[Any]:
             step = msgspec.structs.replace(step, next_action=Action.SUBMIT)
         return step
 
-    return _in_both_flows("step_after", step_after)
+    return patch.object(instructions, "step_after", step_after)
 
 
 def not_found_is_final() -> AbstractContextManager[Any]:
@@ -140,8 +139,8 @@ def answers_precede_commits() -> AbstractContextManager[Any]:
     """An operation is acknowledged when it waits to be written."""
     real = Poster.post
 
-    async def post(self: Poster, order: Order[Any], records: Any) -> Verdict:
-        waiting = asyncio.ensure_future(real(self, order, records))
+    async def post(self: Poster, order: Order[Any], records: Any, *keyed: Any) -> Verdict:
+        waiting = asyncio.ensure_future(real(self, order, records, *keyed))
         # Nobody looks at what becomes of it.
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         return POSTED
@@ -157,7 +156,7 @@ def calls_precede_intents() -> Iterator[None]:
     due = """
         select application_id, environment::text, id, attempts + 1 as number,
             next_action as action, reference, provider, phone_number, currency, amount,
-            $1::timestamptz as submitted_at
+            deposit_reference, $1::timestamptz as submitted_at
         from instructions where due_at <= $1 and type = $2 and next_action = 'submit'
         order by id limit $3
     """
@@ -190,7 +189,12 @@ def stale_answers_count() -> AbstractContextManager[Any]:
     return patch.object(instruction_store, "SQL", changed)
 
 
-@contextmanager
-def _in_both_flows(name: str, changed: Callable[..., Any]) -> Iterator[None]:
-    with patch.object(payments, name, changed), patch.object(payouts, name, changed):
-        yield
+def refunds_are_forgotten() -> AbstractContextManager[Any]:
+    """A refund that is complete no longer stands in the way of another one of its payment."""
+    forgotten = """deposit_reference = case
+            when step.status = 'COMPLETED' and deposit_reference is not null then reference
+            else deposit_reference
+        end,
+        ended_at ="""
+    changed = _without(instruction_store.SQL, "write", ("ended_at =", forgotten))
+    return patch.object(instruction_store, "SQL", changed)

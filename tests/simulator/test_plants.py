@@ -13,19 +13,20 @@ from tests.simulator.test_simulator import SEEDS
 
 # The plant, the seed that finds it, and what the simulator says of it.
 FOUND: list[tuple[Plant, int, str]] = [
-    (plants.claims_hold_nothing, 1, "handed over again"),
-    (plants.nothing_is_reserved, 1, "reserved:"),
-    (plants.silence_is_failure, 1, "is FAILED, and the rail has it"),
-    (plants.silence_is_handed_over_again, 1, "handed over again"),
-    (plants.not_found_is_final, 1, "is FAILED, and the rail has it"),
-    (plants.external_ids_are_forgotten, 3, "live operations have one externalId"),
-    (plants.holds_are_given_back_twice, 1, "must hold"),
-    (plants.rounding_is_skipped, 3, "provider:"),
-    (plants.rates_change_after_acceptance, 3, "arriving"),
-    (plants.answers_precede_commits, 1, "was acknowledged and does not exist"),
-    (plants.calls_precede_intents, 1, "handed over again"),
-    (plants.stale_claims_are_called, 25, "handed over again"),
-    (plants.stale_answers_count, 207, "handed over again"),
+    (plants.claims_hold_nothing, 6, "handed over again"),
+    (plants.nothing_is_reserved, 6, "reserved:"),
+    (plants.silence_is_failure, 6, "is FAILED, and the rail has it"),
+    (plants.silence_is_handed_over_again, 6, "handed over again"),
+    (plants.not_found_is_final, 6, "is FAILED, and the rail has it"),
+    (plants.external_ids_are_forgotten, 6, "live operations have one externalId"),
+    (plants.holds_are_given_back_twice, 6, "must hold"),
+    (plants.rounding_is_skipped, 6, "provider:"),
+    (plants.rates_change_after_acceptance, 6, "arriving"),
+    (plants.answers_precede_commits, 6, "was acknowledged and does not exist"),
+    (plants.calls_precede_intents, 6, "handed over again"),
+    (plants.stale_claims_are_called, 7, "handed over again"),
+    (plants.stale_answers_count, 55, "handed over again"),
+    (plants.refunds_are_forgotten, 6, "is refunded 2 times"),
 ]
 
 

@@ -222,7 +222,7 @@ async def test_an_account_of_no_known_kind_is_refused(ledger: Ledger) -> None:
 
 
 async def test_what_is_written_is_never_changed(ledger: Ledger, subtests: pytest.Subtests) -> None:
-    tables = ("postings", "entries", "transfers", "payments", "payouts", "events")
+    tables = ("postings", "entries", "transfers", "payments", "payouts", "refunds", "events")
     changes = ("update {} set application_id = application_id", "delete from {}", "truncate {}")
     for table, change in product(tables, changes):
         with subtests.test(table=table, change=change), refused_by(f"{table}_insert_only"):

@@ -19,7 +19,9 @@ from kpay.gateways import store as gateways
 from kpay.instructions import store as instructions
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
+from kpay.refunds import store as refunds
 from kpay.transfers import store as transfers
+from kpay.webhooks import store as webhooks
 
 EXTERNAL_ID = "instructions_external_id_key", ("type", "claimed_external_id")
 # Each statement, and the last columns of the keys that it has to use.
@@ -43,6 +45,14 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
         [("payouts_pkey", ("id",)), ("choices_pkey", ("id", "number"))],
     ),
     "pages": (gateways.SQL["find"], [("gateways_token_hash_key", ("token_hash",))]),
+    "refunds": (
+        refunds.SQL["write"],
+        [EXTERNAL_ID, ("instructions_refund_key", ("deposit_reference",))],
+    ),
+    "refunds of a payment": (
+        refunds.SQL["of_payment"],
+        [("refunds_payment_idx", ("payment_id",)), ("instructions_pkey", ("id",))],
+    ),
     "steps": (
         instructions.SQL["write"],
         [("instructions_pkey", ("id",)), ("attempts_pkey", ("number",))],
@@ -50,6 +60,19 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "claims": (
         instructions.SQL["claim"],
         [("instructions_due_idx", ("type", "due_at")), ("instructions_pkey", ("id",))],
+    ),
+    "webhooks": (
+        webhooks.SQL["claim"],
+        [
+            ("deliveries_due_idx", ("topic", "due_at")),
+            ("deliveries_resource_idx", ("resource_id",)),
+            ("deliveries_pkey", ("id",)),
+            ("webhook_endpoints_pkey", ("topic",)),
+        ],
+    ),
+    "webhooks sent": (
+        webhooks.SQL["record"],
+        [("deliveries_pkey", ("id",)), ("webhook_endpoints_pkey", ("topic",))],
     ),
 }
 
@@ -72,6 +95,7 @@ LISTS = {
     "transfers_external_id_key": (transfers.SQL, 4),
     "payments_external_id_idx": (payments.SQL, 6),
     "payouts_external_id_idx": (payouts.SQL, 6),
+    "refunds_external_id_idx": (refunds.SQL, 6),
 }
 
 

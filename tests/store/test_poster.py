@@ -484,6 +484,9 @@ async def test_beyond_its_bound_the_queue_refuses_and_what_waits_is_still_posted
 
     till.poster.start()
     assert outcomes(await asyncio.gather(*waiting)) == ["posted", "posted"]
+    # What was written counts no longer: there is room for two again.
+    again = [till.post(name) for name in "de"]
+    assert outcomes(await asyncio.gather(*again)) == ["posted", "posted"]
     await till.poster.stop()
     await till.database.close()
 

@@ -160,7 +160,7 @@ async def insert_only(connection: asyncpg.Connection[asyncpg.Record]) -> set[str
 async def test_what_was_posted_and_what_was_agreed_is_insert_only(
     schema: asyncpg.Connection[asyncpg.Record],
 ) -> None:
-    written = {"postings", "entries", "transfers", "payments", "payouts", "events"}
+    written = {"postings", "entries", "transfers", "payments", "payouts", "refunds", "events"}
     written |= {"gateways", "choices"}
 
     assert written <= await insert_only(schema)

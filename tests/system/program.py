@@ -40,10 +40,14 @@ class Program:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Only what a fresh shell would have, so that nothing of the run's own leaks in."""
+        """Only what a fresh shell would have, so that nothing of the run's own leaks in.
+
+        A merchant here calls as often as a test, a load or a fuzzer wants, unless one says not.
+        """
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         source = str(Path(__file__).parents[2] / "src")
-        return {**kept, "PYTHONPATH": source, "KPAY_HOME": str(self.home), **self.extra}
+        ours = {"PYTHONPATH": source, "KPAY_HOME": str(self.home), "KPAY_RATE_LIMIT": "0"}
+        return {**kept, **ours, **self.extra}
 
     def run(
         self, *words: str, seconds: float = COMMAND_SECONDS

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.system.program import STOP_SECONDS, Program, Server, key_headers, wait_for
+from tests.system.program import (
+    ANSWER_SECONDS,
+    STOP_SECONDS,
+    Program,
+    Server,
+    key_headers,
+    wait_for,
+)
 
 
 def test_app_create_prints_every_secret_once_as_json(program: Program) -> None:
@@ -105,6 +112,31 @@ def test_verify_counts_checks_and_finds_nothing_wrong(program: Program) -> None:
     assert {check["promise"] for check in told["checks"]} >= {1, 2, 3, 4, 5, 7, 10, 11}
 
 
+def test_an_application_is_given_a_limit_of_its_own_and_the_usual_one_again(
+    program: Program,
+) -> None:
+    made = program.json("app", "create", "--company", "Limits", "--name", "one")
+    keys, application = key_headers(made["test"]), made["application"]["id"]
+    usual = Program(program.home, {**program.extra, "KPAY_RATE_LIMIT": "50"})
+
+    with usual.serving() as server:
+
+        def limit() -> str | None:
+            _, headers, _ = server.answer("GET", "/api/v1/payments/me", None, keys)
+            return headers.get("x-ratelimit-limit")
+
+        assert limit() == "50"
+        for given, told in (("70", "70"), ("usual", "50")):
+            words = ("app", "configure", application, "--rate-limit", given)
+            assert program.run(*words).returncode == 0
+            # The server hears of it by a signal.
+            wait_for(lambda told=told: limit() == told, ANSWER_SECONDS)
+
+    done = program.run("app", "configure", application, "--rate-limit", "-1")
+    assert done.returncode == 2
+    assert "--rate-limit must be between 0 and 1,000,000,000, or usual." in done.stderr
+
+
 def test_verify_is_held_against_an_earlier_report(program: Program, tmp_path: Path) -> None:
     report = tmp_path / "earlier.json"
     report.write_text(json.dumps(program.json("verify")))
@@ -147,6 +179,9 @@ def test_a_database_of_the_operator_s_own_is_used_instead(
         ["key", "regenerate"],
         ["token-key", "rotate"],
         ["sandbox", "finish"],
+        ["webhook"],
+        ["webhook", "replay"],
+        ["webhook", "rotate"],
     ],
     ids=" ".join,
 )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ from kpay.instructions.model import (
     cancellation,
     event_of,
     outcome_name,
+    ran_out,
     step_after,
     wait_before,
 )
@@ -256,6 +258,28 @@ def test_only_what_no_rail_has_heard_of_is_called_back() -> None:
     assert (step.due_at, step.attempt, step.outcome) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("type_", "subject"),
+    [
+        (OperationType.DEPOSIT, "payment"),
+        (OperationType.PAYOUT, "payout"),
+        (OperationType.REFUND, "refund"),
+    ],
+)
+def test_an_end_is_told_by_what_it_is_the_end_of(type_: OperationType, subject: str) -> None:
+    step = cancellation(BOOK, UUID(int=3), type_, HANDED_OVER)
+
+    told = {status: msgspec.structs.replace(step, status=status).event_type for status in Status}
+
+    assert told == {
+        Status.PENDING: None,
+        Status.PROCESSING: None,
+        Status.COMPLETED: f"{subject}.completed",
+        Status.FAILED: f"{subject}.failed",
+        Status.CANCELLED: f"{subject}.cancelled",
+    }
+
+
 # When to look again.
 
 
@@ -280,6 +304,18 @@ def test_the_rail_s_own_advice_comes_first_within_bounds(number: int, advice: ti
 
 def test_a_claim_outlasts_the_longest_call() -> None:
     assert timedelta(seconds=30) < CLAIM
+
+
+def test_what_was_claimed_is_handed_over_until_the_claim_runs_out_and_asked_about_at_any_time() -> (
+    None
+):
+    end = HANDED_OVER + CLAIM
+    submit, check = claim(action=Action.SUBMIT), claim(action=Action.CHECK)
+
+    assert not ran_out(submit, end - INSTANT)
+    # At that very moment another may take it.
+    assert ran_out(submit, end)
+    assert not ran_out(check, end + QUARTER)
 
 
 # The evidence.

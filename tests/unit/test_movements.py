@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from decimal import Decimal
 from uuid import UUID
 
@@ -134,6 +135,32 @@ def test_a_payout_that_failed_or_was_cancelled_gives_all_of_the_hold_back() -> N
     assert table(entry) == {"reserved:CMR": "-50,000.00 XAF", "wallet:CMR": "50,000.00 XAF"}
 
 
+def test_a_requested_refund_sets_all_of_the_payment_aside() -> None:
+    entry = movements.refund_requested(OPERATION, country="CMR", amount=xaf(5_000))
+
+    assert entry.kind is Kind.REFUND_REQUESTED
+    assert table(entry) == {"wallet:CMR": "-5,000.00 XAF", "reserved:CMR": "5,000.00 XAF"}
+
+
+def test_a_completed_refund_consumes_the_hold_and_touches_no_fee() -> None:
+    entry = movements.refund_completed(
+        OPERATION, country="CMR", provider="MTN_MOMO_CMR", amount=xaf(5_000)
+    )
+
+    assert entry.kind is Kind.REFUND_COMPLETED
+    assert table(entry) == {
+        "reserved:CMR": "-5,000.00 XAF",
+        "provider:MTN_MOMO_CMR": "5,000.00 XAF",
+    }
+
+
+def test_a_refund_that_failed_or_was_cancelled_gives_all_of_the_hold_back() -> None:
+    entry = movements.refund_released(OPERATION, country="CMR", amount=xaf(5_000))
+
+    assert entry.kind is Kind.REFUND_RELEASED
+    assert table(entry) == {"reserved:CMR": "-5,000.00 XAF", "wallet:CMR": "5,000.00 XAF"}
+
+
 # For any amounts.
 
 
@@ -199,6 +226,30 @@ def test_any_payout_balances_at_each_of_its_steps(
         )
 
 
+@given(AMOUNTS, BASIS_POINTS)
+def test_a_payment_and_its_refund_cost_the_merchant_the_fee_and_the_operator_nothing(
+    minor: int, basis_points: int
+) -> None:
+    paid = Money(minor, "XAF")
+    fee = fee_of(paid, basis_points)
+    entries = (
+        movements.payment_completed(
+            OPERATION, provider="MTN_MOMO_CMR", country="CMR", paid=paid, fee=fee
+        ),
+        movements.refund_requested(OPERATION, country="CMR", amount=paid),
+        movements.refund_completed(OPERATION, country="CMR", provider="MTN_MOMO_CMR", amount=paid),
+        movements.refund_released(OPERATION, country="CMR", amount=paid),
+    )
+    for entry in entries:
+        assert_balanced(entry)
+    left: Counter[str] = Counter()
+    for entry in entries[:3]:
+        left.update({line.account: line.amount.minor for line in entry.postings})
+
+    assert +left == Counter({"fees:XAF": fee.minor} if fee.minor else {})
+    assert -left == Counter({"wallet:CMR": fee.minor} if fee.minor else {})
+
+
 # What is no entry.
 
 
@@ -240,5 +291,8 @@ def test_there_is_one_movement_for_each_kind_and_no_other() -> None:
 def test_a_kind_opens_an_operation_or_closes_one() -> None:
     closing = {kind for kind in Kind if kind.step == 2}
 
-    assert closing == {Kind.PAYOUT_COMPLETED, Kind.PAYOUT_RELEASED}
+    assert closing == {
+        *(Kind.PAYOUT_COMPLETED, Kind.PAYOUT_RELEASED),
+        *(Kind.REFUND_COMPLETED, Kind.REFUND_RELEASED),
+    }
     assert {kind.step for kind in set(Kind) - closing} == {1}

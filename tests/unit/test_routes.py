@@ -27,6 +27,7 @@ CONTRACT = {
     ("POST", "/api/v1/payments/withdraw/{id}/cancel"): Guard.KEYS,
     ("POST", "/api/v1/payments/init"): Guard.KEYS,
     ("GET", "/api/v1/payments/{id}"): Guard.KEYS,
+    ("POST", "/api/v1/payments/{id}/refund"): Guard.KEYS,
     ("GET", "/api/v1/payments/balance"): Guard.KEYS,
     ("GET", "/api/v1/payments/exchange-rate"): Guard.KEYS,
     ("POST", "/api/v1/payments/predict-provider"): Guard.KEYS,

@@ -25,6 +25,11 @@ WRONG = {
     "KPAY_QUEUE_LIMIT": "ten",
     "KPAY_DRIVE_WORK": "yes",
     "KPAY_TRUSTED_PROXIES": "10.0.0.1/8",
+    "KPAY_WEBHOOK_NETWORKS": "everywhere",
+    "KPAY_WEBHOOK_ATTEMPTS_DAYS": "0",
+    "KPAY_RATE_LIMIT": "-1",
+    "KPAY_GATEWAY_RATE_LIMIT": "many",
+    "KPAY_POLLING_RATE_LIMIT": "1000000001",
 }
 
 
@@ -55,6 +60,11 @@ def test_every_variable_is_read() -> None:
             "KPAY_QUEUE_LIMIT": "4",
             "KPAY_DRIVE_WORK": "0",
             "KPAY_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32",
+            "KPAY_WEBHOOK_NETWORKS": "10.1.0.0/16",
+            "KPAY_WEBHOOK_ATTEMPTS_DAYS": "7",
+            "KPAY_RATE_LIMIT": "0",
+            "KPAY_GATEWAY_RATE_LIMIT": "7",
+            "KPAY_POLLING_RATE_LIMIT": "1000000000",
         }
     )
 
@@ -79,6 +89,11 @@ def test_every_variable_is_read() -> None:
             IPv4Network("10.0.0.0/8"),
             IPv6Network("2001:db8::/32"),
         ),
+        webhook_networks=(IPv4Network("10.1.0.0/16"),),
+        webhook_attempts_kept=timedelta(days=7),
+        rate_limit=0,
+        gateway_rate_limit=7,
+        polling_rate_limit=1_000_000_000,
     )
 
 

@@ -28,6 +28,9 @@ from kpay.core.ids import Ids
 from kpay.core.limits import Limits
 from kpay.database.pool import Connection, Database, Row
 
+# In the place of a number: what the installation allows.
+USUAL_RATE_LIMIT = -1
+
 
 class AccessError(Exception):
     """The operator asked for something that cannot be; the message says what to do."""
@@ -40,6 +43,7 @@ class NewApplication(msgspec.Struct, frozen=True):
     test: KeyPair
     live: KeyPair | None
     webhook_secret: str
+    """Of the sandbox; `kpay webhook secret` shows that of each environment."""
     gateway_secret: str
 
 
@@ -88,7 +92,7 @@ class Office:
             application=application,
             test=test,
             live=live,
-            webhook_secret=self._vault.webhook_secret(application.id, 1),
+            webhook_secret=self._vault.webhook_secret(Book(application.id, Environment.TEST), 1),
             gateway_secret=self._vault.gateway_secret(application.id, 1),
         )
 
@@ -105,7 +109,7 @@ class Office:
 
     async def regenerate_keys(self, application_id: UUID, environment: Environment) -> KeyPair:
         """A new key pair; the old one, and every token given for it, ends at once."""
-        company = (await self._application(application_id)).company
+        company = (await self.application(application_id)).company
         if environment is Environment.PRODUCTION and company.approved_at is None:
             raise AccessError(
                 f"{company.name} is not approved for live keys: kpay company approve "
@@ -123,10 +127,19 @@ class Office:
         payment_fee_bps: int | None = None,
         payout_fee_bps: int | None = None,
         allowed_providers: Sequence[str] | None = None,
+        rate_limit: int | None = None,
     ) -> None:
-        """Change an application's terms; what is not given stays."""
+        """Change an application's terms; what is not given stays.
+
+        A `rate_limit` of USUAL_RATE_LIMIT is the installation's own again.
+        """
         changed = await store.configure(
-            self._database, application_id, payment_fee_bps, payout_fee_bps, allowed_providers
+            self._database,
+            application_id,
+            payment_fee_bps,
+            payout_fee_bps,
+            allowed_providers,
+            rate_limit,
         )
         if not changed:
             raise _no_application(application_id)
@@ -134,7 +147,7 @@ class Office:
 
     async def set_limit(self, application_id: UUID, operation: str, limits: Limits) -> None:
         """Give an application its own bounds for one operation in one currency."""
-        await self._application(application_id)
+        await self.application(application_id)
         await store.set_limit(self._database, application_id, operation, limits)
         self._changed()
 
@@ -145,7 +158,8 @@ class Office:
         self._changed()
         return key_id
 
-    async def _application(self, application_id: UUID) -> Application:
+    async def application(self, application_id: UUID) -> Application:
+        """One application. AccessError when there is none of this id."""
         found = await store.find_application(self._database, application_id)
         if found is None:
             raise _no_application(application_id)

@@ -45,6 +45,8 @@ class Terms(msgspec.Struct, frozen=True):
     payout_fee_bps: int = DEFAULT_FEE_BPS
     allowed_providers: frozenset[str] | None = None
     limits: Mapping[tuple[str, str], Limits] = msgspec.field(default_factory=dict)
+    rate_limit: int | None = None
+    """Requests a minute of each key pair; 0 for any, None for what the installation allows."""
 
     def check_provider(self, code: str) -> None:
         """Refuses: provider_not_allowed, outside the application's whitelist."""
@@ -112,8 +114,12 @@ class Vault:
     def token_key(self, key_id: UUID) -> bytes:
         return self._derive(f"token:{key_id}")
 
-    def webhook_secret(self, application_id: UUID, version: int) -> str:
-        return _text("whsec_", self._derive(f"webhook:{application_id}:{version}"))
+    def webhook_secret(self, book: Book, version: int) -> str:
+        """What the webhooks of a book are signed with, each version another."""
+        # The sandbox's was derived before production had one of its own, and may be in use.
+        environment = "" if book.is_test else f"{book.environment}:"
+        name = f"webhook:{environment}{book.application_id}:{version}"
+        return _text("whsec_", self._derive(name))
 
     def gateway_secret(self, application_id: UUID, version: int) -> str:
         return _text("gwsec_", self._derive(f"gateway:{application_id}:{version}"))

@@ -44,7 +44,7 @@ returning id;
 -- One application with its company and terms.
 select
     applications.id, applications.name, applications.payment_fee_bps,
-    applications.payout_fee_bps, applications.allowed_providers,
+    applications.payout_fee_bps, applications.allowed_providers, applications.rate_limit,
     companies.id as company_id, companies.name as company_name, companies.approved_at,
     coalesce(
         (
@@ -67,7 +67,7 @@ join companies on companies.id = applications.company_id
 order by companies.name, applications.name;
 
 -- name: configure_application
--- Change an application's terms; null leaves one as it is, an empty list lifts the whitelist.
+-- Change an application's terms; null leaves one, an empty list lifts the whitelist, -1 the limit.
 with signalled as (select pg_notify('access', ''))
 
 update applications
@@ -77,7 +77,8 @@ set
     allowed_providers = case
         when $4::text[] is null then allowed_providers
         else nullif($4::text[], '{}')
-    end
+    end,
+    rate_limit = case when $5::int is null then rate_limit else nullif($5::int, -1) end
 from signalled
 where id = $1
 returning id;
@@ -143,3 +144,42 @@ select $1, $2 from signalled;
 insert into token_keys (id, created_at)
 select $1, $2
 where not exists (select from token_keys);
+
+-- name: lease_quotas
+-- Give a process its shares of several quotas; a window that is over begins anew.
+insert into rate_windows as held (
+    application_id, environment, bucket, subject, ends_at, quota, taken
+)
+select application_id, environment, bucket, subject, $2, quota, least(asked, quota)
+from unnest($4::uuid[], $5::environment[], $6::text[], $7::uuid[], $8::int[], $9::int[])
+    as wanted (application_id, environment, bucket, subject, quota, asked)
+-- In one order, so that two processes cannot deadlock.
+order by application_id, environment, bucket, subject
+on conflict on constraint rate_windows_pkey do update
+set
+    ends_at = case
+        when held.ends_at > $1 and held.ends_at <= $3 then held.ends_at else excluded.ends_at
+    end,
+    quota = excluded.quota,
+    taken = case
+        when held.ends_at > $1 and held.ends_at <= $3
+        then held.taken + greatest(0, least(excluded.taken, excluded.quota - held.taken))
+        else excluded.taken
+    end
+returning
+    new.bucket, new.subject, new.ends_at,
+    new.taken - case
+        when old.ends_at > $1 and old.ends_at <= $3 then old.taken else 0
+    end as granted,
+    greatest(0, new.quota - new.taken) as rest;
+
+-- name: sweep_windows
+-- Forget windows that were over before a moment.
+delete from rate_windows
+where ctid = any(array(
+    select ctid
+    from rate_windows
+    where ends_at < $1
+    limit $2
+    for update skip locked
+));

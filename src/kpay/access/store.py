@@ -69,6 +69,7 @@ async def configure(
     payment_fee_bps: int | None,
     payout_fee_bps: int | None,
     allowed_providers: Sequence[str] | None,
+    rate_limit: int | None,
 ) -> bool:
     changed = await database.fetchval(
         SQL["configure_application"],
@@ -76,6 +77,7 @@ async def configure(
         payment_fee_bps,
         payout_fee_bps,
         allowed_providers,
+        rate_limit,
     )
     return changed is not None
 
@@ -147,4 +149,5 @@ def _terms(row: Row) -> Terms:
             (operation, currency): Limits(Money(int(least), currency), Money(int(most), currency))
             for operation, currency, least, most in row["limits"]
         },
+        rate_limit=row["rate_limit"],
     )

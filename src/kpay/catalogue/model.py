@@ -21,6 +21,17 @@ class OperationType(StrEnum):
 
     DEPOSIT = "DEPOSIT"
     PAYOUT = "PAYOUT"
+    REFUND = "REFUND"
+    """Giving back a deposit: it has no bounds, decimals or test numbers but the deposit's own."""
+
+    @property
+    def decided_by(self) -> OperationType:
+        """Whose test numbers say how it ends in the sandbox."""
+        return OperationType.DEPOSIT if self is OperationType.REFUND else self
+
+
+OFFERED = (OperationType.DEPOSIT, OperationType.PAYOUT)
+"""What a merchant can ask a provider for; a refund follows from a deposit."""
 
 
 class ProviderStatus(StrEnum):
@@ -55,7 +66,7 @@ class Provider(msgspec.Struct, frozen=True):
     prefixes: tuple[str, ...]
 
     def decimals(self, operation: OperationType) -> int:
-        return self.deposit_decimals if operation is OperationType.DEPOSIT else self.payout_decimals
+        return self.payout_decimals if operation is OperationType.PAYOUT else self.deposit_decimals
 
 
 class TestNumber(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kpay.access.model import DEFAULT_FEE_BPS, TRANSFER_LEAST, TRANSFER_MOST
-from kpay.catalogue.model import Catalogue, OperationType
+from kpay.catalogue.model import OFFERED, Catalogue, OperationType
 from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
 from kpay.core.fields import Number, PhoneNumber
@@ -146,7 +146,7 @@ def _availability(
                 provider=provider.code,
                 operation_types=[
                     TypeStatus(type_, routing.status(environment, provider, type_))
-                    for type_ in OperationType
+                    for type_ in OFFERED
                 ],
             )
             for provider in catalogue.of_country(country)
@@ -155,7 +155,7 @@ def _availability(
 
 
 def _is_test_number(catalogue: Catalogue, digits: str) -> bool:
-    return any((type_, digits) in catalogue.test_numbers for type_ in OperationType)
+    return any((type_, digits) in catalogue.test_numbers for type_ in OFFERED)
 
 
 def _currencies(catalogue: Catalogue) -> list[str]:

@@ -31,6 +31,8 @@ class Instruction(msgspec.Struct, frozen=True):
     amount: Money
     submitted_at: datetime
     """When it was last handed over; the age of what a rail says it never saw counts from here."""
+    deposit_reference: UUID | None = None
+    """Of a refund: the reference of the deposit that it gives back, which rails ask for."""
 
 
 class Accepted(msgspec.Struct, frozen=True):

@@ -31,20 +31,29 @@ class Code(StrEnum):
     INVALID_ADDRESS = "invalid_address"
     INVALID_PHONE_NUMBER = "invalid_phone_number"
     NOT_A_TEST_NUMBER = "not_a_test_number"
+    INVALID_WEBHOOK_URL = "invalid_webhook_url"
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
     TOO_MANY_FAILURES = "too_many_failures"
+    RATE_LIMITED = "rate_limited"
     APPLICATION_NOT_YOURS = "application_not_yours"
     NOT_FOUND = "not_found"
     NO_WALLET = "no_wallet"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     EXTERNAL_ID_USED = "external_id_used"
+    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key"
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_OPEN = "not_open"
+    NOT_REFUNDABLE = "not_refundable"
+    REFUND_WINDOW_CLOSED = "refund_window_closed"
+    REFUND_EXISTS = "refund_exists"
     BODY_TOO_SLOW = "body_too_slow"
     BODY_TOO_LARGE = "body_too_large"
     WITHDRAWAL_EXCEEDS_BALANCE = "withdrawal_exceeds_balance"
+    REFUND_EXCEEDS_BALANCE = "refund_exceeds_balance"
     INTERNAL = "internal"
     NO_RATE = "no_rate"
     BUSY = "busy"
@@ -66,6 +75,7 @@ class Answer(msgspec.Struct, frozen=True):
 _BAD_REQUEST = Answer(400, "Bad Request")
 _NOT_FOUND = Answer(404, "Not Found")
 _CONFLICT = Answer(409, "Conflict")
+_UNPROCESSABLE = Answer(422, "Unprocessable Entity")
 
 ANSWERS: dict[Code, Answer] = {
     Code.MALFORMED_BODY: _BAD_REQUEST,
@@ -85,20 +95,29 @@ ANSWERS: dict[Code, Answer] = {
     Code.INVALID_ADDRESS: _BAD_REQUEST,
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
+    Code.INVALID_WEBHOOK_URL: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
     Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),
+    Code.RATE_LIMITED: Answer(429, "Too Many Requests", retry_after=60),
     Code.APPLICATION_NOT_YOURS: Answer(403, "Forbidden"),
     Code.NOT_FOUND: _NOT_FOUND,
     Code.NO_WALLET: _NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: Answer(405, "Method Not Allowed"),
     Code.EXTERNAL_ID_USED: _CONFLICT,
+    Code.INVALID_IDEMPOTENCY_KEY: _BAD_REQUEST,
+    Code.IDEMPOTENCY_IN_PROGRESS: _CONFLICT,
+    Code.IDEMPOTENCY_KEY_REUSED: Answer(422, "Unprocessable Entity"),
     Code.NOT_CANCELLABLE: _CONFLICT,
     Code.NOT_OPEN: _CONFLICT,
+    Code.NOT_REFUNDABLE: _CONFLICT,
+    Code.REFUND_WINDOW_CLOSED: _CONFLICT,
+    Code.REFUND_EXISTS: _CONFLICT,
     Code.BODY_TOO_SLOW: Answer(408, "Request Timeout", closes=True),
     Code.BODY_TOO_LARGE: Answer(413, "Payload Too Large", closes=True),
-    Code.WITHDRAWAL_EXCEEDS_BALANCE: Answer(422, "Unprocessable Entity"),
+    Code.WITHDRAWAL_EXCEEDS_BALANCE: _UNPROCESSABLE,
+    Code.REFUND_EXCEEDS_BALANCE: _UNPROCESSABLE,
     Code.INTERNAL: Answer(500, "Internal Server Error"),
     Code.NO_RATE: Answer(503, "Service Unavailable", retry_after=30),
     Code.BUSY: Answer(503, "Service Unavailable", retry_after=1),

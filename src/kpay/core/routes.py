@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.core.book import Book, Environment
+from kpay.core.keyed import Keyed
 
 
 class Guard(Enum):
@@ -37,12 +38,16 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request, authenticated and decoded. `body` and `query` are the route's own structs."""
+    """One request, authenticated and decoded. `body` and `query` are the route's own structs.
+
+    `keyed` is there where the request carries an Idempotency-Key that its route takes.
+    """
 
     caller: Principal | None
     body: Any
     query: Any
     path: Mapping[str, str]
+    keyed: Keyed | None = None
 
     @property
     def principal(self) -> Principal:
@@ -63,7 +68,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One route. `body`, `query` and `answer` are msgspec types; None where there is none."""
+    """One route. `body`, `query` and `answer` are msgspec types; None where there is none.
+
+    A route that has `recall` takes an Idempotency-Key. Its handler makes what it makes under
+    `call.keyed.operation_id` and commits it behind the fence (`Poster.post(…, keyed)`, or
+    `ledger.fence.hold` in a transaction of its own); `recall` answers, from what is committed, a
+    request whose first answer was lost, or says None where nothing was.
+
+    `also_counts` names a further quota that a request counts in, by its body; see `access.quota`.
+    """
 
     method: str
     path: str
@@ -76,3 +89,5 @@ class Route(msgspec.Struct, frozen=True):
     query: Any = None
     body_optional: bool = False
     examples: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    recall: Callable[[Call], Awaitable[Reply | None]] | None = None
+    also_counts: Callable[[Any], str | None] | None = None

@@ -15,7 +15,7 @@ from kpay.events.model import OPERATION_PREFIXES, PREFIX, Recorded
 
 
 class EventAnswer(msgspec.Struct, rename="camel"):
-    """`event` is such as payout.completed; `paymentId` is the payment's or withdrawal's id."""
+    """`event` is such as payout.completed; `paymentId` is the id of what has ended, of any kind."""
 
     id: str
     event: str
@@ -44,7 +44,7 @@ def routes(database: Database) -> list[Route]:
         Route(
             "GET",
             "/api/v1/payments/events",
-            "What happened to payments and withdrawals, newest first",
+            "What happened to payments, withdrawals and refunds, newest first",
             Guard.KEYS,
             listing,
             Page[EventAnswer],

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hmac
 import re
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
 
 import msgspec
 
+from kpay.access.quota import Bucket
 from kpay.catalogue.model import OperationType
 from kpay.core.book import Book, Environment
 from kpay.core.refusals import Code, Refusal
@@ -65,6 +67,18 @@ def check_method(method: str | None) -> None:
             f"paymentMethod {method[:50]} is not configured here: {MOBILE_MONEY} is, and what "
             "leaving it out means.",
         )
+
+
+class Asked(Protocol):
+    """A request that can be for a page."""
+
+    @property
+    def return_url(self) -> str | None: ...
+
+
+def counts_as(asked: Asked) -> str | None:
+    """The further quota that a request counts in: pages are opened, not only asked for by a key."""
+    return None if asked.return_url is None else Bucket.GATEWAY
 
 
 def refuse_destination(provider: str | None, phone_number: str | None) -> None:

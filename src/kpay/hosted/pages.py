@@ -24,7 +24,9 @@ import structlog
 
 from kpay import metrics
 from kpay.access.gate import Gate
+from kpay.access.limiter import Limiter
 from kpay.access.model import Application
+from kpay.access.quota import Bucket
 from kpay.catalogue.model import Catalogue, OperationType
 from kpay.core.clock import Clock
 from kpay.core.refusals import ANSWERS, Code, Refusal
@@ -91,12 +93,14 @@ class Pages:
         self,
         gateways: Gateways,
         gate: Gate,
+        limiter: Limiter,
         catalogue: Catalogue,
         clock: Clock,
         kinds: Mapping[OperationType, Kind],
     ) -> None:
         self._gateways = gateways
         self._gate = gate
+        self._limiter = limiter
         self._catalogue = catalogue
         self._clock = clock
         self._kinds = kinds
@@ -167,6 +171,9 @@ class Pages:
         return _redirect(f"{asked.at}{asked.query}")
 
     async def _status(self, _asked: Asked, gateway: Gateway) -> Answer:
+        quota = await self._limiter.take(Bucket.POLLING, gateway.book, gateway.id)
+        if quota is not None:
+            quota.check()
         subject = await self._kinds[gateway.type].find(gateway.book, gateway.id)
         body = msgspec.json.encode({"state": stamp_of(subject)})
         return Answer(200, body, ((b"content-type", b"application/json"),))

@@ -1,8 +1,8 @@
-"""What payments and payouts share over HTTP: one of them, lists, finishing in the sandbox."""
+"""What payments, payouts and refunds share over HTTP: one, lists, ending them by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ from kpay.core.ids import parse_public_id
 from kpay.core.page import Filter, read_limit, read_moment
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
-from kpay.instructions.flow import Attempt, Followed
+from kpay.instructions.flow import Attempt, Followed, Outgoing
 from kpay.instructions.model import Agreed, Status, Tracked
 
 A = TypeVar("A", bound=Agreed)
@@ -56,8 +56,8 @@ class Shapes(Generic[A]):
     def show(self, tracked: Tracked[A]) -> Any:
         return self.answer(**self.fields(tracked))
 
-    def show_detail(self, tracked: Tracked[A], attempts: list[Attempt]) -> Any:
-        """In full: how it ended, and every attempt at the operator."""
+    def show_detail(self, tracked: Tracked[A], attempts: list[Attempt], **besides: Any) -> Any:
+        """In full: how it ended, every attempt at the operator, and what others know of it."""
         progress = tracked.progress
         ended = None if progress.ended_at is None else iso(progress.ended_at)
         return self.detail(
@@ -68,16 +68,31 @@ class Shapes(Generic[A]):
             # On a hosted page the last refusal is no failure yet: the attempts tell of it.
             failure_reason=progress.failure_code if progress.status is Status.FAILED else None,
             attempts=attempts,
+            **besides,
         )
 
 
-def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str) -> list[Route]:
-    """The routes that look at what was agreed: `one` and `many` are their paths."""
+async def _nothing(_tracked: Tracked[Any]) -> dict[str, Any]:
+    return {}
+
+
+def reading_routes(
+    verbs: Followed[A],
+    shapes: Shapes[A],
+    *,
+    one: str,
+    many: str,
+    besides: Callable[[Tracked[A]], Awaitable[dict[str, Any]]] = _nothing,
+) -> list[Route]:
+    """The routes that look at what was agreed: `one` and `many` are their paths.
+
+    `besides` finds the fields of a detail that another noun knows.
+    """
 
     async def detail(call: Call) -> Reply:
         tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
         attempts = await verbs.attempts(call.book, tracked.agreed.id)
-        return Reply(shapes.show_detail(tracked, attempts))
+        return Reply(shapes.show_detail(tracked, attempts, **await besides(tracked)))
 
     async def listing(call: Call) -> Reply:
         wanted = _filter(call.query, shapes.prefix)
@@ -111,6 +126,40 @@ def reading_routes(verbs: Followed[A], shapes: Shapes[A], *, one: str, many: str
             body=FinishRequest,
         ),
     ]
+
+
+def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Route:
+    """The route that calls one back; `one` is the path of them all."""
+
+    async def cancel(call: Call) -> Reply:
+        identifier = read_id(call, shapes.prefix, verbs.word)
+        return Reply(shapes.show(await verbs.cancel(call.book, identifier, call.keyed)))
+
+    async def recalled(call: Call) -> Reply | None:
+        """Cancelling makes nothing of its own: that it is cancelled is all there is to see."""
+        tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
+        cancelled = tracked.progress.status is Status.CANCELLED
+        return Reply(shapes.show(tracked)) if cancelled else None
+
+    return Route(
+        "POST",
+        f"{one}/{{id}}/cancel",
+        f"Call back a {verbs.word} that was not sent yet",
+        Guard.KEYS,
+        cancel,
+        shapes.answer,
+        recall=recalled,
+    )
+
+
+def recall(verbs: Followed[A], shapes: Shapes[A]) -> Callable[[Call], Awaitable[Reply | None]]:
+    """How a request with an Idempotency-Key is answered from what it made."""
+
+    async def recalled(call: Call) -> Reply | None:
+        found = None if call.keyed is None else await verbs.find(call.book, call.keyed.operation_id)
+        return None if found is None else Reply(shapes.show(found), 201)
+
+    return recalled
 
 
 def read_id(call: Call, prefix: str, word: str) -> UUID:

@@ -4,9 +4,10 @@ select instructions.application_id, instructions.environment::text, instructions
 from instructions
 left join payments using (application_id, environment, id)
 left join payouts using (application_id, environment, id)
+left join refunds using (application_id, environment, id)
 where instructions.claimed_external_id is distinct from case
     when instructions.status not in ('FAILED', 'CANCELLED')
-    then coalesce(payments.external_id, payouts.external_id)
+    then coalesce(payments.external_id, payouts.external_id, refunds.external_id)
 end;
 
 -- name: open_work_is_due
@@ -27,6 +28,35 @@ left join events
     and events.operation_id = instructions.id
 where events.type is distinct from case
     when instructions.ended_at is not null
-    then case instructions.type when 'DEPOSIT' then 'payment' else 'payout' end
+    then case instructions.type
+            when 'DEPOSIT' then 'payment' when 'PAYOUT' then 'payout' when 'REFUND' then 'refund'
+        end
         || '.' || lower(instructions.status::text)
 end;
+
+-- name: holds_are_open_operations
+-- 5. What a country's reserved account holds is the sum of its open payouts and refunds.
+with held as (
+    select application_id, environment, substr(code, 10) as country, balance
+    from accounts
+    where left(code, 9) = 'reserved:'
+),
+
+open as (
+    select application_id, environment, country, sum(held_for.amount) as total
+    from (
+        select application_id, environment, id, source_country as country, amount from payouts
+        union all
+        select application_id, environment, id, country, amount from refunds
+    ) as held_for
+    join instructions using (application_id, environment, id)
+    where instructions.status in ('PENDING', 'PROCESSING')
+    group by application_id, environment, country
+)
+
+select
+    application_id, environment::text, country, coalesce(held.balance, 0) as held,
+    coalesce(open.total, 0) as open
+from held
+full join open using (application_id, environment, country)
+where coalesce(held.balance, 0) <> coalesce(open.total, 0);

@@ -2,13 +2,15 @@
 
 The intent is on disk before the call and no transaction is open during it (promise 6), so a process
 that dies at any point leaves a row that says what to do next. What follows from the outcome is the
-payment's or the payout's own business; their flows post it.
+business of the payment, the payout or the refund: their flows say which entry goes with an end, and
+`Followed` posts it with the step.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -20,12 +22,13 @@ import structlog
 from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.connectors.model import Connector, Outcome, Unknown
+from kpay.connectors.model import Connector, Instruction, Outcome, Unknown
 from kpay.connectors.phones import as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock, iso
+from kpay.core.keyed import Keyed
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
@@ -41,11 +44,15 @@ from kpay.instructions.model import (
     Status,
     Step,
     Tracked,
+    cancellation,
     expiry,
     outcome_name,
     ran_out,
+    step_after,
 )
 from kpay.instructions.store import TrackedRows
+from kpay.ledger.model import Entry, Order, Verdict
+from kpay.ledger.poster import Poster
 
 _ANSWER_WITHIN_SECONDS = 30
 _RECORD_TRIES = 100
@@ -71,7 +78,7 @@ class Attempt(msgspec.Struct, rename="camel"):
 
 
 class Rails:
-    """Speaks to the rails on behalf of payments and payouts."""
+    """Speaks to the rails on behalf of payments, payouts and refunds."""
 
     def __init__(
         self,
@@ -106,6 +113,16 @@ class Rails:
             if self._routing.connector(environment, provider) is not None
             and terms.may_use(provider.code)
         ]
+
+    def check_served(self, environment: Environment, code: str) -> None:
+        """Refuses: provider_closed, where nothing serves any more a provider that once was used."""
+        provider = self._catalogue.providers[code]
+        if self._routing.connector(environment, provider) is None:
+            raise Refusal(
+                Code.PROVIDER_CLOSED,
+                f"{code} is closed at present and can give nothing back: try again when "
+                "GET /api/v1/payments/availability says that it is open.",
+            )
 
     def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
         """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
@@ -220,7 +237,7 @@ class Rails:
         )
 
     async def attempts(self, book: Book, instruction_id: UUID) -> list[Attempt]:
-        """The evidence trail of one payment or payout, oldest first."""
+        """The evidence trail of one payment, payout or refund, oldest first."""
         rows = await store.attempts(self._database, book, instruction_id)
         return [_attempt(row) for row in rows]
 
@@ -240,22 +257,52 @@ class Rails:
         await store.hasten(self._database, book, instruction_id, self._clock.now())
 
 
-class Followed(Generic[G]):
-    """What can be asked about every payment and payout, whatever its own story is."""
+class Followed(ABC, Generic[G]):
+    """What payments, payouts and refunds share: how each is driven, and what can be asked of it."""
 
-    # The merchant's word for one of them, in sentences.
     word: str
+    """The merchant's word for one of them, in sentences."""
+    type: OperationType
 
-    def __init__(self, rows: TrackedRows[G], rails: Rails) -> None:
+    def __init__(self, rows: TrackedRows[G], rails: Rails, poster: Poster, clock: Clock) -> None:
         self._rows = rows
         self._rails = rails
+        self._poster = poster
+        self._clock = clock
+
+    async def work(self, limit: int) -> int:
+        """Make one attempt at each of up to `limit` that are due. Returns how many."""
+        return await self._rails.work(self.type, limit, self._rows, self.record)
+
+    async def record(self, claim: Claim, agreed: G, outcome: Outcome) -> Verdict:
+        """Write what an attempt came to, the entry of an end with its status in one transaction.
+
+        An answer that comes too late changes nothing.
+        """
+        step = step_after(claim, outcome, self._clock.now(), agreed.hosted)
+        verdict = await self._post(agreed, step, self.closing(agreed, step, claim.instruction))
+        if not verdict.posted:
+            await self._rails.keep_late_answer(step)
+        return verdict
+
+    @abstractmethod
+    def closing(self, agreed: G, step: Step, told: Instruction) -> Entry | None:
+        """The entry that a step comes with; what goes on has none."""
+
+    async def find(self, book: Book, identifier: UUID) -> Tracked[G] | None:
+        """One of a book, or None."""
+        return (await self._rows.of_ids([(book, identifier)])).get(identifier)
 
     async def get(self, book: Book, identifier: UUID) -> Tracked[G]:
         """One of a book. Refuses: not_found."""
-        found = (await self._rows.of_ids([(book, identifier)])).get(identifier)
+        found = await self.find(book, identifier)
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"There is no {self.word} with this id.")
         return found
+
+    async def of_ids(self, wanted: Sequence[tuple[Book, UUID]]) -> dict[UUID, Tracked[G]]:
+        """Those of these books and identifiers that there are, by identifier."""
+        return await self._rows.of_ids(wanted)
 
     async def page(self, book: Book, wanted: Filter) -> list[Tracked[G]]:
         """A page of a book's, newest first, with one row more if there is another page."""
@@ -272,6 +319,45 @@ class Followed(Generic[G]):
         found = await self.get(book, identifier)
         await self._rails.finish_in_sandbox(book, identifier, found.progress, failure_code)
         return found
+
+    async def _post(
+        self, agreed: G, step: Step, entry: Entry | None, keyed: Keyed | None = None
+    ) -> Verdict:
+        order = Order(agreed.book, entry, step, claim=("step", agreed.id))
+        return await self._poster.post(order, self._rails.steps, keyed)
+
+
+class Outgoing(Followed[G]):
+    """What payouts and refunds share: money that is held until a rail has paid it, or not."""
+
+    @abstractmethod
+    def paid(self, agreed: G, told: Instruction) -> Entry:
+        """The rail has paid what it was told to: the hold is consumed."""
+
+    @abstractmethod
+    def released(self, agreed: G) -> Entry:
+        """It failed or was cancelled: all of the hold is given back."""
+
+    def closing(self, agreed: G, step: Step, told: Instruction) -> Entry | None:
+        if step.status is Status.COMPLETED:
+            return self.paid(agreed, told)
+        return self.released(agreed) if step.status is Status.FAILED else None
+
+    async def cancel(self, book: Book, identifier: UUID, keyed: Keyed | None = None) -> Tracked[G]:
+        """Call back what no rail has heard of; all of the hold is given back.
+
+        Refuses: not_found, not_cancellable.
+        """
+        found = await self.get(book, identifier)
+        step = cancellation(book, identifier, self.type, self._clock.now())
+        verdict = await self._post(found.agreed, step, self.released(found.agreed), keyed)
+        if not verdict.posted:
+            raise Refusal(
+                Code.NOT_CANCELLABLE,
+                f"Only a {self.word} that is PENDING can be cancelled: this one was already sent "
+                "to the operator, or has ended.",
+            )
+        return await self.get(book, identifier)
 
 
 async def _surely(record: Callable[[], Awaitable[object]]) -> None:

@@ -1,7 +1,7 @@
 """The life of an instruction at a rail: its statuses, its one transition table, its timers.
 
-Payments and payouts share it: both are handed to a rail, asked about, and end once. Pure rules; the
-same table is held by the trigger `instructions_steps`.
+Payments, payouts and refunds share it: each is handed to a rail, asked about, and ends once. Pure
+rules; the same table is held by the trigger `instructions_steps`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Status(StrEnum):
     """What a merchant sees."""
 
     PENDING = "PENDING"
-    """Recorded, and for a payout its money held; no rail has it now. It can be cancelled."""
+    """Recorded, and what goes out is held; no rail has it now. It can be cancelled."""
     PROCESSING = "PROCESSING"
     """Handed to a rail, or about to be: only the rail's answer ends it now."""
     COMPLETED = "COMPLETED"
@@ -79,6 +79,13 @@ HOSTED_EVENTS = frozenset({Event.CHOOSE, Event.EXPIRE, Event.REOPEN})
 
 ENDS = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
+# What an instruction carries out, as the types of events call it.
+_SUBJECTS = {
+    OperationType.DEPOSIT: "payment",
+    OperationType.PAYOUT: "payout",
+    OperationType.REFUND: "refund",
+}
+
 
 class Action(StrEnum):
     """What comes next: an attempt that hands over or asks what became of it, or the payer."""
@@ -90,7 +97,7 @@ class Action(StrEnum):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far an instruction has come, as its payment or payout shows it."""
+    """How far an instruction has come, as its payment, payout or refund shows it."""
 
     status: Status
     reference: UUID
@@ -99,7 +106,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Agreed(Protocol):
-    """What an instruction carries out: a payment or a payout, as it was agreed."""
+    """What an instruction carries out: a payment, a payout or a refund, as it was agreed."""
 
     @property
     def book(self) -> Book: ...
@@ -110,9 +117,12 @@ class Agreed(Protocol):
     @property
     def public_id(self) -> str: ...
 
+    @property
+    def hosted(self) -> Hosted | None: ...
+
 
 class Tracked(msgspec.Struct, Generic[A], frozen=True):
-    """A payment or a payout, and how far it has come."""
+    """A payment, a payout or a refund, and how far it has come."""
 
     agreed: A
     progress: Progress
@@ -181,8 +191,7 @@ class Step(msgspec.Struct, frozen=True):
         """What the merchant must hear of an end; of a step on the way, nothing."""
         if self.status not in ENDS:
             return None
-        subject = "payment" if self.type is OperationType.DEPOSIT else "payout"
-        return f"{subject}.{self.status.lower()}"
+        return f"{_SUBJECTS[self.type]}.{self.status.lower()}"
 
 
 # A reference that a rail says it never saw may still be on its way; pawaPay asks for 15 minutes.

@@ -25,8 +25,8 @@ claimed as (
     returning
         instructions.application_id, instructions.environment, instructions.id,
         instructions.reference, instructions.provider, instructions.phone_number,
-        instructions.currency, instructions.amount, instructions.submitted_at,
-        instructions.attempts as number, due.next_action as action
+        instructions.currency, instructions.amount, instructions.deposit_reference,
+        instructions.submitted_at, instructions.attempts as number, due.next_action as action
 ),
 
 intents as (
@@ -35,18 +35,19 @@ intents as (
     )
     select
         application_id, environment, id, number, action, $5::jsonb ->> environment::text,
-        jsonb_build_object(
+        jsonb_strip_nulls(jsonb_build_object(
             'reference', reference, 'operationType', $2, 'provider', provider,
             'phoneNumber', phone_number, 'currency', currency,
-            'amount', trim_scale(amount / 100.0)::text
-        ),
+            'amount', trim_scale(amount / 100.0)::text,
+            'depositReference', deposit_reference
+        )),
         $1
     from claimed
 )
 
 select
     application_id, environment::text, id, number, action, reference, provider, phone_number,
-    currency, amount, submitted_at
+    currency, amount, submitted_at, deposit_reference
 from claimed;
 
 -- name: write

@@ -216,5 +216,6 @@ def _claim(row: Row, type_: OperationType) -> Claim:
             phone_number=row["phone_number"],
             amount=Money(row["amount"], row["currency"]),
             submitted_at=row["submitted_at"],
+            deposit_reference=row["deposit_reference"],
         ),
     )

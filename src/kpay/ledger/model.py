@@ -28,11 +28,24 @@ class Kind(StrEnum):
     PAYOUT_REQUESTED = "payout_requested"
     PAYOUT_COMPLETED = "payout_completed"
     PAYOUT_RELEASED = "payout_released"
+    REFUND_REQUESTED = "refund_requested"
+    REFUND_COMPLETED = "refund_completed"
+    REFUND_RELEASED = "refund_released"
 
     @property
     def step(self) -> int:
         """1 opens an operation, 2 closes one that was opened; each happens at most once."""
-        return 2 if self in (Kind.PAYOUT_COMPLETED, Kind.PAYOUT_RELEASED) else 1
+        return 2 if self in _CLOSINGS else 1
+
+
+_CLOSINGS = frozenset(
+    {
+        Kind.PAYOUT_COMPLETED,
+        Kind.PAYOUT_RELEASED,
+        Kind.REFUND_COMPLETED,
+        Kind.REFUND_RELEASED,
+    }
+)
 
 
 class Posting(msgspec.Struct, frozen=True):

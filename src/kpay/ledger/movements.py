@@ -4,7 +4,7 @@ Each movement is a small pure function that returns one balanced entry. Amounts 
 currency sums to zero. The words for accounts:
 
     wallet:CMR              what the merchant can use in Cameroon
-    reserved:CMR            what is set aside for payouts under way
+    reserved:CMR            what is set aside for payouts and refunds under way
     provider:MTN_MOMO_CMR   what the operator owes (negative) or has paid out for us (positive)
     fees:XAF                what the house has earned
     fx:XAF, fx:XOF          the house's exchange position, one side for each currency
@@ -47,12 +47,7 @@ def transfer(
 
 def payout_requested(payout_id: UUID, *, country: str, amount: Money) -> Entry:
     """The gross amount is set aside, so that nothing else can spend it meanwhile."""
-    return _entry(
-        Kind.PAYOUT_REQUESTED,
-        payout_id,
-        Posting(wallet(country), -amount),
-        Posting(reserved(country), amount),
-    )
+    return _set_aside(Kind.PAYOUT_REQUESTED, payout_id, country, amount)
 
 
 def payout_completed(
@@ -79,12 +74,27 @@ def payout_completed(
 
 def payout_released(payout_id: UUID, *, country: str, amount: Money) -> Entry:
     """The payout failed or was cancelled: all of the hold goes back to the wallet."""
+    return _set_aside(Kind.PAYOUT_RELEASED, payout_id, country, -amount)
+
+
+def refund_requested(refund_id: UUID, *, country: str, amount: Money) -> Entry:
+    """All that the payer paid is set aside, its fee too: the merchant bears what that cost."""
+    return _set_aside(Kind.REFUND_REQUESTED, refund_id, country, amount)
+
+
+def refund_completed(refund_id: UUID, *, country: str, provider: str, amount: Money) -> Entry:
+    """The operator has given the payer back what was paid: the hold is consumed."""
     return _entry(
-        Kind.PAYOUT_RELEASED,
-        payout_id,
+        Kind.REFUND_COMPLETED,
+        refund_id,
         Posting(reserved(country), -amount),
-        Posting(wallet(country), amount),
+        Posting(provider_account(provider), amount),
     )
+
+
+def refund_released(refund_id: UUID, *, country: str, amount: Money) -> Entry:
+    """The refund failed or was cancelled: all of the hold goes back to the wallet."""
+    return _set_aside(Kind.REFUND_RELEASED, refund_id, country, -amount)
 
 
 def wallet(country: str) -> str:
@@ -109,6 +119,16 @@ def fx(currency: str) -> str:
 
 def rounding(currency: str) -> str:
     return f"rounding:{currency}"
+
+
+def _set_aside(kind: Kind, operation_id: UUID, country: str, amount: Money) -> Entry:
+    """From what can be used to what is reserved; less than nothing goes back."""
+    return _entry(
+        kind,
+        operation_id,
+        Posting(wallet(country), -amount),
+        Posting(reserved(country), amount),
+    )
 
 
 def _exchange(given: Money, received: Money) -> tuple[Posting, ...]:

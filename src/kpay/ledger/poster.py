@@ -13,20 +13,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
+import msgspec
 import structlog
 
 from kpay import metrics
 from kpay.core.book import Book
 from kpay.core.clock import Clock
+from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import UNAVAILABLE, Connection, Database
 from kpay.ledger import store
+from kpay.ledger.fence import Fenced, Records
 from kpay.ledger.model import Order, Verdict
 
-R_contra = TypeVar("R_contra", contravariant=True)
 R = TypeVar("R")
 
 # Enough to fill a disk write; beyond it a flush would only make its last order wait longer.
@@ -43,20 +45,6 @@ _RACES = (
 log = structlog.get_logger(__name__)
 
 
-class Records(Protocol[R_contra]):
-    """How one noun writes its rows together with their entries. Instances are their identity."""
-
-    async def write(
-        self, connection: Connection, ledger: Sequence[object], records: Sequence[R_contra]
-    ) -> list[Verdict]:
-        """Write a batch in one statement, and say what became of each record.
-
-        `ledger` is what the statement hands to `post`, by whose verdicts it goes; beside them it
-        refuses what the records themselves rule out: a used externalId, a payout that has ended.
-        """
-        ...
-
-
 class Poster:
     """Posts orders in batches. Start it once per process; stop it to drain."""
 
@@ -65,6 +53,8 @@ class Poster:
         self._clock = clock
         self._queue_limit = queue_limit
         self._lanes: dict[Records[Any], _Lane] = {}
+        # Requests with an Idempotency-Key have lanes of their own: the others pay nothing for them.
+        self._fenced: dict[Records[Any], Fenced[Any]] = {}
         self._count = 0
         self._running = self._stopping = False
         # Accounts are never deleted, so one that was seen once need not be made again.
@@ -80,12 +70,18 @@ class Poster:
         self._stopping = True
         await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task is not None))
 
-    async def post(self, order: Order[R], records: Records[R]) -> Verdict:
+    async def post(
+        self, order: Order[R], records: Records[R], keyed: Keyed | None = None
+    ) -> Verdict:
         """Wait for the order's verdict: when it is posted, it is on disk.
 
-        Raises Refusal: busy when too much waits or the end has come, database_unavailable when the
-        verdict cannot be known.
+        `keyed` is the attempt that it belongs to, of a request with an Idempotency-Key. Raises
+        Refusal: busy when too much waits or the end has come, database_unavailable when the verdict
+        cannot be known, idempotency_in_progress when another attempt has taken over.
         """
+        if keyed is not None:
+            fenced: Order[Any] = msgspec.structs.replace(order, record=(keyed, order.record))
+            return await self.post(fenced, self._fence(records))
         if self._stopping or self._count >= self._queue_limit:
             raise Refusal(Code.BUSY, "Too many requests are waiting: try again in a second.")
         lane = self._lanes.get(records)
@@ -96,6 +92,12 @@ class Poster:
         self._count += 1
         self._drive(lane)
         return await item.verdict
+
+    def _fence(self, records: Records[Any]) -> Fenced[Any]:
+        fenced = self._fenced.get(records)
+        if fenced is None:
+            fenced = self._fenced[records] = Fenced(records)
+        return fenced
 
     def _drive(self, lane: _Lane) -> None:
         if self._running and lane.task is None:
@@ -164,7 +166,8 @@ class Poster:
             else:
                 _tell([item], verdicts)
                 return
-        log.error("posting_failed", kind=_kind(item.order), exc_info=problem)
+        if not isinstance(problem, Refusal):
+            log.error("posting_failed", kind=_kind(item.order), exc_info=problem)
         _fail([item], problem)
 
     async def _flush(

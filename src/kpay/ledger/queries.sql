@@ -2,6 +2,23 @@
 -- Make room for accounts that nothing was posted to yet; those that exist stay as they are.
 select open_accounts($1, $2, $3, $4);
 
+-- name: hold_attempts
+-- Lock the keys of these attempts, in one order, where they are the last and not answered; how many.
+with held as materialized (
+    select kept.key
+    from unnest($1::uuid[], $2::environment[], $3::text[], $4::int[])
+        as wanted (application_id, environment, key, attempt)
+    join idempotency_keys as kept
+        on kept.application_id = wanted.application_id
+        and kept.environment = wanted.environment
+        and kept.key = wanted.key
+    where kept.attempt = wanted.attempt and kept.status is null
+    order by kept.application_id, kept.environment, kept.key
+    for share of kept
+)
+
+select count(*) from held;
+
 -- name: span
 -- From when to when there are entries or postings, and how many entries.
 select

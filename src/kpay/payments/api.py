@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,10 +28,11 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
+from kpay.core.keyed import Keyed
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
-from kpay.gateways.model import check_method, refuse_destination, require_destination
-from kpay.instructions.api import Shapes, reading_routes
+from kpay.gateways.model import check_method, counts_as, refuse_destination, require_destination
+from kpay.instructions.api import Shapes, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payments.flow import Payments
@@ -88,8 +90,16 @@ class PaymentAnswer(msgspec.Struct, rename="camel"):
     expires_at: str | UnsetType = UNSET
 
 
+class PaymentRefund(msgspec.Struct, rename="camel"):
+    """A refund of a payment, as the payment shows it."""
+
+    id: str
+    status: str
+    amount: Number
+
+
 class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
-    """A payment with all that is known of it and every attempt."""
+    """A payment with all that is known of it, every attempt, and what of it was given back."""
 
     net_amount: Number
     fee_amount: Number
@@ -101,9 +111,20 @@ class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
     failed_at: str | None
     failure_reason: str | None
     attempts: list[Attempt]
+    refunds: list[PaymentRefund]
+    refunded_amount: Number
 
 
-def routes(payments: Payments, gateways: Gateways, gate: Gate) -> list[Route]:
+RefundsOf: TypeAlias = Callable[[Payment], Awaitable[dict[str, Any]]]
+"""Finds the last two fields of a detail: refunds live on a floor above."""
+
+
+def routes(
+    payments: Payments, gateways: Gateways, gate: Gate, refunds_of: RefundsOf
+) -> list[Route]:
+    async def besides(tracked: Tracked[Payment]) -> dict[str, Any]:
+        return await refunds_of(tracked.agreed)
+
     def fields(tracked: Tracked[Payment]) -> dict[str, Any]:
         """And the page's address, which only the program itself can tell."""
         payment = tracked.agreed
@@ -118,7 +139,7 @@ def routes(payments: Payments, gateways: Gateways, gate: Gate) -> list[Route]:
         check_method(body.payment_method)
         application = await gate.own_application(call.principal, call.book.application_id)
         begin = _by_phone if body.return_url is None else _on_page
-        tracked = await begin(payments, call.book, body, application.terms)
+        tracked = await begin(payments, call.book, body, application.terms, call.keyed)
         return Reply(shapes.show(tracked), 201)
 
     base = "/api/v1/payments"
@@ -132,13 +153,15 @@ def routes(payments: Payments, gateways: Gateways, gate: Gate) -> list[Route]:
             PaymentAnswer,
             status=201,
             body=PaymentRequest,
+            recall=recall(payments, shapes),
+            also_counts=counts_as,
         ),
-        *reading_routes(payments, shapes, one=base, many=base),
+        *reading_routes(payments, shapes, one=base, many=base, besides=besides),
     ]
 
 
 async def _by_phone(
-    payments: Payments, book: Book, body: PaymentRequest, terms: Terms
+    payments: Payments, book: Book, body: PaymentRequest, terms: Terms, keyed: Keyed | None
 ) -> Tracked[Payment]:
     provider, phone_number = require_destination(body.provider, body.phone_number, body.cancel_url)
     wanted = payments.check(
@@ -154,11 +177,11 @@ async def _by_phone(
         description=body.description,
         metadata=metadata_text(body.metadata),
     )
-    return await payments.init(book, wanted, terms)
+    return await payments.init(book, wanted, terms, keyed)
 
 
 async def _on_page(
-    payments: Payments, book: Book, body: PaymentRequest, terms: Terms
+    payments: Payments, book: Book, body: PaymentRequest, terms: Terms, keyed: Keyed | None
 ) -> Tracked[Payment]:
     refuse_destination(body.provider, body.phone_number)
     wanted = payments.check_hosted(
@@ -174,7 +197,7 @@ async def _on_page(
         description=body.description,
         metadata=metadata_text(body.metadata),
     )
-    return await payments.init_hosted(book, wanted, terms)
+    return await payments.init_hosted(book, wanted, terms, keyed)
 
 
 def _fields(tracked: Tracked[Payment]) -> dict[str, Any]:

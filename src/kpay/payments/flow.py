@@ -1,8 +1,9 @@
 """A payment's whole story, top to bottom: init (→ choose) → submit → credit or fail.
 
-`init` records what the payer is to be asked for; the worker then drives it with `work`: the rail is
-told once under our reference and asked until it says paid or refused. Paid credits the net to the
-wallet of the provider's country, which its first payment opens. Nothing is posted before that.
+`init` records what the payer is to be asked for; the worker then drives it with `work`
+(`instructions/flow.py`): the rail is told once under our reference and asked until it says paid or
+refused. Paid credits the net to the wallet of the provider's country, which its first payment
+opens. Nothing is posted before that.
 
 With a hosted page, `init_hosted` leaves operator and number open: the payer's choice is handed over
 as any other payment is, and a refusal leads back to the page until its time is over.
@@ -14,10 +15,11 @@ from collections.abc import Callable
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import OperationType, Provider
-from kpay.connectors.model import Instruction, Outcome
+from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import Money, fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
@@ -27,7 +29,6 @@ from kpay.gateways.model import check_addresses
 from kpay.instructions.flow import Followed, Rails
 from kpay.instructions.model import (
     Choice,
-    Claim,
     Hosted,
     Progress,
     Status,
@@ -35,7 +36,6 @@ from kpay.instructions.model import (
     Tracked,
     cancellation,
     expiry,
-    step_after,
 )
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
@@ -49,6 +49,7 @@ class Payments(Followed[Payment]):
     """The verbs of payments. `something_due` is called when the worker has new work."""
 
     word = "payment"
+    type = OperationType.DEPOSIT
 
     def __init__(
         self,
@@ -61,9 +62,7 @@ class Payments(Followed[Payment]):
         gateways: Gateways,
         something_due: Callable[[], None],
     ) -> None:
-        super().__init__(TrackedRows(database, store.SQL, store.read), rails)
-        self._poster = poster
-        self._clock = clock
+        super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
         self._ids = ids
         self._references = references
         self._gateways = gateways
@@ -110,12 +109,14 @@ class Payments(Followed[Payment]):
             metadata=metadata,
         )
 
-    async def init(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payment]:
+    async def init(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        payment = self._draw(book, wanted, terms, await self._references.draw())
+        payment = self._draw(book, wanted, terms, await self._references.draw(), keyed)
         instruction = self._instruction(payment, wanted)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
-        verdict = await self._poster.post(order, self._new)
+        verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
         self._something_due()
@@ -160,9 +161,12 @@ class Payments(Followed[Payment]):
             metadata=metadata,
         )
 
-    async def init_hosted(self, book: Book, wanted: WantedPage, terms: Terms) -> Tracked[Payment]:
+    async def init_hosted(
+        self, book: Book, wanted: WantedPage, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payment]:
         """Accept a payment whose payer is to choose. Refuses: external_id_used."""
-        identifier, reference = self._ids.uuid(), self._ids.uuid()
+        identifier = self._ids.uuid() if keyed is None else keyed.operation_id
+        reference = self._ids.uuid()
         opened = self._gateways.open(book, identifier, wanted.addresses)
         payment = Payment(
             book=book,
@@ -181,7 +185,7 @@ class Payments(Followed[Payment]):
             created_at=self._clock.now(),
             hosted=Hosted(opened.expires_at),
         )
-        verdict = await store.write_hosted(self._database, payment, reference, opened)
+        verdict = await store.write_hosted(self._database, payment, reference, opened, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
         return Tracked(payment, Progress(Status.PENDING, reference))
@@ -241,8 +245,7 @@ class Payments(Followed[Payment]):
         )
 
     async def _end(self, payment: Payment, step: Step) -> bool:
-        order = Order(payment.book, None, step, claim=("payment step", payment.id))
-        return (await self._poster.post(order, self._rails.steps)).posted
+        return (await self._post(payment, step, None)).posted
 
     def _no_currency(self, book: Book, terms: Terms) -> Refusal:
         providers = self._rails.open_providers(book.environment, terms)
@@ -253,32 +256,26 @@ class Payments(Followed[Payment]):
             f"is {USUAL_CURRENCY}.",
         )
 
-    # Submit: the worker hands over what is due, and asks about what was handed over.
-
-    async def work(self, limit: int) -> int:
-        """Make one attempt at each of up to `limit` payments that are due. Returns how many."""
-        return await self._rails.work(OperationType.DEPOSIT, limit, self._rows, self.record)
-
     # Credit or fail: what the rail said becomes an entry and a status, in one transaction.
 
-    async def record(self, claim: Claim, payment: Payment, outcome: Outcome) -> Verdict:
-        """Write what an attempt came to. An answer that comes too late changes nothing."""
-        step = step_after(claim, outcome, self._clock.now(), payment.hosted)
-        order = Order(
-            payment.book,
-            _credit(payment, step, claim.instruction.provider),
-            step,
-            claim=("payment step", payment.id),
+    def closing(self, agreed: Payment, step: Step, told: Instruction) -> Entry | None:
+        """The credit of a payment that was paid; any other step moves nothing."""
+        if step.status is not Status.COMPLETED:
+            return None
+        return movements.payment_completed(
+            agreed.id,
+            provider=told.provider,
+            country=agreed.paid_from.country,
+            paid=agreed.amount,
+            fee=agreed.fee,
         )
-        verdict = await self._poster.post(order, self._rails.steps)
-        if not verdict.posted:
-            await self._rails.keep_late_answer(step)
-        return verdict
 
-    def _draw(self, book: Book, wanted: Wanted, terms: Terms, suffix: str) -> Payment:
+    def _draw(
+        self, book: Book, wanted: Wanted, terms: Terms, suffix: str, keyed: Keyed | None
+    ) -> Payment:
         return Payment(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             provider=wanted.provider.code,
@@ -303,21 +300,6 @@ class Payments(Followed[Payment]):
             amount=payment.amount,
             submitted_at=payment.created_at,
         )
-
-
-def _credit(payment: Payment, step: Step, provider: str) -> Entry | None:
-    """The entry of a payment that was paid through a provider; any other step moves nothing."""
-    if step.status is not Status.COMPLETED:
-        return None
-    if payment.country is None:
-        raise RuntimeError("a payment was paid that nobody had chosen how to pay")
-    return movements.payment_completed(
-        payment.id,
-        provider=provider,
-        country=payment.country,
-        paid=payment.amount,
-        fee=payment.fee,
-    )
 
 
 def _used(payment: Payment, verdict: Verdict) -> Refusal:

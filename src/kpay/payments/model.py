@@ -45,6 +45,14 @@ class WantedPage(msgspec.Struct, frozen=True):
     metadata: str | None
 
 
+class PaidFrom(msgspec.Struct, frozen=True):
+    """Where a payment comes from: an operator, its country, and the payer's phone."""
+
+    provider: str
+    country: str
+    phone_number: str
+
+
 class Payment(msgspec.Struct, frozen=True):
     """A payment as it was asked for. How far it has come is its `Progress`.
 
@@ -71,6 +79,13 @@ class Payment(msgspec.Struct, frozen=True):
     @property
     def net(self) -> Money:
         return self.amount - self.fee
+
+    @property
+    def paid_from(self) -> PaidFrom:
+        """Who pays or has paid. RuntimeError while nobody has chosen it: then nothing is paid."""
+        if self.provider is None or self.country is None or self.phone_number is None:
+            raise RuntimeError("nobody has chosen yet how this payment is paid")
+        return PaidFrom(self.provider, self.country, self.phone_number)
 
     @property
     def public_id(self) -> str:

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book, Environment
+from kpay.core.keyed import Keyed
 from kpay.core.money import Money
 from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import beside
 from kpay.gateways.model import Opened
 from kpay.instructions.store import read_hosted
+from kpay.ledger.fence import hold
 from kpay.ledger.model import POSTED, Reason, Verdict
 from kpay.ledger.store import verdicts
 from kpay.payments.model import Payment
@@ -35,9 +37,12 @@ class PaymentRecords:
 
 
 async def write_hosted(
-    database: Database, payment: Payment, reference: UUID, opened: Opened
+    database: Database, payment: Payment, reference: UUID, opened: Opened, keyed: Keyed | None
 ) -> Verdict:
-    """Record a payment with its page. Nothing is posted, and few are asked for: each by itself."""
+    """Record a payment with its page. Nothing is posted, and few are asked for: each by itself.
+
+    Refuses: idempotency_in_progress, when another attempt has taken over `keyed`.
+    """
     arguments = (
         payment.book.application_id,
         payment.book.environment,
@@ -58,10 +63,13 @@ async def write_hosted(
         opened.addresses.return_url,
         opened.addresses.cancel_url,
     )
-    row = await database.fetchrow(SQL["write_hosted"], *arguments)
-    if row is None:
-        # Another took the externalId at the same moment: now it can be seen.
-        row = await database.fetchrow(SQL["write_hosted"], *arguments)
+    async with database.transaction() as connection:
+        if keyed is not None:
+            await hold(connection, [keyed])
+        row = await connection.fetchrow(SQL["write_hosted"], *arguments)
+        if row is None:
+            # Another took the externalId at the same moment: now it can be seen.
+            row = await connection.fetchrow(SQL["write_hosted"], *arguments)
     if row is None:
         raise RuntimeError("a payment was neither recorded nor found")
     if row["id"] == payment.id:

@@ -27,10 +27,11 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
+from kpay.core.keyed import Keyed
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
-from kpay.gateways.model import refuse_destination, require_destination
-from kpay.instructions.api import Shapes, read_id, reading_routes
+from kpay.gateways.model import counts_as, refuse_destination, require_destination
+from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
 from kpay.payouts.flow import Payouts
@@ -121,12 +122,8 @@ def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
         body: WithdrawalRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
         begin = _to_phone if body.return_url is None else _on_page
-        tracked = await begin(payouts, call.book, body, application.terms)
+        tracked = await begin(payouts, call.book, body, application.terms, call.keyed)
         return Reply(shapes.show(tracked), 201)
-
-    async def cancel(call: Call) -> Reply:
-        payout_id = read_id(call, PREFIX, payouts.word)
-        return Reply(shapes.show(await payouts.cancel(call.book, payout_id)))
 
     base = "/api/v1/payments/withdraw"
     return [
@@ -139,21 +136,16 @@ def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
             WithdrawalAnswer,
             status=201,
             body=WithdrawalRequest,
+            recall=recall(payouts, shapes),
+            also_counts=counts_as,
         ),
-        Route(
-            "POST",
-            f"{base}/{{id}}/cancel",
-            "Call back a withdrawal that was not sent yet",
-            Guard.KEYS,
-            cancel,
-            WithdrawalAnswer,
-        ),
+        cancelling_route(payouts, shapes, one=base),
         *reading_routes(payouts, shapes, one=base, many="/api/v1/payments/withdrawals"),
     ]
 
 
 async def _to_phone(
-    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms
+    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms, keyed: Keyed | None
 ) -> Tracked[Payout]:
     provider, phone_number = require_destination(body.provider, body.phone_number, body.cancel_url)
     wanted = payouts.check(
@@ -167,11 +159,11 @@ async def _to_phone(
         description=body.description,
         metadata=metadata_text(body.metadata),
     )
-    return await payouts.request(book, wanted, terms)
+    return await payouts.request(book, wanted, terms, keyed)
 
 
 async def _on_page(
-    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms
+    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms, keyed: Keyed | None
 ) -> Tracked[Payout]:
     refuse_destination(body.provider, body.phone_number)
     wanted = await payouts.check_hosted(
@@ -185,7 +177,7 @@ async def _on_page(
         description=body.description,
         metadata=metadata_text(body.metadata),
     )
-    return await payouts.request_hosted(book, wanted, terms)
+    return await payouts.request_hosted(book, wanted, terms, keyed)
 
 
 def _fields(tracked: Tracked[Payout]) -> dict[str, Any]:

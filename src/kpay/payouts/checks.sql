@@ -20,31 +20,6 @@ where opening.kind is null
         when instructions.status in ('FAILED', 'CANCELLED') then 'payout_released'
     end;
 
--- name: holds_are_open_payouts
--- 5. What a country's reserved account holds is the sum of its open payouts.
-with held as (
-    select application_id, environment, substr(code, 10) as country, balance
-    from accounts
-    where left(code, 9) = 'reserved:'
-),
-
-open as (
-    select
-        payouts.application_id, payouts.environment, payouts.source_country as country,
-        sum(payouts.amount) as total
-    from payouts
-    join instructions using (application_id, environment, id)
-    where instructions.status in ('PENDING', 'PROCESSING')
-    group by payouts.application_id, payouts.environment, payouts.source_country
-)
-
-select
-    application_id, environment::text, country, coalesce(held.balance, 0) as held,
-    coalesce(open.total, 0) as open
-from held
-full join open using (application_id, environment, country)
-where coalesce(held.balance, 0) <> coalesce(open.total, 0);
-
 -- name: payouts_recomputed
 -- 7. What arrives is the net at the rate on record; what the rail was told differs by its decimals.
 select payouts.application_id, payouts.environment::text, payouts.id

@@ -1,9 +1,10 @@
 """A payout's whole story, top to bottom: request → reserve (→ choose) → submit → settle or release.
 
 Nothing else changes a payout's status. `request` prices it and sets the gross amount aside in one
-entry; the worker then drives it with `work`: the rail is told once under our reference and asked
-until it says paid or refused. Paid consumes the hold; refused or cancelled gives all of it back. No
-answer is unknown, not failed: the hold stays and the question is asked again.
+entry; the worker then drives it with `work`, as it does payments and refunds
+(`instructions/flow.py`): the rail is told once under our reference and asked until it says paid or
+refused. Paid consumes the hold; refused or cancelled gives all of it back. No answer is unknown,
+not failed: the hold stays and the question is asked again.
 
 With a hosted page, the amount is set aside and the beneficiary chooses where it goes, at the rate
 of that moment. A refusal leads back to the page until its time is over; then the hold is released.
@@ -13,24 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
-from uuid import UUID
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.connectors.model import Instruction, Outcome
+from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
+from kpay.core.keyed import Keyed
 from kpay.core.money import fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import check_addresses
-from kpay.instructions.flow import Followed, Rails
+from kpay.instructions.flow import Outgoing, Rails
 from kpay.instructions.model import (
     Choice,
-    Claim,
     Hosted,
     Progress,
     Status,
@@ -38,7 +38,6 @@ from kpay.instructions.model import (
     Tracked,
     cancellation,
     expiry,
-    step_after,
 )
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
@@ -53,10 +52,11 @@ from kpay.wallets.store import wallets
 R = TypeVar("R")
 
 
-class Payouts(Followed[Payout]):
+class Payouts(Outgoing[Payout]):
     """The verbs of payouts. `something_due` is called when the worker has new work."""
 
     word = "withdrawal"
+    type = OperationType.PAYOUT
 
     def __init__(
         self,
@@ -71,11 +71,9 @@ class Payouts(Followed[Payout]):
         gateways: Gateways,
         something_due: Callable[[], None],
     ) -> None:
-        super().__init__(TrackedRows(database, store.SQL, store.read), rails)
-        self._poster = poster
+        super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
         self._rates = rates
         self._catalogue = catalogue
-        self._clock = clock
         self._ids = ids
         self._references = references
         self._gateways = gateways
@@ -120,7 +118,9 @@ class Payouts(Followed[Payout]):
 
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
-    async def request(self, book: Book, wanted: Wanted, terms: Terms) -> Tracked[Payout]:
+    async def request(
+        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
         """Accept a payout. When this returns, it is on disk, its money held, and due at once.
 
         Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
@@ -129,9 +129,11 @@ class Payouts(Followed[Payout]):
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
-        payout = self._draw(book, wanted, agreed, quote, await self._references.draw())
+        suffix = await self._references.draw()
+        payout = self._draw(book, wanted, agreed, quote, suffix, keyed)
         instruction = self._instruction(payout, wanted, agreed)
-        verdict = await self._poster.post(_reserve(payout, (payout, instruction)), self._new)
+        order = _reserve(payout, (payout, instruction))
+        verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
@@ -167,12 +169,15 @@ class Payouts(Followed[Payout]):
             metadata=metadata,
         )
 
-    async def request_hosted(self, book: Book, wanted: WantedPage, terms: Terms) -> Tracked[Payout]:
+    async def request_hosted(
+        self, book: Book, wanted: WantedPage, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
         """Accept a payout whose beneficiary is to choose. When this returns, its money is held.
 
         Refuses: no_wallet, withdrawal_exceeds_balance, external_id_used.
         """
-        identifier, reference = self._ids.uuid(), self._ids.uuid()
+        identifier = self._ids.uuid() if keyed is None else keyed.operation_id
+        reference = self._ids.uuid()
         opened = self._gateways.open(book, identifier, wanted.addresses)
         payout = Payout(
             book=book,
@@ -193,7 +198,7 @@ class Payouts(Followed[Payout]):
             hosted=Hosted(opened.expires_at),
         )
         order = _reserve(payout, (payout, reference, opened))
-        verdict = await self._poster.post(order, self._new_hosted)
+        verdict = await self._poster.post(order, self._new_hosted, keyed)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         return Tracked(payout, Progress(Status.PENDING, reference))
@@ -250,7 +255,7 @@ class Payouts(Followed[Payout]):
         return await self._rails.expire(OperationType.PAYOUT, limit, self._rows, self._give_back)
 
     async def _give_back(self, payout: Payout, step: Step) -> bool:
-        return (await self._post(payout, step, _released(payout))).posted
+        return (await self._post(payout, step, self.released(payout))).posted
 
     async def _only_wallet(self, book: Book) -> str:
         """The country of a book's one wallet. Refuses: invalid_body, where there is not one."""
@@ -264,46 +269,40 @@ class Payouts(Followed[Payout]):
             )
         return found[0].country
 
-    # Submit: the worker hands over what is due, and asks about what was handed over.
-
-    async def work(self, limit: int) -> int:
-        """Make one attempt at each of up to `limit` payouts that are due. Returns how many."""
-        return await self._rails.work(OperationType.PAYOUT, limit, self._rows, self.record)
-
     # Settle or release: what the rail said becomes an entry and a status, in one transaction.
 
-    async def record(self, claim: Claim, payout: Payout, outcome: Outcome) -> Verdict:
-        """Write what an attempt came to. An answer that comes too late changes nothing."""
-        step = step_after(claim, outcome, self._clock.now(), payout.hosted)
-        verdict = await self._post(payout, step, _closing(payout, step, claim.instruction))
-        if not verdict.posted:
-            await self._rails.keep_late_answer(step)
-        return verdict
+    def paid(self, agreed: Payout, told: Instruction) -> Entry:
+        """The hold is consumed, the fee earned, the residue of rounding kept."""
+        if agreed.payout_amount is None:
+            raise RuntimeError("a payout was paid that nobody had chosen where to pay")
+        return movements.payout_completed(
+            agreed.id,
+            country=agreed.source_country,
+            provider=told.provider,
+            amount=agreed.amount,
+            fee=agreed.fee,
+            payout_amount=agreed.payout_amount,
+            sent=told.amount,
+        )
 
-    async def cancel(self, book: Book, payout_id: UUID) -> Tracked[Payout]:
-        """Call back a payout that no rail has heard of; all of the hold is given back.
+    def released(self, agreed: Payout) -> Entry:
+        """All of the hold is given back: the payout failed or was cancelled."""
+        return movements.payout_released(
+            agreed.id, country=agreed.source_country, amount=agreed.amount
+        )
 
-        Refuses: not_found, not_cancellable.
-        """
-        found = await self.get(book, payout_id)
-        step = cancellation(book, payout_id, OperationType.PAYOUT, self._clock.now())
-        verdict = await self._post(found.agreed, step, _released(found.agreed))
-        if not verdict.posted:
-            raise Refusal(
-                Code.NOT_CANCELLABLE,
-                "Only a withdrawal that is PENDING can be cancelled: this one was already sent to "
-                "the operator, or has ended.",
-            )
-        return await self.get(book, payout_id)
-
-    async def _post(self, payout: Payout, step: Step, entry: Entry | None) -> Verdict:
-        order = Order(payout.book, entry, step, claim=("payout step", payout.id))
-        return await self._poster.post(order, self._rails.steps)
-
-    def _draw(self, book: Book, wanted: Wanted, agreed: Price, quote: Quote, suffix: str) -> Payout:
+    def _draw(
+        self,
+        book: Book,
+        wanted: Wanted,
+        agreed: Price,
+        quote: Quote,
+        suffix: str,
+        keyed: Keyed | None,
+    ) -> Payout:
         return Payout(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=wanted.external_id,
             source_country=wanted.source_country,
@@ -340,27 +339,6 @@ def _reserve(payout: Payout, record: R) -> Order[R]:
         record=record,
         claim=None if payout.external_id is None else ("payout", payout.external_id),
     )
-
-
-def _closing(payout: Payout, step: Step, instruction: Instruction) -> Entry | None:
-    """The entry that an end comes with; a payout that goes on has none."""
-    if step.status is Status.COMPLETED:
-        if payout.payout_amount is None:
-            raise RuntimeError("a payout was paid that nobody had chosen where to pay")
-        return movements.payout_completed(
-            payout.id,
-            country=payout.source_country,
-            provider=instruction.provider,
-            amount=payout.amount,
-            fee=payout.fee,
-            payout_amount=payout.payout_amount,
-            sent=instruction.amount,
-        )
-    return _released(payout) if step.status is Status.FAILED else None
-
-
-def _released(payout: Payout) -> Entry:
-    return movements.payout_released(payout.id, country=payout.source_country, amount=payout.amount)
 
 
 def _refusal(payout: Payout, verdict: Verdict) -> Refusal:

@@ -117,7 +117,15 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             external_id=body.external_id,
             description=body.description,
         )
-        return Reply(answer(await transfers.request(book, wanted)), 201)
+        return Reply(answer(await transfers.request(book, wanted, call.keyed)), 201)
+
+    async def recall(call: Call) -> Reply | None:
+        if call.keyed is None:
+            return None
+        book = _book(call, call.body.application_id)
+        await gate.own_application(call.principal, book.application_id)
+        found = await transfers.find(book, call.keyed.operation_id)
+        return None if found is None else Reply(answer(found), 201)
 
     async def detail(call: Call) -> Reply:
         transfer_id = parse_uuid(call.path["id"])
@@ -141,6 +149,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             TransferAnswer,
             status=201,
             body=TransferRequest,
+            recall=recall,
         ),
         Route(
             "GET",

@@ -9,6 +9,7 @@ from kpay.catalogue.model import Catalogue
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
+from kpay.core.keyed import Keyed
 from kpay.core.money import read_amount
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
@@ -74,7 +75,7 @@ class Transfers:
             description=description,
         )
 
-    async def request(self, book: Book, wanted: Wanted) -> Transfer:
+    async def request(self, book: Book, wanted: Wanted, keyed: Keyed | None = None) -> Transfer:
         """Move the money. When this returns, it has moved and is on disk.
 
         Refuses: no_rate, no_wallet, transfer_exceeds_balance, external_id_used.
@@ -82,8 +83,8 @@ class Transfers:
         quote = await self._rates.quote(
             book.environment, wanted.amount.currency, wanted.destination_currency
         )
-        transfer = self._draw(book, wanted, quote, await self._references.draw())
-        verdict = await self._poster.post(_order(transfer), self._records)
+        transfer = self._draw(book, wanted, quote, await self._references.draw(), keyed)
+        verdict = await self._poster.post(_order(transfer), self._records, keyed)
         if not verdict.posted:
             raise _refusal(transfer, verdict)
         return transfer
@@ -94,10 +95,12 @@ class Transfers:
     async def page(self, book: Book, wanted: Filter) -> list[Transfer]:
         return await store.page(self._database, book, wanted)
 
-    def _draw(self, book: Book, wanted: Wanted, quote: Quote, suffix: str) -> Transfer:
+    def _draw(
+        self, book: Book, wanted: Wanted, quote: Quote, suffix: str, keyed: Keyed | None
+    ) -> Transfer:
         return Transfer(
             book=book,
-            id=self._ids.uuid(),
+            id=self._ids.uuid() if keyed is None else keyed.operation_id,
             destination_id=self._ids.uuid(),
             suffix=suffix,
             external_id=wanted.external_id,

@@ -6,7 +6,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from kpay.access.gate import Gate
+from kpay.access.limiter import Limiter
 from kpay.core.routes import Route
+from kpay.idempotency.flow import Keys
 from kpay.web.address import Addresses
 from kpay.web.endpoint import Endpoint, Receive, Scope, Send
 from kpay.web.headers import secured
@@ -30,6 +32,8 @@ class Api:
         gate: Gate,
         rest: AsgiApplication,
         addresses: Addresses,
+        limiter: Limiter,
+        keys: Keys,
         pages: Mapping[str, AsgiApplication] = _NO_PAGES,
     ) -> None:
         self._rest = rest
@@ -37,7 +41,7 @@ class Api:
         self._fixed: dict[str, Endpoint] = {}
         self._patterns: dict[int, list[tuple[list[str], Endpoint]]] = {}
         for path, group in _by_path(routes).items():
-            endpoint = Endpoint(path, group, gate, addresses)
+            endpoint = Endpoint(path, group, gate, addresses, limiter, keys)
             if "{" in path:
                 parts = path.split("/")
                 self._patterns.setdefault(len(parts), []).append((parts, endpoint))

@@ -11,9 +11,11 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 
 from kpay import metrics
 from kpay.access.gate import Gate
+from kpay.access.limiter import Limiter
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.pool import Database
+from kpay.idempotency.flow import Keys
 from kpay.settings import Settings
 from kpay.web.address import Addresses
 from kpay.web.api import Api, AsgiApplication
@@ -27,6 +29,8 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 def web_application(
     routes: Sequence[Route],
     gate: Gate,
+    limiter: Limiter,
+    keys: Keys,
     database: Database,
     lifespan: Lifespan,
     settings: Settings,
@@ -40,7 +44,15 @@ def web_application(
         exception_handlers={Exception: _boundary},
         logging_config=None,
     )
-    return Api(routes, gate, rest=rest, addresses=Addresses(settings.trusted_proxies), pages=pages)
+    return Api(
+        routes,
+        gate,
+        rest=rest,
+        addresses=Addresses(settings.trusted_proxies),
+        limiter=limiter,
+        keys=keys,
+        pages=pages,
+    )
 
 
 def _operations(database: Database) -> list[Any]:

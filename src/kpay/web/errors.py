@@ -47,15 +47,22 @@ def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, list[tu
     """Status, body, and the headers that HTTP asks of it: when to try again, how, with what."""
     answer = ANSWERS[refusal.code]
     metrics.refusals.labels(refusal.code).inc()
-    body = ErrorAnswer(
-        status_code=answer.status,
-        message=refusal.message,
-        error=answer.error,
-        code=refusal.code,
-        request_id=request_id,
-        existing_id=refusal.existing_id,
+    return answer.status, error_body(refusal, request_id), _headers(refusal, answer)
+
+
+def error_body(refusal: Refusal, request_id: str) -> bytes:
+    """What an error says."""
+    answer = ANSWERS[refusal.code]
+    return msgspec.json.encode(
+        ErrorAnswer(
+            status_code=answer.status,
+            message=refusal.message,
+            error=answer.error,
+            code=refusal.code,
+            request_id=request_id,
+            existing_id=refusal.existing_id,
+        )
     )
-    return answer.status, msgspec.json.encode(body), _headers(refusal, answer)
 
 
 def _headers(refusal: Refusal, answer: Answer) -> list[tuple[bytes, bytes]]:

@@ -106,20 +106,25 @@ def _operation(
 
 
 def _links(made: Route, routes: Sequence[Route]) -> dict[str, Any]:
-    """Where what a route makes can be looked at or ended: each route of its id that shows it.
+    """Where what a route makes can be looked at or ended: each route at the address that shows it.
 
     A client learns from them what to call next; so does the test that calls routes one after the
     other with the identifiers of the answers before.
     """
-    if made.method != "POST" or "{" in made.path or "id" not in _fields(made.answer):
+    if made.method != "POST" or made.status != 201 or "id" not in _fields(made.answer):
         return {}
+    homes = tuple(
+        route.path
+        for route in routes
+        if route.path.endswith("{id}") and _shows(route.answer, made.answer)
+    )
     return {
         _operation_id(route): {
             "operationId": _operation_id(route),
             "parameters": {"id": "$response.body#/id"},
         }
         for route in routes
-        if "{id}" in route.path and _shows(route.answer, made.answer)
+        if route.path.startswith(homes)
     }
 
 

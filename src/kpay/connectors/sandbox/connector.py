@@ -1,8 +1,10 @@
 """The sandbox connector. The telephone number decides, whatever the provider's country.
 
 COMPLETED and FAILED come after a delay (three seconds, or none in tests); SUBMITTED stays open
-until somebody decides it with `kpay sandbox finish` or its endpoint. It remembers nothing else: an
-instruction and the time say all, so it answers the same however often it is asked.
+until somebody decides it with `kpay sandbox finish` or its endpoint. A refund goes to the number
+that paid, and ends as a payment by it would: so one of a SUBMITTED number can be made to fail. It
+remembers nothing else: an instruction and the time say all, so it answers the same however often it
+is asked.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class SandboxConnector:
 
     async def _answer(self, instruction: Instruction) -> Outcome:
         number = self._catalogue.test_number(
-            instruction.type, instruction.phone_number, instruction.provider
+            instruction.type.decided_by, instruction.phone_number, instruction.provider
         )
         outcome, failure_code = number.outcome, number.failure_code
         if outcome == SUBMITTED:

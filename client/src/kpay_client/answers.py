@@ -1,0 +1,290 @@
+"""What the server answers, as frozen dataclasses.
+
+Money and rates are `Decimal`, moments are aware `datetime`s. Field names are the contract's in
+snake_case. A server may add fields: `raw` keeps the whole answer as it was read, numbers exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Any answer, or a part of one."""
+
+    raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named(Answer):
+    """An application or a company."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Me(Answer):
+    """Whom the keys belong to. `environment` is TEST or PRODUCTION."""
+
+    application: Named
+    company: Named
+    environment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken(Answer):
+    """A bearer token for the wallets; `expires_in` is such as 30m."""
+
+    access_token: str = field(repr=False)
+    expires_in: str
+    environment: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fx(Answer):
+    """A rate with all its digits, where and when it is from, and the margin that is in it."""
+
+    rate: Decimal
+    source: str
+    as_of: datetime
+    margin_bps: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation(Answer):
+    """What payments and withdrawals have in common.
+
+    `status` is PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED. What is None was not said: a
+    detail says more than the answer to a request.
+    """
+
+    id: str
+    reference: str
+    status: str
+    amount: Decimal
+    currency: str
+    external_id: str | None = None
+    provider_reference: str | None = None
+    provider: str | None = None
+    country: str | None = None
+    phone_number: str | None = None
+    net_amount: Decimal | None = None
+    fee_amount: Decimal | None = None
+    is_test: bool | None = None
+    message: str | None = None
+    description: str | None = None
+    metadata: Any = field(default=None, hash=False)
+    mode: str | None = None
+    gateway_url: str | None = None
+    expires_at: datetime | None = None
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure_reason: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether `status` is one that never changes again."""
+        return self.status in _ENDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment(Operation):
+    """Money in. A hosted one has a `gateway_url` to send the payer to."""
+
+    customer_name: str | None = None
+    customer_email: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawal(Operation):
+    """Money out. `amount` left the wallet; where it was converted, `payout_amount` arrives."""
+
+    source_country: str | None = None
+    payout_currency: str | None = None
+    payout_amount: Decimal | None = None
+    exchange_rate: Decimal | None = None
+    fx: Fx | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refund(Answer):
+    """A payment given back to its payer; statuses are those of a withdrawal."""
+
+    id: str
+    status: str
+    amount: Decimal
+    currency: str
+    original_payment_id: str
+    original_payment_status: str | None = None
+    reference: str | None = None
+    external_id: str | None = None
+    provider: str | None = None
+    country: str | None = None
+    phone_number: str | None = None
+    is_test: bool | None = None
+    message: str | None = None
+    reason: str | None = None
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure_reason: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether `status` is one that never changes again."""
+        return self.status in _ENDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side(Answer):
+    """One side of a transfer. `type` is WALLET_TRANSFER_OUT or WALLET_TRANSFER_IN."""
+
+    id: str
+    reference: str
+    type: str
+    amount: Decimal
+    currency: str
+    country: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Answer):
+    """Money moved between two wallets: done when it is answered."""
+
+    id: str
+    source_transaction: Side
+    destination_transaction: Side
+    exchange_rate: Decimal
+    description: str | None = None
+    external_id: str | None = None
+    created_at: datetime
+    fx: Fx | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wallet(Answer):
+    """One country's money: `available_balance` is `balance` less `reserved_balance`."""
+
+    country: str | None = None
+    currency: str
+    balance: Decimal
+    reserved_balance: Decimal
+    available_balance: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview(Answer):
+    """Every wallet of the application."""
+
+    application_id: str
+    environment: str
+    wallets: tuple[Wallet, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeRate(Answer):
+    """Units of `to_currency` for one unit of `from_currency`, as a conversion now would use it."""
+
+    from_currency: str = field(metadata={"json": "from"})
+    to_currency: str = field(metadata={"json": "to"})
+    rate: Decimal
+    source: str | None = None
+    as_of: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Answer):
+    """The operator that most likely serves a number."""
+
+    country: str
+    provider: str
+    phone_number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationType(Answer):
+    """DEPOSIT, PAYOUT or REMITTANCE, and whether it is OPERATIONAL, DELAYED or CLOSED."""
+
+    operation_type: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderAvailability(Answer):
+    provider: str
+    operation_types: tuple[OperationType, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountryAvailability(Answer):
+    country: str
+    providers: tuple[ProviderAvailability, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds(Answer):
+    """The least and the most of one operation, in the currency."""
+
+    min: Decimal
+    max: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurrencyTerms(Answer):
+    """The bounds of each operation in one currency."""
+
+    currency: str
+    payment: Bounds
+    withdrawal: Bounds
+    transfer: Bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformInfo(Answer):
+    """The usual fees, in per cent, and bounds."""
+
+    payment_fee_percent: Decimal
+    withdrawal_fee_percent: Decimal
+    transfer_fee_percent: Decimal
+    currencies: tuple[CurrencyTerms, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(Answer):
+    """Something that happened, such as payout.completed, to the operation `payment_id`."""
+
+    id: str
+    event: str
+    payment_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookEvent(Answer):
+    """What a webhook told, verified. `id` is the same whenever the event is told again."""
+
+    id: str | None = None
+    event: str
+    payment_id: str
+    reference: str | None = None
+    status: str | None = None
+    amount: Decimal | None = None
+    phone_number: str | None = None
+    external_id: str | None = None
+    metadata: Any = field(default=None, hash=False)
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure_reason: str | None = None
+    timestamp: datetime | None = None
+    currency: str | None = None
+    is_test: bool | None = None
+    original_payment_id: str | None = None
