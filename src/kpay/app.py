@@ -24,6 +24,7 @@ from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
 from kpay.catalogue.data import catalogue
+from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
@@ -38,6 +39,10 @@ from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
+from kpay.gateways.flow import Gateways
+from kpay.hosted.pages import PREFIX as PAGES
+from kpay.hosted.pages import Pages
+from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.flow import Rails
 from kpay.instructions.telling import teller
@@ -114,6 +119,13 @@ class House:
         self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
         references = References(self.database)
+        self.gateways = Gateways(
+            self.database,
+            self.vault,
+            self.clock,
+            public_url=settings.public_url,
+            life=settings.gateway_life,
+        )
         self.transfers = Transfers(
             self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids, references
         )
@@ -124,6 +136,7 @@ class House:
             self.clock,
             self.ids,
             references,
+            self.gateways,
             self._something_due,
         )
         self.payouts = Payouts(
@@ -135,6 +148,7 @@ class House:
             self.clock,
             self.ids,
             references,
+            self.gateways,
             self._something_due,
         )
         self.refunds = Refunds(
@@ -172,6 +186,8 @@ class House:
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
+            Job("payment pages", self.payments.expire, idle_seconds=1),
+            Job("payout pages", self.payouts.expire, idle_seconds=1),
             Job("refunds", self.refunds.work),
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
@@ -190,9 +206,12 @@ class House:
             *transfers_api.routes(self.transfers, self.gate),
             *statements_api.routes(self.statements, self.clock),
             *payments_api.routes(
-                self.payments, self.gate, partial(refunds_api.of_payment, self.refunds)
+                self.payments,
+                self.gateways,
+                self.gate,
+                partial(refunds_api.of_payment, self.refunds),
             ),
-            *payouts_api.routes(self.payouts, self.gate),
+            *payouts_api.routes(self.payouts, self.gateways, self.gate),
             *refunds_api.routes(self.refunds),
             *events_api.routes(self.database),
             *webhooks_api.routes(self.webhooks),
@@ -284,6 +303,17 @@ class House:
             finally:
                 await self.close()
 
+        pages = Pages(
+            self.gateways,
+            self.gate,
+            self.limiter,
+            self.catalogue,
+            self.clock,
+            {
+                OperationType.DEPOSIT: PaymentPages(self.payments),
+                OperationType.PAYOUT: PayoutPages(self.payouts, self.catalogue),
+            },
+        )
         return web_application(
             self.routes(),
             self.gate,
@@ -292,6 +322,7 @@ class House:
             self.database,
             lifespan,
             self.settings,
+            {PAGES: pages},
         )
 
 

@@ -15,6 +15,7 @@ import pytest
 from kpay.core.book import Environment
 from kpay.database.pool import Database
 from kpay.database.queries import Queries
+from kpay.gateways import store as gateways
 from kpay.instructions import store as instructions
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
@@ -33,6 +34,22 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "transfers": (transfers.SQL["write"], [("transfers_external_id_key", ("external_id",))]),
     "payouts": (payouts.SQL["write"], [EXTERNAL_ID]),
     "payments": (payments.SQL["write"], [EXTERNAL_ID]),
+    "hosted payments": (payments.SQL["write_hosted"], [EXTERNAL_ID]),
+    "hosted payouts": (payouts.SQL["write_hosted"], [EXTERNAL_ID]),
+    "choices": (instructions.SQL["choose"], [("instructions_pkey", ("id",))]),
+    "expired": (
+        instructions.SQL["expired"],
+        [("instructions_choosing_idx", ("type", "due_at"))],
+    ),
+    "payments of claims": (
+        payments.SQL["of_ids"],
+        [("payments_pkey", ("id",)), ("choices_pkey", ("id", "number"))],
+    ),
+    "payouts of claims": (
+        payouts.SQL["of_ids"],
+        [("payouts_pkey", ("id",)), ("choices_pkey", ("id", "number"))],
+    ),
+    "pages": (gateways.SQL["find"], [("gateways_token_hash_key", ("token_hash",))]),
     "refunds": (
         refunds.SQL["write"],
         [EXTERNAL_ID, ("instructions_refund_key", ("deposit_reference",))],

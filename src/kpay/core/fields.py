@@ -50,6 +50,9 @@ ExternalId: TypeAlias = Annotated[
     str,
     msgspec.Meta(min_length=1, max_length=255, description="Your own identifier, used once."),
 ]
+Address: TypeAlias = Annotated[
+    str, msgspec.Meta(description="A whole address of yours, https:// in production.")
+]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_000)]
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
 

@@ -27,6 +27,8 @@ class Code(StrEnum):
     PROVIDER_SUSPENDED = "provider_suspended"
     PROVIDER_CLOSED = "provider_closed"
     PROVIDER_NOT_ALLOWED = "provider_not_allowed"
+    METHOD_NOT_CONFIGURED = "method_not_configured"
+    INVALID_ADDRESS = "invalid_address"
     INVALID_PHONE_NUMBER = "invalid_phone_number"
     NOT_A_TEST_NUMBER = "not_a_test_number"
     INVALID_WEBHOOK_URL = "invalid_webhook_url"
@@ -90,6 +92,8 @@ ANSWERS: dict[Code, Answer] = {
     Code.PROVIDER_SUSPENDED: _BAD_REQUEST,
     Code.PROVIDER_CLOSED: _BAD_REQUEST,
     Code.PROVIDER_NOT_ALLOWED: _BAD_REQUEST,
+    Code.METHOD_NOT_CONFIGURED: _BAD_REQUEST,
+    Code.INVALID_ADDRESS: _BAD_REQUEST,
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
     Code.INVALID_WEBHOOK_URL: _BAD_REQUEST,

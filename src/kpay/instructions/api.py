@@ -25,8 +25,10 @@ A = TypeVar("A", bound=Agreed)
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 
 
-# What a line of a file has no room for: sentences, and what is a list of its own.
-_NOT_IN_A_FILE = frozenset({"message", "attempts", "fx", "refunds", "refunded_amount"})
+# What a line of a file has no room for: sentences, what is a list of its own, the way to a page.
+_NOT_IN_A_FILE = frozenset(
+    {"message", "attempts", "fx", "refunds", "refunded_amount", "gateway_url"}
+)
 
 
 class NarrowQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -98,7 +100,8 @@ class Shapes(Generic[A]):
             **self.more(tracked.agreed),
             "completed_at": ended if progress.status is Status.COMPLETED else None,
             "failed_at": ended if progress.status is Status.FAILED else None,
-            "failure_reason": progress.failure_code,
+            # On a hosted page the last refusal is no failure yet: the attempts tell of it.
+            "failure_reason": progress.failure_code if progress.status is Status.FAILED else None,
         }
 
 

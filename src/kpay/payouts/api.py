@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from kpay.access.gate import Gate
+from kpay.access.model import Terms
+from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
+    Address,
     AmountJson,
     CountryCode,
     ExternalId,
@@ -23,7 +27,10 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
+from kpay.core.keyed import Keyed
 from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.gateways.flow import Gateways
+from kpay.gateways.model import counts_as, refuse_destination, require_destination
 from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
@@ -38,14 +45,21 @@ _MESSAGES = {
     Status.FAILED: "The withdrawal failed: the whole amount is back in the wallet.",
     Status.CANCELLED: "The withdrawal was cancelled: the whole amount is back in the wallet.",
 }
+_CHOOSING = "Send the beneficiary to gatewayUrl: they choose there where the money goes."
 
 
 class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Pay a phone. `amount` is gross, in the currency of the wallet that is debited."""
+    """Pay a phone. `amount` is gross, in the currency of the wallet that is debited.
+
+    `provider` and `phoneNumber` are required, unless there is a `returnUrl`: then the beneficiary
+    chooses both on the hosted page, and `sourceCountry` says which wallet, if there are several.
+    """
 
     amount: AmountJson
-    provider: ProviderCode
-    phone_number: PhoneNumber
+    provider: ProviderCode | None = None
+    phone_number: PhoneNumber | None = None
+    return_url: Address | None = None
+    cancel_url: Address | None = None
     source_country: CountryCode | None = None
     external_id: ExternalId | None = None
     description: Text | None = None
@@ -53,20 +67,24 @@ class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
 
 
 class WithdrawalAnswer(msgspec.Struct, rename="camel"):
-    """A withdrawal. The last three of the page's fields are there only when it was converted."""
+    """A withdrawal. `payoutCurrency` and what follows is there only when it was converted.
+
+    With `mode` GATEWAY, what the beneficiary chooses is null until they have chosen.
+    """
 
     id: str
     reference: str
-    provider_reference: str
+    provider_reference: str | None
     status: str
+    mode: Literal["USSD", "GATEWAY"]
     amount: Number
     net_amount: Number
     fee_amount: Number
     currency: str
     external_id: str | None
-    provider: str
-    country: str
-    phone_number: str
+    provider: str | None
+    country: str | None
+    phone_number: str | None
     source_country: str
     is_test: bool
     message: str
@@ -74,6 +92,8 @@ class WithdrawalAnswer(msgspec.Struct, rename="camel"):
     payout_currency: str | UnsetType = UNSET
     payout_amount: Number | UnsetType = UNSET
     exchange_rate: Number | UnsetType = UNSET
+    gateway_url: str | UnsetType = UNSET
+    expires_at: str | UnsetType = UNSET
 
 
 class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
@@ -88,23 +108,22 @@ class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
     attempts: list[Attempt]
 
 
-def routes(payouts: Payouts, gate: Gate) -> list[Route]:
+def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
+    def fields(tracked: Tracked[Payout]) -> dict[str, Any]:
+        """And the page's address, which only the program itself can tell."""
+        payout = tracked.agreed
+        if payout.hosted is None:
+            return _fields(tracked)
+        return {**_fields(tracked), "gateway_url": gateways.url(payout.book, payout.id)}
+
+    shapes = replace(SHAPES, fields=fields)
+
     async def withdraw(call: Call) -> Reply:
         body: WithdrawalRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
-        wanted = payouts.check(
-            call.book,
-            application.terms,
-            amount=json_text(body.amount),
-            provider=body.provider,
-            phone_number=body.phone_number,
-            source_country=body.source_country,
-            external_id=body.external_id,
-            description=body.description,
-            metadata=metadata_text(body.metadata),
-        )
-        tracked = await payouts.request(call.book, wanted, application.terms, call.keyed)
-        return Reply(SHAPES.show(tracked), 201)
+        begin = _to_phone if body.return_url is None else _on_page
+        tracked = await begin(payouts, call.book, body, application.terms, call.keyed)
+        return Reply(shapes.show(tracked), 201)
 
     base = "/api/v1/payments/withdraw"
     return [
@@ -117,21 +136,64 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
             WithdrawalAnswer,
             status=201,
             body=WithdrawalRequest,
-            recall=recall(payouts, SHAPES),
+            recall=recall(payouts, shapes),
+            also_counts=counts_as,
         ),
-        cancelling_route(payouts, SHAPES, one=base),
-        *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
+        cancelling_route(payouts, shapes, one=base),
+        *reading_routes(payouts, shapes, one=base, many="/api/v1/payments/withdrawals"),
     ]
+
+
+async def _to_phone(
+    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms, keyed: Keyed | None
+) -> Tracked[Payout]:
+    provider, phone_number = require_destination(body.provider, body.phone_number, body.cancel_url)
+    wanted = payouts.check(
+        book,
+        terms,
+        amount=json_text(body.amount),
+        provider=provider,
+        phone_number=phone_number,
+        source_country=body.source_country,
+        external_id=body.external_id,
+        description=body.description,
+        metadata=metadata_text(body.metadata),
+    )
+    return await payouts.request(book, wanted, terms, keyed)
+
+
+async def _on_page(
+    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms, keyed: Keyed | None
+) -> Tracked[Payout]:
+    refuse_destination(body.provider, body.phone_number)
+    wanted = await payouts.check_hosted(
+        book,
+        terms,
+        amount=json_text(body.amount),
+        source_country=body.source_country,
+        return_url=body.return_url or "",
+        cancel_url=body.cancel_url,
+        external_id=body.external_id,
+        description=body.description,
+        metadata=metadata_text(body.metadata),
+    )
+    return await payouts.request_hosted(book, wanted, terms, keyed)
 
 
 def _fields(tracked: Tracked[Payout]) -> dict[str, Any]:
     """The fields that every answer about a withdrawal has."""
     payout, progress = tracked.agreed, tracked.progress
+    hosted = payout.hosted
+    chosen = payout.provider is not None
+    choosing = hosted is not None and progress.status is Status.PENDING
     fields: dict[str, Any] = {
         "id": payout.public_id,
         "reference": payout.reference,
-        "provider_reference": str(progress.reference),
+        # Before the beneficiary has chosen, nothing was made for a rail.
+        "provider_reference": str(progress.reference) if chosen else None,
         "status": progress.status,
+        "mode": "USSD" if hosted is None else "GATEWAY",
+        "expires_at": UNSET if hosted is None else iso(hosted.expires_at),
         "amount": payout.amount.number,
         "net_amount": payout.net.number,
         "fee_amount": payout.fee.number,
@@ -142,13 +204,14 @@ def _fields(tracked: Tracked[Payout]) -> dict[str, Any]:
         "phone_number": payout.phone_number,
         "source_country": payout.source_country,
         "is_test": payout.book.is_test,
-        "message": _MESSAGES[progress.status],
+        "message": _CHOOSING if choosing else _MESSAGES[progress.status],
         "created_at": iso(payout.created_at),
     }
-    if payout.is_converted:
-        fields["payout_currency"] = payout.payout_amount.currency
-        fields["payout_amount"] = payout.payout_amount.number
-        fields["exchange_rate"] = shown_rate(payout.quote)
+    if payout.exchange is not None:
+        arrives, quote = payout.exchange
+        fields["payout_currency"] = arrives.currency
+        fields["payout_amount"] = arrives.number
+        fields["exchange_rate"] = shown_rate(quote)
     return fields
 
 
@@ -156,7 +219,7 @@ def _more(payout: Payout) -> dict[str, Any]:
     return {
         "description": payout.description,
         "metadata": shown_metadata(payout.metadata),
-        "fx": exchange(payout.quote) if payout.is_converted else None,
+        "fx": None if payout.exchange is None else exchange(payout.exchange[1]),
     }
 
 
