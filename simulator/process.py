@@ -117,7 +117,7 @@ class Process:
         rates._session = FeedPort(outside.feed, self.seat, outside.turns)
         port = RailPort(outside.rail, self.seat, outside.turns, outside.transcript)
         house.routing._connectors[Environment.TEST] = port
-        # No merchant listens here and no page is opened, so webhooks and pages would only take turns
+        # No merchant listens here and no page is opened, so both would only take turns
         # from what moves money.
         worker: Any = house.worker
         worker._jobs = tuple(
