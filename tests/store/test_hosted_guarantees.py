@@ -70,7 +70,8 @@ async def test_what_has_no_page_takes_no_step_of_one(
             "instructions_choosing_is_pending",
         ),
         (
-            "update instructions set next_action = 'choose' where choice is null and ended_at is null",
+            "update instructions set next_action = 'choose'"
+            " where choice is null and ended_at is null",
             "instructions_choosing_is_pending",
         ),
         (
