@@ -185,6 +185,19 @@ async def test_a_payer_reads_the_language_of_their_browser_or_the_one_they_choos
     assert "Vous payez" in await first_words("fr", lang="xx")
 
 
+async def test_requests_are_counted_under_addresses_without_tokens(merchant: Merchant) -> None:
+    payer = Visitor.at(merchant, await init(merchant))
+    for verb in ("", "/status", "/nothing"):
+        await payer.look(verb)
+
+    counted = (await payer.browser.send("GET", "/metrics")).raw.decode()
+
+    for route in ("/gateway/{token}", "/gateway/{token}/status"):
+        assert f'kpay_request_seconds_count{{method="GET",route="{route}",' in counted
+    assert "gw_" not in counted
+    assert "nothing" not in counted
+
+
 async def test_other_methods_and_other_forms_are_refused(merchant: Merchant) -> None:
     payer = Visitor.at(merchant, await init(merchant))
 

@@ -122,7 +122,7 @@ class Pages:
             answer = await self._answer(asked)
         except Exception as problem:
             answer = _trouble(asked, refusal_of(problem))
-        label = f"{PREFIX}{{token}}" + (f"/{asked.verb}" if asked.verb in _VERBS else "")
+        label = f"{PREFIX}{{token}}" + (f"/{asked.verb}" if asked.verb in _VERBS - {""} else "")
         method = asked.method if asked.method in ("GET", "POST") else "other"
         measure = metrics.requests.labels(method, label, answer.status)
         measure.observe(time.perf_counter() - started)
