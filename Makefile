@@ -18,6 +18,7 @@ run: setup ## Serve, play the page's scenarios, keep serving (ARGS=--once exits 
 
 test: ## Every check and every test
 	@scripts/setup test
+	@scripts/chromium
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(ARGS)
 

@@ -117,9 +117,14 @@ class Process:
         rates._session = FeedPort(outside.feed, self.seat, outside.turns)
         port = RailPort(outside.rail, self.seat, outside.turns, outside.transcript)
         house.routing._connectors[Environment.TEST] = port
-        # No merchant listens here, so webhooks would only take turns from what moves money.
+        # No merchant listens here and no page is opened, so both would only take turns
+        # from what moves money.
         worker: Any = house.worker
-        worker._jobs = tuple(job for job in worker._jobs if not job.name.startswith("webhooks"))
+        worker._jobs = tuple(
+            job
+            for job in worker._jobs
+            if not job.name.startswith(("webhooks", "payment pages", "payout pages"))
+        )
         self._house = house
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

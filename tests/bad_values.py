@@ -120,9 +120,11 @@ WRONG_QUERIES: dict[str, list[object]] = {
     "to": ["", "yesterday", "9999-12-31T23:59:59-23:59", SQL, "\x00"],
     "status": ["", "pending", "PAID", SQL, "\x00"],
     "externalId": ["\x00", "a\x00b"],
-    "country": ["\x00"],
-    "provider": ["\x00"],
     "topic": ["", "orders", "Generic", SQL, "\x00"],
     "event": ["", "payment", "payment.paid", "payment.completed ", SQL, "\x00"],
     "paymentId": ["", "ONE", "pay_", SQL, "\x00", "a" * 5_000],
+    "country": ["", "cmr", "FRA", SQL, "\x00"],
+    "provider": ["", "MTN_MOMO_FRA", SQL, "\x00"],
+    "type": ["", "payment", "REFUNDS", SQL, "\x00"],
+    "bom": ["", "perhaps", "2", SQL, "\x00"],
 }

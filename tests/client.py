@@ -6,9 +6,12 @@ same house between them. What a real server does is tested in tests/system.
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from ipaddress import IPv4Address
@@ -33,6 +36,14 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     raw: bytes
+    whole: bool = True
+    """Whether it came to its end, or was broken off in the middle."""
+
+    @property
+    def csv(self) -> list[dict[str, str]]:
+        """The rows of a file, each by the names of its columns."""
+        text = self.raw.decode("utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
 
     @property
     def json(self) -> Any:
@@ -61,17 +72,23 @@ class Browser:
         body: object = None,
         *,
         raw: bytes | None = None,
-        query: Mapping[str, object] | None = None,
+        query: Mapping[str, object] | Sequence[tuple[str, object]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """`body` is sent as JSON; `raw` is sent as it is."""
         if raw is None:
             raw = b"" if body is None else json.dumps(body, default=_number).encode()
         sent = {"type": "http.request", "body": raw, "more_body": False}
-        got: dict[str, Any] = {"body": b""}
+        got: dict[str, Any] = {"body": b"", "whole": False}
+
+        waiting = [sent]
 
         async def receive() -> dict[str, Any]:
-            return sent
+            if waiting:
+                return waiting.pop()
+            # This client stays until it has its answer.
+            await asyncio.Event().wait()
+            raise AssertionError
 
         async def reply(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -81,6 +98,7 @@ class Browser:
                 }
             else:
                 got["body"] += message.get("body", b"")
+                got["whole"] = not message.get("more_body", False)
 
         given = {**self.headers, **(headers or {})}
         await self.api(
@@ -103,8 +121,9 @@ class Browser:
             receive,
             reply,
         )
-        assert_declared(self.api, method, path, got["status"], got["body"])
-        return Answer(got["status"], got["headers"], got["body"])
+        answer = Answer(got["status"], got["headers"], got["body"], got["whole"])
+        assert_declared(self.api, method, path, answer.status, answer.raw)
+        return answer
 
 
 @dataclass

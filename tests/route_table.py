@@ -9,11 +9,16 @@ from kpay.core.routes import Route
 from kpay.settings import Settings
 
 
-def route_table() -> list[Route]:
-    """The routes of a house that was put together and never opened: nothing is connected to."""
+def house_of_routes() -> House:
+    """A house that was put together and never opened: nothing is connected to."""
     return House(
         Settings(home=Path("/nowhere"), database_url="postgresql://nowhere/kpay", secret="s" * 32)
-    ).routes()
+    )
+
+
+def route_table() -> list[Route]:
+    """The routes of such a house."""
+    return house_of_routes().routes()
 
 
 def name_of(route: Route) -> str:

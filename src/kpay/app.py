@@ -24,6 +24,7 @@ from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
 from kpay.catalogue.data import catalogue
+from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
@@ -38,6 +39,10 @@ from kpay.database.pool import UNAVAILABLE, Database
 from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
+from kpay.gateways.flow import Gateways
+from kpay.hosted.pages import PREFIX as PAGES
+from kpay.hosted.pages import Pages
+from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.flow import Rails
 from kpay.instructions.telling import teller
@@ -55,6 +60,9 @@ from kpay.refunds import api as refunds_api
 from kpay.refunds.flow import Refunds
 from kpay.refunds.model import PREFIX as REFUND
 from kpay.settings import Settings
+from kpay.statements import api as statements_api
+from kpay.statements.flow import Statements
+from kpay.statements.operations import of_payments, of_payouts, of_refunds, of_transfers
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
@@ -111,6 +119,13 @@ class House:
         self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
         references = References(self.database)
+        self.gateways = Gateways(
+            self.database,
+            self.vault,
+            self.clock,
+            public_url=settings.public_url,
+            life=settings.gateway_life,
+        )
         self.transfers = Transfers(
             self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids, references
         )
@@ -121,6 +136,7 @@ class House:
             self.clock,
             self.ids,
             references,
+            self.gateways,
             self._something_due,
         )
         self.payouts = Payouts(
@@ -132,6 +148,7 @@ class House:
             self.clock,
             self.ids,
             references,
+            self.gateways,
             self._something_due,
         )
         self.refunds = Refunds(
@@ -156,9 +173,21 @@ class House:
                 "refund": teller(self.refunds, lambda refund: refund.original_payment_id),
             },
         )
+        self.statements = Statements(
+            self.database,
+            self.catalogue,
+            [
+                of_payments(self.payments),
+                of_payouts(self.payouts),
+                of_refunds(self.refunds),
+                of_transfers(self.transfers),
+            ],
+        )
         self.worker = Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
+            Job("payment pages", self.payments.expire, idle_seconds=1),
+            Job("payout pages", self.payouts.expire, idle_seconds=1),
             Job("refunds", self.refunds.work),
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
@@ -175,10 +204,14 @@ class House:
             *access_api.routes(self.gate),
             *wallets_api.routes(self.database),
             *transfers_api.routes(self.transfers, self.gate),
+            *statements_api.routes(self.statements, self.clock),
             *payments_api.routes(
-                self.payments, self.gate, partial(refunds_api.of_payment, self.refunds)
+                self.payments,
+                self.gateways,
+                self.gate,
+                partial(refunds_api.of_payment, self.refunds),
             ),
-            *payouts_api.routes(self.payouts, self.gate),
+            *payouts_api.routes(self.payouts, self.gateways, self.gate),
             *refunds_api.routes(self.refunds),
             *events_api.routes(self.database),
             *webhooks_api.routes(self.webhooks),
@@ -270,6 +303,17 @@ class House:
             finally:
                 await self.close()
 
+        pages = Pages(
+            self.gateways,
+            self.gate,
+            self.limiter,
+            self.catalogue,
+            self.clock,
+            {
+                OperationType.DEPOSIT: PaymentPages(self.payments),
+                OperationType.PAYOUT: PayoutPages(self.payouts, self.catalogue),
+            },
+        )
         return web_application(
             self.routes(),
             self.gate,
@@ -278,6 +322,7 @@ class House:
             self.database,
             lifespan,
             self.settings,
+            {PAGES: pages},
         )
 
 

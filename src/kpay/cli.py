@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -43,7 +43,8 @@ applications = App(name="app", help="Their applications, which hold the wallets.
 keys = App(name="key", help="The key pairs that applications call with.")
 token_keys = App(name="token-key", help="The keys that sign tokens.")
 sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
-for group in (companies, applications, keys, token_keys, sandbox, webhooks):
+wallets = App(name="wallet", help="What an application holds in a country.")
+for group in (companies, applications, keys, token_keys, sandbox, wallets, webhooks):
     app.command(group)
 
 Host = Annotated[str, Parameter(help="The address to listen on.")]
@@ -350,6 +351,54 @@ def finish(
 
     with_house(decide)
     out.print("Decided: a running worker settles it within a second.")
+
+
+@wallets.command(name="statement")
+def wallet_statement(
+    application: ApplicationId,
+    country: Annotated[str, Parameter(help="The wallet's country, such as CMR.")],
+    *,
+    since: Annotated[
+        str | None, Parameter(name="--from", help="A date or a moment; the beginning unless given.")
+    ] = None,
+    until: Annotated[
+        str | None, Parameter(name="--to", help="The last day, or a moment; now unless given.")
+    ] = None,
+    environment: Annotated[Literal["test", "live"], Parameter(help="Of which one.")] = "live",
+    csv: Annotated[
+        Path | None, Parameter(help="Where to write it; to standard output unless given.")
+    ] = None,
+) -> None:
+    """Write a wallet's statement as CSV, from its opening balance to its closing one.
+
+    A file is there when it is whole, and not before.
+    """
+
+    async def write(house: House) -> None:
+        from kpay.core.book import Book, Environment
+        from kpay.core.page import read_period
+        from kpay.statements.files import statement_file
+
+        wanted = Environment.TEST if environment == "test" else Environment.PRODUCTION
+        now = house.clock.now()
+        opened = await house.statements.open(
+            Book(application, wanted), country, *read_period(since, until)
+        )
+        async for part in statement_file(house.statements, opened, now, marked=False):
+            target.write(part)
+
+    if csv is None:
+        target: IO[bytes] = sys.stdout.buffer
+        with_house(write)
+        return
+    begun = csv.with_name(f"{csv.name}.part")
+    try:
+        with begun.open("wb") as target:
+            with_house(write)
+        begun.replace(csv)
+    finally:
+        begun.unlink(missing_ok=True)
+    err.print(f"{csv} holds the statement.", markup=False)
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ class Settings:
     secret: str | None = None
     public_url: str = "http://localhost:8080"
     sandbox_delay: timedelta = timedelta(seconds=3)
+    gateway_life: timedelta = timedelta(minutes=30)
     fx_sources: tuple[str, ...] | None = None
     fx_app_id: str | None = None
     fx_ttl: timedelta = timedelta(hours=1)
@@ -65,6 +66,7 @@ class Settings:
             secret=reader.read("KPAY_SECRET", _secret, None),
             public_url=reader.read("KPAY_PUBLIC_URL", _http_url, cls.public_url),
             sandbox_delay=reader.read("KPAY_SANDBOX_DELAY", _seconds, cls.sandbox_delay),
+            gateway_life=reader.read("KPAY_GATEWAY_LIFE", _seconds, cls.gateway_life),
             fx_sources=reader.read("KPAY_FX_SOURCES", _fx_sources, None),
             fx_app_id=reader.read("KPAY_FX_APP_ID", str, None),
             fx_ttl=reader.read("KPAY_FX_TTL", _seconds, cls.fx_ttl),

@@ -22,6 +22,7 @@ from kpay.idempotency.model import HOLD
 from kpay.settings import Settings
 from tests.client import Answer, Merchant
 from tests.deaths import Fate
+from tests.flows import test_hosted_requests as hosted
 from tests.flows.test_idempotency import cancel, is_replayed, pay, transfer, withdraw
 from tests.flows.test_rate_limits import at
 from tests.houses import opened
@@ -80,6 +81,8 @@ OPERATIONS: dict[str, tuple[Send, str]] = {
     "withdrawal with an externalId": (with_external_id, "payouts"),
     "transfer": (transfer, "transfers"),
     "payment": (paid, "payments"),
+    "hosted withdrawal": (hosted.withdraw, "payouts"),
+    "hosted payment": (hosted.init, "payments"),
 }
 # A claim, the fence, what is written, its commit, and the answer: two points each.
 LEAST_POINTS = 10

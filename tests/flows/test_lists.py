@@ -247,6 +247,7 @@ async def test_a_parameter_that_cannot_be_is_refused_with_what_to_change(
         ({"from": "0001-01-01T00:00:00+14:00"}, "from must be a date"),
         ({"page": 2}, "page"),
         ({"externalId": "\0"}, "NUL"),
+        ({"from": "2026-06-25", "to": "2026-06-24"}, "from must not be after to"),
     ]
     if listing is not TRANSFERS:
         bad += [({"status": "DONE"}, "status must be one of PENDING, PROCESSING")]
@@ -255,6 +256,49 @@ async def test_a_parameter_that_cannot_be_is_refused_with_what_to_change(
         answer = await listing.get(merchant, **query)
         assert (answer.status, answer["code"]) == (400, "invalid_parameter"), query
         assert word in answer["message"], query
+
+
+@each_list
+async def test_a_parameter_that_is_given_twice_is_refused(
+    merchant: Merchant, listing: Listing
+) -> None:
+    """Of two externalIds nobody could say which was meant."""
+    query = [("externalId", "A"), ("limit", "1"), ("externalId", "B")]
+    answer = await listing.browser(merchant).send("GET", listing.path, query=query)
+
+    assert (answer.status, answer["code"]) == (400, "invalid_parameter")
+    assert answer["message"] == "A parameter is given more than once: externalId."
+
+
+@each_list
+async def test_a_country_or_provider_that_there_is_not_is_refused_with_those_that_there_are(
+    funded: Merchant, listing: Listing
+) -> None:
+    refused = await listing.get(funded, country="FRA")
+    assert (refused.status, refused["code"]) == (400, "unsupported_country")
+    assert refused["message"].startswith("country must be one of CMR, GAB")
+    assert await listing.found(funded, country="ZMB") == []
+    if listing is not TRANSFERS:
+        refused = await listing.get(funded, provider="MTN_MOMO_FRA")
+        assert (refused.status, refused["code"]) == (400, "unknown_provider")
+        assert "MTN_MOMO_CMR" in refused["message"]
+        # One that is suspended now may have served earlier.
+        assert await listing.found(funded, provider="WAVE_SEN") == []
+
+
+@each_list
+async def test_a_period_of_dates_is_of_whole_days(
+    funded: Merchant, clock: ManualClock, listing: Listing
+) -> None:
+    clock.advance(hours=13, minutes=59, seconds=59)
+    for external_id in ("last second of the 24th", "midnight"):
+        await funded.renew_token()
+        assert (await listing.add(funded, external_id)).status == 201
+        clock.advance(seconds=1)
+
+    day = {"from": "2026-06-24", "to": "2026-06-24"}
+    assert await listing.found(funded, **day) == ["last second of the 24th"]
+    assert await listing.found(funded, **{"from": "2026-06-25", "to": "2026-06-25"}) == ["midnight"]
 
 
 async def test_a_cursor_of_one_list_is_none_of_another(funded: Merchant) -> None:

@@ -19,13 +19,21 @@ from kpay.app import House
 from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
 from kpay.core.routes import Guard, Route
+from kpay.core.sheet import MEDIA
 from tests.client import Answer, Browser, Merchant
 from tests.route_table import name_of, route_table
 
 ROUTES = route_table()
 GUARDED = [route for route in ROUTES if route.guard is not Guard.PUBLIC]
 WITH_ID = [route for route in ROUTES if "{id}" in route.path]
-LISTS = [route for route in ROUTES if "cursor" in getattr(route.query, "__annotations__", ())]
+# What is about one wallet: who has none in a country is told so.
+OF_WALLET = [route for route in ROUTES if "{country}" in route.path]
+LISTS = [
+    route
+    for route in ROUTES
+    if route not in OF_WALLET and "cursor" in getattr(route.query, "__annotations__", ())
+]
+FILES = [route for route in ROUTES if route not in OF_WALLET and route.media == MEDIA]
 
 # Numbers whose payments and payouts stay open, and words that must never be seen by anybody else.
 OPEN_NUMBER = "237653456129"
@@ -40,6 +48,7 @@ OWNED = {
     "/api/v1/payments/refunds/{id}": "refund",
     "/api/v1/payments/{id}": "payment",
 }
+MOVEMENTS = "/api/wallets/CMR/movements"
 ANYBODY = {"GET /api/public/platform-info"}
 
 
@@ -94,7 +103,7 @@ class Owned:
     def address(self, route: Route) -> str:
         """The route of what is ours. A route of a new noun must be given one of ours in OWNED."""
         if "{id}" not in route.path:
-            return route.path
+            return route.path.format(country="CMR", topic="generic")
         start = next(start for start in OWNED if route.path.startswith(start))
         return route.path.format(id=self.ids[OWNED[start]])
 
@@ -260,7 +269,8 @@ async def test_another_application_finds_nothing_of_ours(
 
     browser = both(stranger.keys, stranger.token)
     assert await refusals(owned, WITH_ID, browser, 404) == {}
-    assert await refusals(owned, LISTS, browser, 200) == {}
+    assert await refusals(owned, [*LISTS, *FILES], browser, 200) == {}
+    assert await refusals(owned, OF_WALLET, browser, 404) == {}
     assert await stranger.wallets() == {}
     assert await owned.state() == before
 
@@ -270,7 +280,8 @@ async def test_the_other_environment_finds_nothing_of_ours(owned: Owned) -> None
     live = await owned.merchant.live()
 
     assert await refusals(owned, WITH_ID, both(live.keys, live.token), 404) == {}
-    assert await refusals(owned, LISTS, both(live.keys, live.token), 200) == {}
+    assert await refusals(owned, [*LISTS, *FILES], both(live.keys, live.token), 200) == {}
+    assert await refusals(owned, OF_WALLET, both(live.keys, live.token), 404) == {}
     assert await live.wallets() == {}
     assert (await live.transfer(destinationCountry="GAB"))["code"] == "no_wallet"
     assert await owned.state() == before
@@ -290,6 +301,40 @@ async def test_lists_are_narrowed_to_ours_and_empty_for_others(owned: Owned, hou
         for query in queries:
             found = await browser.send(route.method, route.path, query=query)
             assert (found.status, found["data"]) == (200, []), (name_of(route), query)
+
+
+async def test_a_file_holds_ours_and_of_others_only_the_names_of_its_columns(
+    owned: Owned, house: House
+) -> None:
+    stranger = await Merchant.join(house, "Rival")
+
+    assert len(FILES) >= 3
+    for route in FILES:
+        ours = await send(owned.merchant, route, owned)
+        assert "our-own-order" in ours.raw.decode(), name_of(route)
+        theirs = await send(stranger, route, owned)
+        assert (theirs.status, theirs.csv) == (200, []), name_of(route)
+
+
+async def test_a_wallet_of_the_same_country_shows_its_own_movements_only(
+    owned: Owned, house: House
+) -> None:
+    """Whatever of ours they know: our cursors, our externalIds."""
+    stranger = await Merchant.join(house, "Rival")
+    await stranger.collect(777)
+    cursor = (await owned.merchant.token.send("GET", MOVEMENTS, query={"limit": 1}))["nextCursor"]
+
+    assert len(OF_WALLET) >= 4
+    for route in OF_WALLET:
+        answer = await send(stranger, route, owned)
+        assert answer.status == 200
+        # Its own payment has a reference as well.
+        assert not [word for word in SECRETS if word in answer.raw.decode() and word != "KPAY-"]
+    assert (await stranger.token.send("GET", MOVEMENTS, query={"externalId": "our-own-order"}))[
+        "data"
+    ] == []
+    refused = await stranger.token.send("GET", MOVEMENTS, query={"cursor": cursor})
+    assert (refused.status, refused["code"]) == (400, "invalid_parameter")
 
 
 async def test_an_external_id_of_another_application_is_free(owned: Owned, house: House) -> None:

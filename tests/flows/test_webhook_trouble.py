@@ -569,3 +569,29 @@ async def test_an_event_whose_operation_cannot_be_read_is_kept_and_said_loudly(
         (row,) = await deliveries(merchant)
         assert (row["status"], row["error"]) == ("PENDING", "What it is about could not be read.")
         assert receiver.heard == []
+
+
+async def test_a_round_that_had_no_room_is_not_the_last_one(
+    merchant: Merchant, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was under way may end while a claim that passed the endpoint over is being made."""
+    courier = house.webhooks.courier
+    real, claimed = courier.claim, 0
+
+    async def claim(limit: int) -> list[Any]:
+        nonlocal claimed
+        claims = await real(limit)
+        claimed += 1
+        if claimed == 2:
+            await asyncio.gather(*courier._tasks)
+        return claims
+
+    async with listening() as receiver:
+        await set_url(merchant, "generic", receiver.url)
+        await ended(merchant, 15)
+        monkeypatch.setattr(courier, "claim", claim)
+        monkeypatch.setattr("kpay.webhooks.courier._LOOK_AGAIN_SECONDS", 0)
+        while await house.webhooks.work(200):
+            pass
+
+        assert len(receiver.heard) == 15

@@ -8,6 +8,8 @@ is refused, and what was made can be looked at.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from schemathesis.specs.openapi import checks
 
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import Catalogue, ProviderStatus
+from kpay.core.sheet import MEDIA
 
 # Every request is answered within this, or the run fails.
 ANSWER_SECONDS = 10
@@ -120,6 +123,8 @@ class Fuzzer:
         self.told.operations[case.operation.label] += 1
         self.told.statuses[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
+        if answer.headers.get("content-type") == [MEDIA]:
+            check_csv(answer.content.decode())
         return answer
 
     def _alone(
@@ -182,7 +187,7 @@ class Fuzzer:
 
 
 class Plausible:
-    """Puts real values into most bodies, so that what lies behind the first checks is reached."""
+    """Puts real values into most requests, so that what lies behind the first checks is reached."""
 
     def __init__(self, application_id: str, random: Random, world: Catalogue) -> None:
         self._application_id = application_id
@@ -199,8 +204,10 @@ class Plausible:
         }
 
     def mend(self, case: Case) -> None:
-        """Change a body that the document allows; one that it forbids is sent as it is."""
+        """Change what the document allows; what it forbids is sent as it is."""
         allowed = case.meta is not None and case.meta.generation.mode is _ALLOWED
+        if allowed and "country" in (case.path_parameters or {}) and self._random.random() < 0.8:
+            case.path_parameters = {"country": self._random.choice(self._countries)}
         if not allowed or not isinstance(case.body, dict) or self._random.random() < 0.2:
             return
         body = dict(case.body)
@@ -224,6 +231,13 @@ class Plausible:
         body["provider"] = self._random.choice(self._providers[number.country])
         body["phoneNumber"] = number.phone_number
         body.pop("currency", None)
+
+
+def check_csv(text: str) -> None:
+    """A file is CSV to a strict reader, and each line has a cell for each column."""
+    columns, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert len(set(columns)) == len(columns)
+    assert {len(row) for row in rows} <= {len(columns)}
 
 
 def _id_of(operation: Operation) -> str:

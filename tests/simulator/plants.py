@@ -79,8 +79,8 @@ def silence_is_handed_over_again() -> AbstractContextManager[Any]:
     """What was not answered is handed over once more, without a question."""
     real = life.step_after
 
-    def step_after(claim: Claim, outcome: Outcome, now: Any) -> Step:
-        step = real(claim, outcome, now)
+    def step_after(claim: Claim, outcome: Outcome, *when: Any) -> Step:
+        step = real(claim, outcome, *when)
         if isinstance(outcome, Unknown) and step.due_at is not None:
             step = msgspec.structs.replace(step, next_action=Action.SUBMIT)
         return step

@@ -18,15 +18,15 @@ FOUND: list[tuple[Plant, int, str]] = [
     (plants.silence_is_failure, 6, "is FAILED, and the rail has it"),
     (plants.silence_is_handed_over_again, 6, "handed over again"),
     (plants.not_found_is_final, 6, "is FAILED, and the rail has it"),
-    (plants.external_ids_are_forgotten, 6, "live operations have one externalId"),
+    (plants.external_ids_are_forgotten, 10, "live operations have one externalId"),
     (plants.holds_are_given_back_twice, 6, "must hold"),
     (plants.rounding_is_skipped, 6, "provider:"),
     (plants.rates_change_after_acceptance, 6, "arriving"),
     (plants.answers_precede_commits, 6, "was acknowledged and does not exist"),
     (plants.calls_precede_intents, 6, "handed over again"),
     (plants.stale_claims_are_called, 7, "handed over again"),
-    (plants.stale_answers_count, 55, "handed over again"),
-    (plants.refunds_are_forgotten, 6, "is refunded 2 times"),
+    (plants.stale_answers_count, 2, "handed over again"),
+    (plants.refunds_are_forgotten, 10, "is refunded 2 times"),
 ]
 
 

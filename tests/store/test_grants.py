@@ -23,7 +23,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 LEDGER = ("accounts", "entries", "postings", "journals")
 # Written once and never again.
-RECORDS = ("transfers", "payments", "payouts", "refunds", "events")
+RECORDS = (
+    *("transfers", "payments", "payouts", "refunds", "events"),
+    *("gateways", "choices"),
+)
 TAKE_BACK = ("delete from {}", "truncate {}", "update {} set application_id = application_id")
 
 

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from kpay.instructions.model import ENDS, TRANSITIONS, Status
+from kpay.instructions.model import ENDS, HOSTED_EVENTS, TRANSITIONS, Status
 
 NOW = datetime(2026, 6, 23, 10, tzinfo=UTC)
 APPLICATION = UUID(int=1)
@@ -304,7 +304,10 @@ async def move(
 
 async def test_an_instruction_goes_only_where_the_transition_table_lets_it(ledger: Ledger) -> None:
     # What has not begun may be written again as it is; an end may not even be that.
-    allowed = {(status, to) for (status, _), to in TRANSITIONS.items()}
+    # What only a hosted page leads to is refused to these, which have none.
+    allowed = {
+        (status, to) for (status, event), to in TRANSITIONS.items() if event not in HOSTED_EVENTS
+    }
     allowed.add((Status.PENDING, Status.PENDING))
 
     for old, new in product(Status, Status):

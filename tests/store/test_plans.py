@@ -15,19 +15,41 @@ import pytest
 from kpay.core.book import Environment
 from kpay.database.pool import Database
 from kpay.database.queries import Queries
+from kpay.gateways import store as gateways
 from kpay.instructions import store as instructions
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
 from kpay.refunds import store as refunds
+from kpay.statements import store as statements
 from kpay.transfers import store as transfers
 from kpay.webhooks import store as webhooks
 
 EXTERNAL_ID = "instructions_external_id_key", ("type", "claimed_external_id")
+ALONG: list[tuple[str, tuple[str, ...]]] = [
+    ("postings_pkey", ("account", "version")),
+    ("entries_pkey", ("operation_id", "step")),
+]
 # Each statement, and the last columns of the keys that it has to use.
 KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "transfers": (transfers.SQL["write"], [("transfers_external_id_key", ("external_id",))]),
     "payouts": (payouts.SQL["write"], [EXTERNAL_ID]),
     "payments": (payments.SQL["write"], [EXTERNAL_ID]),
+    "hosted payments": (payments.SQL["write_hosted"], [EXTERNAL_ID]),
+    "hosted payouts": (payouts.SQL["write_hosted"], [EXTERNAL_ID]),
+    "choices": (instructions.SQL["choose"], [("instructions_pkey", ("id",))]),
+    "expired": (
+        instructions.SQL["expired"],
+        [("instructions_choosing_idx", ("type", "due_at"))],
+    ),
+    "payments of claims": (
+        payments.SQL["of_ids"],
+        [("payments_pkey", ("id",)), ("choices_pkey", ("id", "number"))],
+    ),
+    "payouts of claims": (
+        payouts.SQL["of_ids"],
+        [("payouts_pkey", ("id",)), ("choices_pkey", ("id", "number"))],
+    ),
+    "pages": (gateways.SQL["find"], [("gateways_token_hash_key", ("token_hash",))]),
     "refunds": (
         refunds.SQL["write"],
         [EXTERNAL_ID, ("instructions_refund_key", ("deposit_reference",))],
@@ -56,6 +78,31 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "webhooks sent": (
         webhooks.SQL["record"],
         [("deliveries_pkey", ("id",)), ("webhook_endpoints_pkey", ("topic",))],
+    ),
+    # A wallet's past: along the chain of an account, each line with its entry.
+    "place of a moment": (
+        statements.SQL["behind"],
+        [("postings_pkey", ("account", "version"))],
+    ),
+    "lines around a place": (statements.SQL["around"], ALONG),
+    "lines onward": (statements.SQL["lines_onward"], ALONG),
+    "lines backward": (statements.SQL["lines_backward"], ALONG),
+    "moments of operations": (
+        statements.SQL["moments_of"],
+        [("entries_pkey", ("operation_id",))],
+    ),
+    "transfers of a page": (transfers.SQL["of_ids"], [("transfers_pkey", ("id",))]),
+    "payments of a page": (
+        payments.SQL["of_ids"],
+        [("payments_pkey", ("id",)), ("instructions_pkey", ("id",))],
+    ),
+    "payouts of a page": (
+        payouts.SQL["of_ids"],
+        [("payouts_pkey", ("id",)), ("instructions_pkey", ("id",))],
+    ),
+    "refunds of a page": (
+        refunds.SQL["of_ids"],
+        [("refunds_pkey", ("id",)), ("instructions_pkey", ("id",))],
     ),
 }
 
@@ -112,7 +159,7 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
 
     assert not re.search(r"(Seq Scan|Bitmap Heap Scan) on", plan), plan
     for index, columns in keys:
-        used = re.search(rf"Index Scan using {index} .*\n\s*Index Cond: (.*)", plan)
+        used = re.search(rf"Index Scan (?:Backward )?using {index} .*\n\s*Index Cond: (.*)", plan)
         assert used, plan
         assert all(re.search(rf"\b{column} [<=]", used[1]) for column in columns), plan
 

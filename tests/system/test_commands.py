@@ -137,6 +137,32 @@ def test_an_application_is_given_a_limit_of_its_own_and_the_usual_one_again(
     assert "--rate-limit must be between 0 and 1,000,000,000, or usual." in done.stderr
 
 
+def test_a_statement_is_written_as_the_api_gives_it(program: Program, tmp_path: Path) -> None:
+    made = program.json("app", "create", "--company", "Statements", "--name", "one")
+    application, keys = made["application"]["id"], key_headers(made["test"])
+    with program.serving() as server:
+        assert _init(server, keys, "MTN_MOMO_CMR", 1_000)[0] == 201
+        wait_for(
+            lambda: server.request("GET", "/api/v1/payments/balance", None, keys)[1], STOP_SECONDS
+        )
+        token = server.request("POST", "/api/v1/payments/token", None, keys)[1]["accessToken"]
+        path = "/api/wallets/CMR/statement/export?to=2100-01-01"
+        api = server.answer("GET", path, None, {"Authorization": f"Bearer {token}"})[2]
+
+    words = ["wallet", "statement", application, "CMR", "--environment", "test"]
+    words += ["--to", "2100-01-01"]
+    printed = program.run(*words)
+    assert printed.stdout.splitlines() == api.splitlines()
+    file = tmp_path / "statement.csv"
+    assert program.run(*words, "--csv", str(file)).returncode == 0
+    assert file.read_bytes().decode() == api
+    # Nothing is left of one that cannot be.
+    refused = program.run(*words, "--from", "2100-02-01", "--csv", str(tmp_path / "none.csv"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "from must not be after to" in refused.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["statement.csv"]
+
+
 def test_verify_is_held_against_an_earlier_report(program: Program, tmp_path: Path) -> None:
     report = tmp_path / "earlier.json"
     report.write_text(json.dumps(program.json("verify")))
@@ -182,6 +208,7 @@ def test_a_database_of_the_operator_s_own_is_used_instead(
         ["webhook"],
         ["webhook", "replay"],
         ["webhook", "rotate"],
+        ["wallet", "statement"],
     ],
     ids=" ".join,
 )

@@ -94,6 +94,8 @@ def test_every_status_has_the_exits_it_is_meant_to_have() -> None:
         Status.PENDING: {
             (Event.SUBMIT, Status.PROCESSING),
             (Event.CANCEL, Status.CANCELLED),
+            (Event.CHOOSE, Status.PROCESSING),
+            (Event.EXPIRE, Status.FAILED),
         },
         Status.PROCESSING: {
             (Event.SUBMIT, Status.PROCESSING),
@@ -101,6 +103,7 @@ def test_every_status_has_the_exits_it_is_meant_to_have() -> None:
             (Event.UNKNOWN, Status.PROCESSING),
             (Event.PAID, Status.COMPLETED),
             (Event.REFUSED, Status.FAILED),
+            (Event.REOPEN, Status.PENDING),
         },
         Status.COMPLETED: set(),
         Status.FAILED: set(),

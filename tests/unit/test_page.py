@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 
 from kpay.core.fields import page_of, read_cursor
 from kpay.core.ids import parse_uuid
-from kpay.core.page import MOST, USUAL, read_limit, read_moment
+from kpay.core.page import (
+    MOST,
+    USUAL,
+    Filter,
+    every_page,
+    read_end,
+    read_limit,
+    read_moment,
+    read_period,
+)
 from kpay.core.refusals import Code, Refusal
 
 TEN_O_CLOCK = datetime(2026, 6, 23, 10, tzinfo=UTC)
@@ -33,6 +43,56 @@ def test_a_moment_is_in_utc_whichever_zone_it_is_written_in(text: str) -> None:
 
 def test_a_day_begins_at_midnight_utc() -> None:
     assert read_moment("2026-06-23", "from") == datetime(2026, 6, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-06-30", "20260630", "2026-W27-2"])
+def test_a_period_up_to_a_day_ends_when_that_day_has_ended(text: str) -> None:
+    assert read_end(text, "to") == datetime(2026, 7, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-06-30T00:00:00Z", "2026-06-30T01:00:00+01:00"])
+def test_a_period_up_to_a_moment_ends_at_that_moment(text: str) -> None:
+    assert read_end(text, "to") == datetime(2026, 6, 30, tzinfo=UTC)
+
+
+def test_a_period_may_be_a_day_or_nothing_but_not_end_before_it_begins() -> None:
+    assert read_period("2026-06-30", "2026-06-30") == (
+        datetime(2026, 6, 30, tzinfo=UTC),
+        datetime(2026, 7, 1, tzinfo=UTC),
+    )
+    moment = "2026-06-23T10:00:00Z"
+    assert read_period(moment, moment) == (TEN_O_CLOCK, TEN_O_CLOCK)
+    assert read_period("2026-06-30T23:59:59Z", "2026-06-30")[1] == datetime(2026, 7, 1, tzinfo=UTC)
+    for since, until in (
+        ("2026-07-02", "2026-06-30"),
+        ("2026-07-01", "2026-06-30"),
+        ("2026-06-30T00:00:01Z", "2026-06-30T00:00:00Z"),
+    ):
+        with pytest.raises(Refusal, match="from must not be after to") as caught:
+            read_period(since, until)
+        assert caught.value.code is Code.INVALID_PARAMETER
+
+
+def test_a_day_after_which_there_is_none_is_refused() -> None:
+    with pytest.raises(Refusal, match="to must be an earlier date") as caught:
+        read_end("9999-12-31", "to")
+    assert caught.value.code is Code.INVALID_PARAMETER
+
+
+@given(st.sets(st.integers(1, 10**6), max_size=12), st.integers(1, 5))
+async def test_every_page_of_a_list_is_every_row_once(numbers: set[int], limit: int) -> None:
+    rows = [UUID(int=number) for number in sorted(numbers, reverse=True)]
+
+    async def read(wanted: Filter) -> Sequence[UUID]:
+        below = [row for row in rows if wanted.before is None or row < wanted.before]
+        return below[: wanted.limit + 1]
+
+    pages = [page async for page in every_page(read, Filter(limit=limit), lambda row: row)]
+
+    assert [row for page in pages for row in page] == rows
+    assert all(len(page) == limit for page in pages[:-1])
+    # An empty list has a page as well: its file has the names of the columns.
+    assert pages
 
 
 def test_what_is_not_given_narrows_nothing() -> None:

@@ -50,11 +50,15 @@ class Terms(msgspec.Struct, frozen=True):
 
     def check_provider(self, code: str) -> None:
         """Refuses: provider_not_allowed, outside the application's whitelist."""
-        if self.allowed_providers is not None and code not in self.allowed_providers:
+        if not self.may_use(code):
             raise Refusal(
                 Code.PROVIDER_NOT_ALLOWED,
-                f"This application may use only {', '.join(sorted(self.allowed_providers))}.",
+                f"This application may use only {', '.join(sorted(self.allowed_providers or ()))}.",
             )
+
+    def may_use(self, code: str) -> bool:
+        """Whether a provider is in the application's whitelist, if it has one."""
+        return self.allowed_providers is None or code in self.allowed_providers
 
     def transfer_limits(self, currency: str) -> Limits:
         """The page: from 100 to 10,000,000, in the source wallet's currency, whichever it is."""
@@ -119,6 +123,14 @@ class Vault:
 
     def gateway_secret(self, application_id: UUID, version: int) -> str:
         return _text("gwsec_", self._derive(f"gateway:{application_id}:{version}"))
+
+    def page_token(self, book: Book, identifier: UUID) -> str:
+        """What opens the hosted page of one operation, and nothing else."""
+        name = f"page:{book.application_id}:{book.environment}:{identifier}"
+        return _text("gw_", self._derive(name))
+
+    def is_page_token(self, token: str, book: Book, identifier: UUID) -> bool:
+        return hmac.compare_digest(token.encode(), self.page_token(book, identifier).encode())
 
     def _derive(self, name: str) -> bytes:
         return hmac.digest(self._secret, f"kpay:{name}".encode(), hashlib.sha256)

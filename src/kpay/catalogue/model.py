@@ -100,14 +100,19 @@ class Catalogue:
             )
         return country
 
-    def provider(self, code: str) -> Provider:
-        """A provider that can be used. Refuses: unknown_provider, provider_suspended."""
+    def known_provider(self, code: str) -> Provider:
+        """A provider, whether it can be used now or not. Refuses: unknown_provider."""
         provider = self.providers.get(code)
         if provider is None:
             raise Refusal(
                 Code.UNKNOWN_PROVIDER,
                 f"provider must be one of {', '.join(sorted(self.providers))}.",
             )
+        return provider
+
+    def provider(self, code: str) -> Provider:
+        """A provider that can be used. Refuses: unknown_provider, provider_suspended."""
+        provider = self.known_provider(code)
         if provider.status is ProviderStatus.SUSPENDED:
             raise Refusal(
                 Code.PROVIDER_SUSPENDED,

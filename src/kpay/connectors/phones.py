@@ -36,6 +36,17 @@ def read_phone(
     return digits
 
 
+def as_typed(calling_code: str, text: str) -> list[str]:
+    """What a person may have meant: with the calling code, without it, or with a zero before.
+
+    A number is typed as its country writes it; which zero belongs to it differs (it does in Côte
+    d'Ivoire, and does not in Kenya), so each reading is tried, the most literal first.
+    """
+    digits = re.sub(r"[\s().\-\u2010-\u2015]", "", text).removeprefix("+").removeprefix("00")
+    national = digits.removeprefix("0")
+    return list(dict.fromkeys([digits, calling_code + digits, calling_code + national]))
+
+
 def _is_mobile(digits: str) -> bool:
     # Imported where it is needed: its tables of every country cost memory that a sandbox can save.
     import phonenumbers

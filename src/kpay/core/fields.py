@@ -81,6 +81,21 @@ ExternalId: TypeAlias = Annotated[
         examples=["ORDER-1"],
     ),
 ]
+ReturnUrl: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Asks for the hosted page, and is where it leads back to with how it ended: a "
+        "whole address of yours, https:// in production.",
+        examples=["https://shop.example/paid"],
+    ),
+]
+CancelUrl: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="With `returnUrl`: where the page leads back to when it was called off.",
+        examples=["https://shop.example/basket"],
+    ),
+]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_000)]
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
 
@@ -118,7 +133,7 @@ Since: TypeAlias = Annotated[
 Until: TypeAlias = Annotated[
     str | None,
     msgspec.Meta(
-        description="Only what was made before then. A date is its first moment, UTC.",
+        description="Only what was made before then. A date is a whole day in UTC, all of it in.",
         examples=["2026-07-01T00:00:00Z"],
         extra_json_schema={"format": "date-time"},
     ),
@@ -132,6 +147,13 @@ Limit: TypeAlias = Annotated[
         description=f"How many rows a page has; {USUAL} unless it is given.",
         examples=[USUAL],
         extra_json_schema={"minimum": 1, "maximum": MOST, "default": USUAL},
+    ),
+]
+Bom: TypeAlias = Annotated[
+    bool,
+    msgspec.Meta(
+        description="Whether the file begins with the mark by which Excel knows UTF-8.",
+        examples=[True],
     ),
 ]
 

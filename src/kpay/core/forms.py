@@ -7,7 +7,7 @@ written; whoever makes the text (`core.ids`, `core.clock`) makes it in its form.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -172,6 +172,22 @@ Metadata: TypeAlias = Annotated[
 IsTest: TypeAlias = Annotated[bool, Meta(description="Whether it is the sandbox's: no real money.")]
 Message: TypeAlias = Annotated[
     str, Meta(description="A sentence for a person about where it stands; do not decide on it.")
+]
+
+Mode: TypeAlias = Annotated[
+    Literal["USSD", "GATEWAY"],
+    Meta(description="GATEWAY where it is chosen on the hosted page, USSD where it was named."),
+]
+GatewayUrl: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern="^https?://.+/gateway/gw_[a-z2-7]{52}$",
+        description="The hosted page: whom you send there chooses on it. Only with `mode` GATEWAY.",
+        examples=["https://pay.example.com/gateway/gw_" + "a5v2" * 13],
+    ),
+]
+ExpiresAt: TypeAlias = Annotated[
+    Moment, Meta(description="Until when it can be chosen. Only with `mode` GATEWAY.")
 ]
 
 Amount: TypeAlias = Annotated[

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 
 from kpay.core.refusals import Code, Refusal
 
+R = TypeVar("R")
+
 MOST = 100
 USUAL = 20
+# A page of a file: read in a few milliseconds, so that requests beside it are hardly delayed.
+OF_FILE = 100
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -37,6 +43,57 @@ def read_moment(text: str | None, field: str) -> datetime | None:
         raise Refusal(
             Code.INVALID_PARAMETER, f"{field} must be a date such as 2026-06-23T10:00:00Z."
         ) from problem
+
+
+def read_end(text: str | None, field: str) -> datetime | None:
+    """Where a period ends: the first moment that is no longer in it. Refuses: invalid_parameter.
+
+    A date without a time is a whole day, so a period up to the 30th ends when the 30th has ended.
+    """
+    moment = read_moment(text, field)
+    if text is None or moment is None or not _is_date(text):
+        return moment
+    try:
+        return moment + timedelta(days=1)
+    except OverflowError as problem:
+        raise Refusal(Code.INVALID_PARAMETER, f"{field} must be an earlier date.") from problem
+
+
+def read_period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The `from` and the `to` of a query: from the first moment on, up to before the second.
+
+    Refuses: invalid_parameter, also for a period that ends before it begins.
+    """
+    start, end = read_moment(since, "from"), read_end(until, "to")
+    # Between two moments there may be nothing; a day that has ended by then is an earlier one.
+    ends_with_a_day = until is not None and _is_date(until)
+    if start is not None and end is not None and (start, ends_with_a_day) > (end, False):
+        raise Refusal(Code.INVALID_PARAMETER, "from must not be after to.")
+    return start, end
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def every_page(
+    read: Callable[[Filter], Awaitable[Sequence[R]]], wanted: Filter, key: Callable[[R], UUID]
+) -> AsyncGenerator[Sequence[R], None]:
+    """The pages of a list to its end. `read` gives one row more than a page where there is another.
+
+    Nothing is held between two pages. Rows that were made after the first was read do not come.
+    """
+    while True:
+        rows = await read(wanted)
+        page = rows[: wanted.limit]
+        yield page
+        if len(rows) <= wanted.limit:
+            return
+        wanted = msgspec.structs.replace(wanted, before=key(page[-1]))
 
 
 def read_limit(limit: int | None) -> int:

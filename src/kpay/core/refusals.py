@@ -27,10 +27,13 @@ class Code(StrEnum):
     PROVIDER_SUSPENDED = "provider_suspended"
     PROVIDER_CLOSED = "provider_closed"
     PROVIDER_NOT_ALLOWED = "provider_not_allowed"
+    METHOD_NOT_CONFIGURED = "method_not_configured"
+    INVALID_ADDRESS = "invalid_address"
     INVALID_PHONE_NUMBER = "invalid_phone_number"
     NOT_A_TEST_NUMBER = "not_a_test_number"
     INVALID_WEBHOOK_URL = "invalid_webhook_url"
     TRANSFER_EXCEEDS_BALANCE = "transfer_exceeds_balance"
+    STATEMENT_TOO_LONG = "statement_too_long"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
     TOO_MANY_FAILURES = "too_many_failures"
@@ -89,10 +92,13 @@ ANSWERS: dict[Code, Answer] = {
     Code.PROVIDER_SUSPENDED: _BAD_REQUEST,
     Code.PROVIDER_CLOSED: _BAD_REQUEST,
     Code.PROVIDER_NOT_ALLOWED: _BAD_REQUEST,
+    Code.METHOD_NOT_CONFIGURED: _BAD_REQUEST,
+    Code.INVALID_ADDRESS: _BAD_REQUEST,
     Code.INVALID_PHONE_NUMBER: _BAD_REQUEST,
     Code.NOT_A_TEST_NUMBER: _BAD_REQUEST,
     Code.INVALID_WEBHOOK_URL: _BAD_REQUEST,
     Code.TRANSFER_EXCEEDS_BALANCE: _BAD_REQUEST,
+    Code.STATEMENT_TOO_LONG: _BAD_REQUEST,
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
     Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),

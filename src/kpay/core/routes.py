@@ -6,7 +6,7 @@ status codes other than its own success. The same declaration makes the OpenAPI 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -76,13 +76,26 @@ class Example(msgspec.Struct, frozen=True):
     body: Any = None
 
 
+class Download(msgspec.Struct, frozen=True):
+    """A success that is sent as it is made: a file of any length, in parts.
+
+    What goes wrong before the first part is there is answered as for any route; afterwards the
+    connection is broken off, so that no short file looks like a whole one. `file_name` is plain
+    ASCII without quotes.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+    file_name: str
+
+
 class Route(msgspec.Struct, frozen=True):
     """One route. `body`, `query` and `answer` are msgspec types; None where there is none.
 
     The handler's docstring describes it, `tag` is the chapter of the reference that it stands in,
     `path_types` are the annotated types of what stands in braces in the path, and `refuses` are the
     codes that it can be refused with beside those that follow from the rest of the declaration (see
-    `refusals_of`).
+    `refusals_of`). `media` is what a success is sent as; a route whose handler returns a Download
+    says which.
 
     A route that has `recall` takes an Idempotency-Key. Its handler makes what it makes under
     `call.keyed.operation_id` and commits it behind the fence (`Poster.post(…, keyed)`, or
@@ -96,12 +109,13 @@ class Route(msgspec.Struct, frozen=True):
     path: str
     summary: str
     guard: Guard
-    handler: Callable[[Call], Awaitable[Reply]]
+    handler: Callable[[Call], Awaitable[Reply | Download]]
     answer: Any
     status: int = 200
     body: Any = None
     query: Any = None
     body_optional: bool = False
+    media: str = "application/json"
     examples: tuple[Example, ...] = ()
     tag: str = ""
     refuses: tuple[Code, ...] = ()

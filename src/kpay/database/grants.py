@@ -1,7 +1,7 @@
 """The program's own role: it can do what the program does, and cannot touch what was posted.
 
 The schema's owner migrates; the program runs as another role that has no right to write the ledger
-but by the functions `post` and `open_accounts` (promise 11; 0010_program_rights.sql).
+but by the functions `post` and `open_accounts` (promise 11; `program_rights`, migration 0010).
 The embedded server always has both. On an operator's server they are the roles of
 KPAY_MIGRATION_URL and KPAY_DATABASE_URL; where only the second is set, the program is the owner,
 and what is written stays written by triggers alone.

@@ -71,6 +71,8 @@ class Database:
         # Who has a connection or waits for one.
         self._borrowers = 0
         self._opened: asyncpg.Pool[asyncpg.Record] | None = None
+        # Long lists and files never have more than half of the pool: payments go on beside them.
+        self._searches = asyncio.Semaphore(max(1, size // 2))
 
     async def open(self) -> None:
         self._opened = await asyncpg.create_pool(
@@ -116,9 +118,24 @@ class Database:
 
         One plan for all would have to do without the index of a filter that may not be there.
         """
-        async with self.transaction() as connection:
+        async with self._searching(), self.transaction() as connection:
             await connection.execute("set local plan_cache_mode = force_custom_plan")
             return await connection.fetch(sql, *arguments)
+
+    async def read(self, sql: str, *arguments: object) -> Sequence[Row]:
+        """The rows of a statement that reads many, beside which others have to go on."""
+        async with self._searching(), self.connection() as connection:
+            return await connection.fetch(sql, *arguments)
+
+    @asynccontextmanager
+    async def _searching(self) -> AsyncIterator[None]:
+        """Leave to read much. TimeoutError when too many others do."""
+        async with asyncio.timeout(_CONNECTION_WITHIN_SECONDS):
+            await self._searches.acquire()
+        try:
+            yield
+        finally:
+            self._searches.release()
 
     async def fetchrow(self, sql: str, *arguments: object) -> Row | None:
         async with self.connection() as connection:

@@ -1,1 +1,1 @@
-"""Instructions: what a rail is told for a payment or a payout, and how far it has come."""
+"""Instructions: what a rail is told for a payment, payout or refund, and how far it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -10,8 +10,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
+    Bom,
     CountryFilter,
     Cursor,
     ExternalIdFilter,
@@ -25,9 +27,10 @@ from kpay.core.fields import (
     read_cursor,
 )
 from kpay.core.ids import parse_public_id
-from kpay.core.page import Filter, read_limit, read_moment
+from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Example, Guard, Reply, Route
+from kpay.core.routes import Call, Download, Example, Guard, Reply, Route
+from kpay.core.sheet import MEDIA, Cell, file_name, head, sheet
 from kpay.instructions.flow import Attempt, Followed, Outgoing
 from kpay.instructions.model import Agreed, Status, Tracked
 
@@ -37,8 +40,14 @@ Examples = tuple[Example, ...]
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 
 
-class ListQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """How a list is narrowed. `from` and `to` are dates; `cursor` is the last page's nextCursor."""
+# What a line of a file has no room for: sentences, what is a list of its own, the way to a page.
+_NOT_IN_A_FILE = frozenset(
+    {"message", "attempts", "fx", "refunds", "refunded_amount", "gateway_url"}
+)
+
+
+class NarrowQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """How a list is narrowed. `from` and `to` are moments, or dates, which are whole days."""
 
     external_id: ExternalIdFilter = None
     status: Annotated[
@@ -53,8 +62,19 @@ class ListQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     provider: ProviderFilter = None
     since: Since = msgspec.field(default=None, name="from")
     until: Until = msgspec.field(default=None, name="to")
+
+
+class ListQuery(NarrowQuery, rename="camel", forbid_unknown_fields=True):
+    """A page of a list; `cursor` is the last page's nextCursor."""
+
     cursor: Cursor = None
     limit: Limit = None
+
+
+class ExportQuery(NarrowQuery, rename="camel", forbid_unknown_fields=True):
+    """A whole list as a file; with `bom` it begins with the mark by which Excel knows UTF-8."""
+
+    bom: Bom = False
 
 
 class FinishRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -83,6 +103,7 @@ class Shapes(Generic[A]):
     id_type: Any = str
     detail_examples: Examples = ()
     page_examples: Examples = ()
+    file_examples: Examples = ()
     finish_examples: Examples = ()
     cancel_examples: Examples = ()
 
@@ -91,17 +112,32 @@ class Shapes(Generic[A]):
 
     def show_detail(self, tracked: Tracked[A], attempts: list[Attempt], **besides: Any) -> Any:
         """In full: how it ended, every attempt at the operator, and what others know of it."""
+        return self.detail(**self._in_full(tracked), attempts=attempts, **besides)
+
+    def columns(self) -> dict[str, str]:
+        """What a file has of each: the names of our fields, and of its columns."""
+        return {
+            field.name: field.encode_name
+            for field in msgspec.structs.fields(self.detail)
+            if field.name not in _NOT_IN_A_FILE
+        }
+
+    def line(self, tracked: Tracked[A], columns: Iterable[str]) -> list[Cell]:
+        """One of them as a line of a file."""
+        told = self._in_full(tracked)
+        return [told.get(name) for name in columns]
+
+    def _in_full(self, tracked: Tracked[A]) -> dict[str, Any]:
         progress = tracked.progress
         ended = None if progress.ended_at is None else iso(progress.ended_at)
-        return self.detail(
+        return {
             **self.fields(tracked),
             **self.more(tracked.agreed),
-            completed_at=ended if progress.status is Status.COMPLETED else None,
-            failed_at=ended if progress.status is Status.FAILED else None,
-            failure_reason=progress.failure_code,
-            attempts=attempts,
-            **besides,
-        )
+            "completed_at": ended if progress.status is Status.COMPLETED else None,
+            "failed_at": ended if progress.status is Status.FAILED else None,
+            # On a hosted page the last refusal is no failure yet: the attempts tell of it.
+            "failure_reason": progress.failure_code if progress.status is Status.FAILED else None,
+        }
 
 
 async def _nothing(_tracked: Tracked[Any]) -> dict[str, Any]:
@@ -132,9 +168,25 @@ def reading_routes(
 
     async def listing(call: Call) -> Reply:
         """Narrowed by `externalId` it tells who lost an answer what became of the call."""
-        wanted = _filter(call.query, shapes.prefix)
+        wanted = msgspec.structs.replace(
+            _filter(call.query),
+            before=read_cursor(
+                call.query.cursor, lambda text: parse_public_id(shapes.prefix, text)
+            ),
+            limit=read_limit(call.query.limit),
+        )
         rows = await verbs.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))
+
+    async def export(call: Call) -> Download:
+        """Each with all that its own address tells of it, but for what is a list itself. A file
+        that broke off arrives as an error of the connection, never as a shorter file.
+        """
+        wanted = _filter(call.query)
+        return Download(
+            _file(verbs, shapes, call.book, wanted, marked=call.query.bom),
+            file_name(call.book, f"{verbs.word}s", wanted.since, wanted.until),
+        )
 
     async def finish(call: Call) -> Reply:
         """For the test numbers whose operations stay PROCESSING: the sandbox ends one as told.
@@ -167,6 +219,18 @@ def reading_routes(
             Page[shapes.answer],  # type: ignore[name-defined]
             query=ListQuery,
             examples=shapes.page_examples,
+            tag=shapes.tag,
+        ),
+        Route(
+            "GET",
+            f"{many}/export",
+            f"The {verbs.word}s as CSV, newest first, however many there are",
+            Guard.KEYS,
+            export,
+            str,
+            query=ExportQuery,
+            media=MEDIA,
+            examples=shapes.file_examples,
             tag=shapes.tag,
         ),
         Route(
@@ -233,17 +297,31 @@ def read_id(call: Call, prefix: str, word: str) -> UUID:
     return identifier
 
 
-def _filter(query: ListQuery, prefix: str) -> Filter:
+def _filter(query: NarrowQuery) -> Filter:
+    since, until = read_period(query.since, query.until)
     return Filter(
         external_id=query.external_id,
         status=_status(query.status),
         country=query.country,
         provider=query.provider,
-        since=read_moment(query.since, "from"),
-        until=read_moment(query.until, "to"),
-        before=read_cursor(query.cursor, lambda text: parse_public_id(prefix, text)),
-        limit=read_limit(query.limit),
+        since=since,
+        until=until,
+        limit=OF_FILE,
     )
+
+
+async def _file(
+    verbs: Followed[A], shapes: Shapes[A], book: Book, wanted: Filter, *, marked: bool
+) -> AsyncGenerator[bytes, None]:
+    """The whole list as CSV, a page at a time, each read on a connection of its own."""
+    columns = shapes.columns()
+    begin = head(list(columns.values()), marked=marked)
+    pages = every_page(
+        lambda narrowed: verbs.page(book, narrowed), wanted, lambda row: row.agreed.id
+    )
+    async for page in pages:
+        yield begin + sheet(shapes.line(row, columns) for row in page)
+        begin = b""
 
 
 def _status(text: str | None) -> str | None:

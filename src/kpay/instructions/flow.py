@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -23,7 +24,7 @@ from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.connectors.model import Connector, Instruction, Outcome, Unknown
-from kpay.connectors.phones import read_phone
+from kpay.connectors.phones import as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
@@ -39,12 +40,14 @@ from kpay.instructions.model import (
     CLAIM,
     Action,
     Agreed,
+    Choice,
     Claim,
     Progress,
     Status,
     Step,
     Tracked,
     cancellation,
+    expiry,
     outcome_name,
     ran_out,
     step_after,
@@ -112,6 +115,16 @@ class Rails:
         terms.check_provider(provider.code)
         return provider
 
+    def open_providers(self, environment: Environment, terms: Terms) -> list[Provider]:
+        """Every provider that is open and that the application may use, country by country."""
+        return [
+            provider
+            for country in self._catalogue.countries
+            for provider in self._catalogue.of_country(country)
+            if self._routing.connector(environment, provider) is not None
+            and terms.may_use(provider.code)
+        ]
+
     def check_served(self, environment: Environment, code: str) -> None:
         """Refuses: provider_closed, where nothing serves any more a provider that once was used."""
         provider = self._catalogue.providers[code]
@@ -121,6 +134,16 @@ class Rails:
                 f"{code} is closed at present and can give nothing back: try again when "
                 "GET /api/v1/payments/availability says that it is open.",
             )
+
+    def check_filter(self, wanted: Filter) -> None:
+        """Whether there is what a list is narrowed to; a provider may be suspended by now.
+
+        Refuses: unsupported_country, unknown_provider.
+        """
+        if wanted.country is not None:
+            self._catalogue.country(wanted.country, "country")
+        if wanted.provider is not None:
+            self._catalogue.known_provider(wanted.provider)
 
     def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
         """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
@@ -132,6 +155,42 @@ class Rails:
     ) -> str:
         """Refuses: invalid_phone_number, not_a_test_number."""
         return read_phone(self._catalogue, environment, type_, provider, text)
+
+    def read_phone_as_typed(
+        self, environment: Environment, type_: OperationType, provider: Provider, text: str
+    ) -> str:
+        """A number as a person types it. Refuses: invalid_phone_number, not_a_test_number."""
+        calling_code = self._catalogue.countries[provider.country].calling_code
+        readings = as_typed(calling_code, text)
+        for reading in readings[:-1]:
+            with suppress(Refusal):
+                return self.read_phone(environment, type_, provider, reading)
+        return self.read_phone(environment, type_, provider, readings[-1])
+
+    async def choose(self, book: Book, instruction_id: UUID, choice: Choice) -> bool:
+        """Take what was picked on a hosted page. False when that is no longer, or not yet again,
+        possible: it is being tried, it ended, its time is over, or it was tried often enough.
+        """
+        return await store.choose(self._database, book, instruction_id, choice, self._clock.now())
+
+    async def expire(
+        self,
+        type_: OperationType,
+        limit: int,
+        rows: TrackedRows[G],
+        end: Callable[[G, Step], Awaitable[object]],
+    ) -> int:
+        """End up to `limit` of those that nobody chose on their pages in time; `end` writes it.
+
+        Returns how many. Two processes may find the same one: the second changes nothing.
+        """
+        now = self._clock.now()
+        over = await store.expired(self._database, type_, now, limit)
+        found = await rows.of_ids(over) if over else {}
+        await asyncio.gather(
+            *(end(found[one].agreed, expiry(book, one, type_, now)) for book, one in over)
+        )
+        return len(over)
 
     async def claim(self, type_: OperationType, limit: int) -> list[Claim]:
         """Take up to `limit` of what is due; nobody else does, until the claim runs out."""
@@ -241,7 +300,7 @@ class Followed(ABC, Generic[G]):
 
         An answer that comes too late changes nothing.
         """
-        step = step_after(claim, outcome, self._clock.now())
+        step = step_after(claim, outcome, self._clock.now(), agreed.hosted)
         verdict = await self._post(agreed, step, self.closing(agreed, step, claim.instruction))
         if not verdict.posted:
             await self._rails.keep_late_answer(step)
@@ -267,7 +326,11 @@ class Followed(ABC, Generic[G]):
         return await self._rows.of_ids(wanted)
 
     async def page(self, book: Book, wanted: Filter) -> list[Tracked[G]]:
-        """A page of a book's, newest first, with one row more if there is another page."""
+        """A page of a book's, newest first, with one row more if there is another page.
+
+        Refuses: unsupported_country, unknown_provider.
+        """
+        self._rails.check_filter(wanted)
         return await self._rows.page(book, wanted)
 
     async def attempts(self, book: Book, identifier: UUID) -> list[Attempt]:

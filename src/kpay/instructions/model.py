@@ -25,6 +25,8 @@ from kpay.connectors.model import (
     storable_text,
 )
 from kpay.core.book import Book
+from kpay.core.money import Money
+from kpay.rates.model import Quote
 
 A = TypeVar("A")
 
@@ -33,7 +35,7 @@ class Status(StrEnum):
     """What a merchant sees."""
 
     PENDING = "PENDING"
-    """Recorded, and what goes out is held; no rail has heard of it. It can be cancelled."""
+    """Recorded, and what goes out is held; no rail has it now. It can be cancelled."""
     PROCESSING = "PROCESSING"
     """Handed to a rail, or about to be: only the rail's answer ends it now."""
     COMPLETED = "COMPLETED"
@@ -41,7 +43,7 @@ class Status(StrEnum):
     FAILED = "FAILED"
     """The money did not move and will not; `failure_code` says why."""
     CANCELLED = "CANCELLED"
-    """Called back before any rail heard of it."""
+    """Called back while no rail had it."""
 
 
 class Event(StrEnum):
@@ -49,21 +51,31 @@ class Event(StrEnum):
 
     SUBMIT = "submit"
     CANCEL = "cancel"
+    CHOOSE = "choose"
+    EXPIRE = "expire"
     ACCEPTED = "accepted"
     UNKNOWN = "unknown"
     PAID = "paid"
     REFUSED = "refused"
+    REOPEN = "reopen"
+    """Refused, and on a hosted page another operator or number can still be tried."""
 
 
 TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.PENDING, Event.SUBMIT): Status.PROCESSING,
     (Status.PENDING, Event.CANCEL): Status.CANCELLED,
+    (Status.PENDING, Event.CHOOSE): Status.PROCESSING,
+    (Status.PENDING, Event.EXPIRE): Status.FAILED,
     (Status.PROCESSING, Event.SUBMIT): Status.PROCESSING,
     (Status.PROCESSING, Event.ACCEPTED): Status.PROCESSING,
     (Status.PROCESSING, Event.UNKNOWN): Status.PROCESSING,
     (Status.PROCESSING, Event.PAID): Status.COMPLETED,
     (Status.PROCESSING, Event.REFUSED): Status.FAILED,
+    (Status.PROCESSING, Event.REOPEN): Status.PENDING,
 }
+
+# These happen to what has a hosted page only; the trigger holds that too.
+HOSTED_EVENTS = frozenset({Event.CHOOSE, Event.EXPIRE, Event.REOPEN})
 
 ENDS = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
@@ -76,8 +88,10 @@ _SUBJECTS = {
 
 
 class Action(StrEnum):
-    """What an attempt does: hand the operation over, or ask what became of it."""
+    """What comes next: an attempt that hands over or asks what became of it, or the payer."""
 
+    CHOOSE = "choose"
+    """Nothing is done until somebody has chosen on the hosted page, or its time is over."""
     SUBMIT = "submit"
     CHECK = "check"
 
@@ -103,12 +117,41 @@ class Agreed(Protocol):
     @property
     def public_id(self) -> str: ...
 
+    @property
+    def hosted(self) -> Hosted | None: ...
+
 
 class Tracked(msgspec.Struct, Generic[A], frozen=True):
     """A payment, a payout or a refund, and how far it has come."""
 
     agreed: A
     progress: Progress
+
+
+class Hosted(msgspec.Struct, frozen=True):
+    """What is known of an operation's hosted page. `choice` counts what was chosen there so far."""
+
+    expires_at: datetime
+    choice: int = 0
+
+    def admits_another(self, now: datetime) -> bool:
+        """Whether something else can still be chosen after a refusal."""
+        return now < self.expires_at and self.choice < MOST_CHOICES
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What was picked on a hosted page; a beneficiary's has its price as well.
+
+    `sent` is what the rail is told; `payout_amount` what arrives, before the operator's decimals.
+    """
+
+    provider: str
+    country: str
+    phone_number: str
+    reference: UUID
+    sent: Money
+    payout_amount: Money | None = None
+    quote: Quote | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -155,6 +198,10 @@ class Step(msgspec.Struct, frozen=True):
 NOT_FOUND_IS_FINAL_AFTER = timedelta(minutes=15)
 NEVER_ARRIVED = "NOT_FOUND"
 
+# How often a payer may try on one page, and what is said when none of it was in time.
+MOST_CHOICES = 10
+EXPIRED = "EXPIRED"
+
 # How long a claim holds: longer than the longest call, so that nobody else asks meanwhile.
 CLAIM = timedelta(seconds=60)
 
@@ -190,9 +237,15 @@ def event_of(outcome: Outcome, instruction: Instruction, now: datetime) -> Event
             return Event.UNKNOWN
 
 
-def step_after(claim: Claim, outcome: Outcome, now: datetime) -> Step:
-    """The change that an attempt's outcome brings about, and when to look again."""
+def step_after(claim: Claim, outcome: Outcome, now: datetime, hosted: Hosted | None = None) -> Step:
+    """The change that an attempt's outcome brings about, and when to look again.
+
+    What a rail has refused for certain goes back to its hosted page, if it has one that is open;
+    what never arrived anywhere does not: of that we know less.
+    """
     event = event_of(outcome, claim.instruction, now)
+    if isinstance(outcome, Refused) and hosted is not None and hosted.admits_another(now):
+        return _reopening(claim, outcome, now, hosted)
     status = TRANSITIONS[Status.PROCESSING, event]
     failure_code = None
     if event is Event.REFUSED:
@@ -215,8 +268,38 @@ def step_after(claim: Claim, outcome: Outcome, now: datetime) -> Step:
     )
 
 
+def _reopening(claim: Claim, outcome: Refused, now: datetime, hosted: Hosted) -> Step:
+    """Back to the page, which says why, for as long as it would have been open anyway."""
+    return Step(
+        book=claim.book,
+        id=claim.id,
+        type=claim.type,
+        expected=Status.PROCESSING,
+        status=TRANSITIONS[Status.PROCESSING, Event.REOPEN],
+        at=now,
+        due_at=hosted.expires_at,
+        next_action=Action.CHOOSE,
+        failure_code=storable_text(outcome.code),
+        attempt=claim.number,
+        outcome=outcome,
+    )
+
+
+def expiry(book: Book, instruction_id: UUID, type_: OperationType, now: datetime) -> Step:
+    """The end of what was not chosen in time on its hosted page."""
+    return Step(
+        book=book,
+        id=instruction_id,
+        type=type_,
+        expected=Status.PENDING,
+        status=TRANSITIONS[Status.PENDING, Event.EXPIRE],
+        at=now,
+        failure_code=EXPIRED,
+    )
+
+
 def cancellation(book: Book, instruction_id: UUID, type_: OperationType, now: datetime) -> Step:
-    """Calling back what no rail has heard of."""
+    """Calling back what no rail has."""
     return Step(
         book=book,
         id=instruction_id,

@@ -3,7 +3,7 @@
 with due as (
     select application_id, environment, id, next_action
     from instructions
-    where due_at <= $1 and type = $2
+    where due_at <= $1 and type = $2 and next_action <> 'choose'
     order by due_at
     limit $3
     for update skip locked
@@ -73,7 +73,9 @@ locked as materialized (
         or (
             wanted.attempt < instructions.attempts
             and wanted.outcome not in ('paid', 'refused')
-        ) as changed
+        )
+        -- Nor does anything that was learnt of another choice: it is of another reference.
+        or coalesce(wanted.attempt <= instructions.earlier_attempts, false) as changed
     from wanted
     join instructions
         on instructions.application_id = wanted.application_id
@@ -137,6 +139,54 @@ told as (
 )
 
 select verdicts, null::int[] as places, null::uuid[] as ids from posted;
+
+-- name: choose
+-- Take what was picked on a hosted page, if it is open and can still be chosen on; due at once.
+with open as (
+    select application_id, environment, id, choice + 1 as number, attempts
+    from instructions
+    where application_id = $1 and environment = $2 and id = $3
+        and next_action = 'choose' and due_at > $4 and choice < $5
+    for update
+),
+
+chosen as (
+    insert into choices (
+        application_id, environment, id, number, provider, country, phone_number, reference,
+        payout_currency, payout_amount, rate, rate_source, rate_as_of, rate_margin_bps, at
+    )
+    select
+        application_id, environment, id, number, $6, $7, $8, $9,
+        $12, $13, $14, $15, $16, $17, $4
+    from open
+)
+
+update instructions
+set
+    status = 'PROCESSING',
+    next_action = 'submit',
+    due_at = $4,
+    provider = $6,
+    phone_number = $8,
+    reference = $9,
+    currency = $10,
+    amount = $11,
+    failure_code = null,
+    choice = open.number,
+    earlier_attempts = open.attempts
+from open
+where instructions.application_id = open.application_id
+    and instructions.environment = open.environment
+    and instructions.id = open.id
+returning instructions.choice;
+
+-- name: expired
+-- What nobody chose on its hosted page in time.
+select application_id, environment::text, id
+from instructions
+where type = $1 and next_action = 'choose' and due_at <= $2
+order by due_at
+limit $3;
 
 -- name: record_late_answer
 -- What came back from the rail after the end. The first answer recorded stays.

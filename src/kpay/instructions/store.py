@@ -16,8 +16,11 @@ from kpay.core.page import Filter
 from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import Queries, beside
 from kpay.instructions.model import (
+    MOST_CHOICES,
     Action,
+    Choice,
     Claim,
+    Hosted,
     Progress,
     Status,
     Step,
@@ -92,6 +95,51 @@ async def claim(
     """Claim what is due; the intent of each attempt is committed when this returns."""
     rows = await database.fetch(SQL["claim"], now, type_, limit, until, json.dumps(connectors))
     return [_claim(row, type_) for row in rows]
+
+
+async def choose(
+    database: Database, book: Book, instruction_id: UUID, choice: Choice, now: datetime
+) -> bool:
+    """Take a choice; False where there is nothing to choose any more, or not yet again."""
+    payout, quote = choice.payout_amount, choice.quote
+    taken = await database.fetchval(
+        SQL["choose"],
+        book.application_id,
+        book.environment,
+        instruction_id,
+        now,
+        MOST_CHOICES,
+        choice.provider,
+        choice.country,
+        choice.phone_number,
+        choice.reference,
+        choice.sent.currency,
+        choice.sent.minor,
+        None if payout is None else payout.currency,
+        None if payout is None else payout.minor,
+        *(
+            (None,) * 4
+            if quote is None
+            else (quote.rate, quote.source, quote.as_of, quote.margin_bps)
+        ),
+    )
+    return taken is not None
+
+
+async def expired(
+    database: Database, type_: OperationType, now: datetime, limit: int
+) -> list[tuple[Book, UUID]]:
+    """What nobody chose on its hosted page in time, the longest over first."""
+    rows = await database.fetch(SQL["expired"], type_, now, limit)
+    return [
+        (Book(row["application_id"], Environment(row["environment"])), row["id"]) for row in rows
+    ]
+
+
+def read_hosted(row: Row) -> Hosted | None:
+    """A row's hosted page, which only what has no destination of its own has."""
+    expires_at = row["expires_at"]
+    return None if expires_at is None else Hosted(expires_at, row["choice"])
 
 
 async def attempts(database: Database, book: Book, instruction_id: UUID) -> Sequence[Row]:

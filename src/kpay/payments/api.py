@@ -1,24 +1,29 @@
-"""Payments over HTTP: init by USSD, detail, list."""
+"""Payments over HTTP: init by USSD or for the hosted page, detail, list."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from kpay.access.gate import Gate
+from kpay.access.model import Terms
+from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
     BOUNDS_OF,
     ENUM_OF,
     PHONE_FORM,
     AmountJson,
+    CancelUrl,
     ExternalId,
     MetadataJson,
     PhoneNumber,
     ProviderCode,
+    ReturnUrl,
     ShortText,
     Text,
     json_text,
@@ -33,12 +38,15 @@ from kpay.core.forms import (
     CreatedAt,
     Currency,
     Description,
+    ExpiresAt,
     FailedAt,
     FailureReason,
     FeeAmount,
+    GatewayUrl,
     IsTest,
     Message,
     Metadata,
+    Mode,
     NetAmount,
     OwnId,
     PaymentId,
@@ -48,8 +56,17 @@ from kpay.core.forms import (
     ProviderReference,
     RefundId,
 )
+from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.gateways.flow import Gateways
+from kpay.gateways.model import (
+    MOBILE_MONEY,
+    check_method,
+    counts_as,
+    refuse_destination,
+    require_destination,
+)
 from kpay.instructions.api import Shapes, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
@@ -64,27 +81,46 @@ _MESSAGES = {
     Status.FAILED: "The payment failed: nothing was collected.",
     Status.CANCELLED: "The payment was cancelled: nothing was collected.",
 }
+_CHOOSING = "Send the payer to gatewayUrl: they choose there how to pay."
 
 
 class PaymentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Ask a payer for money on their phone. `currency`, if given, must be the provider's."""
+    """Ask a payer for money on their phone, or with `returnUrl` on the hosted page.
+
+    By phone, `provider` and `phoneNumber` are required, and `currency`, if given, must be the
+    provider's. On the hosted page the payer chooses them: then both are left out.
+    """
 
     amount: Annotated[
         AmountJson,
         Meta(
             description="What the payer pays, in the provider's currency and with no more decimals "
-            "than it takes.",
+            "than it takes; on the hosted page in `currency`.",
             examples=[5000],
             extra_json_schema={BOUNDS_OF: "DEPOSIT"},
         ),
     ]
-    provider: ProviderCode
-    phone_number: Annotated[PhoneNumber, Meta(description=f"The payer's. {PHONE_FORM}")]
     external_id: ExternalId
+    provider: ProviderCode | None = None
+    phone_number: Annotated[PhoneNumber | None, Meta(description=f"The payer's. {PHONE_FORM}")] = (
+        None
+    )
+    return_url: ReturnUrl = None
+    cancel_url: CancelUrl = None
+    payment_method: Annotated[
+        ShortText | None,
+        Meta(
+            description="How the payer pays: mobile money, which leaving it out means too. What "
+            "only other installations of KPay take, such as CARD, is refused.",
+            examples=[MOBILE_MONEY],
+            extra_json_schema={"enum": [MOBILE_MONEY]},
+        ),
+    ] = None
     currency: Annotated[
         ShortText | None,
         Meta(
-            description="The provider's currency, or left out.",
+            description="The provider's currency, or left out. On the hosted page it decides which "
+            "operators can be chosen.",
             examples=["XAF"],
             extra_json_schema={ENUM_OF: "currencies"},
         ),
@@ -102,21 +138,24 @@ class PaymentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True)
 
 
 class PaymentAnswer(msgspec.Struct, rename="camel"):
-    """A payment."""
+    """A payment. With `mode` GATEWAY, what the payer chooses is null until they have chosen."""
 
     id: PaymentId
     reference: PaymentReference
-    provider_reference: ProviderReference
+    provider_reference: ProviderReference | None
     status: Annotated[Status, Meta(description="Where it stands.")]
+    mode: Mode
     amount: Annotated[Amount, Meta(description="What the payer pays.", examples=[5000])]
     currency: Currency
     external_id: OwnId
-    provider: Provider
-    country: Country
-    phone_number: Phone
+    provider: Provider | None
+    country: Country | None
+    phone_number: Phone | None
     is_test: IsTest
     message: Message
     created_at: CreatedAt
+    gateway_url: GatewayUrl | UnsetType = UNSET
+    expires_at: ExpiresAt | UnsetType = UNSET
 
 
 class PaymentRefund(msgspec.Struct, rename="camel"):
@@ -155,9 +194,20 @@ RefundsOf: TypeAlias = Callable[[Payment], Awaitable[dict[str, Any]]]
 """Finds the last two fields of a detail: refunds live on a floor above."""
 
 
-def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]:
+def routes(
+    payments: Payments, gateways: Gateways, gate: Gate, refunds_of: RefundsOf
+) -> list[Route]:
     async def besides(tracked: Tracked[Payment]) -> dict[str, Any]:
         return await refunds_of(tracked.agreed)
+
+    def fields(tracked: Tracked[Payment]) -> dict[str, Any]:
+        """And the page's address, which only the program itself can tell."""
+        payment = tracked.agreed
+        if payment.hosted is None:
+            return _fields(tracked)
+        return {**_fields(tracked), "gateway_url": gateways.url(payment.book, payment.id)}
+
+    shapes = replace(SHAPES, fields=fields)
 
     async def init(call: Call) -> Reply:
         """Asks a payer to confirm a payment on their phone. The answer is the payment, PENDING.
@@ -167,22 +217,11 @@ def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]
         /api/v1/payments/{id}`. A failed payment's `externalId` can be used again.
         """
         body: PaymentRequest = call.body
+        check_method(body.payment_method)
         application = await gate.own_application(call.principal, call.book.application_id)
-        wanted = payments.check(
-            call.book,
-            application.terms,
-            amount=json_text(body.amount),
-            provider=body.provider,
-            phone_number=body.phone_number,
-            external_id=body.external_id,
-            currency=body.currency,
-            customer_name=body.customer_name,
-            customer_email=body.customer_email,
-            description=body.description,
-            metadata=metadata_text(body.metadata),
-        )
-        tracked = await payments.init(call.book, wanted, application.terms, call.keyed)
-        return Reply(SHAPES.show(tracked), 201)
+        begin = _by_phone if body.return_url is None else _on_page
+        tracked = await begin(payments, call.book, body, application.terms, call.keyed)
+        return Reply(shapes.show(tracked), 201)
 
     base = "/api/v1/payments"
     return [
@@ -198,6 +237,7 @@ def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]
             examples=examples.PAYMENTS,
             tag="Payments",
             refuses=(
+                Code.METHOD_NOT_CONFIGURED,
                 Code.UNKNOWN_PROVIDER,
                 Code.PROVIDER_SUSPENDED,
                 Code.PROVIDER_CLOSED,
@@ -207,23 +247,71 @@ def routes(payments: Payments, gate: Gate, refunds_of: RefundsOf) -> list[Route]
                 Code.AMOUNT_OUT_OF_BOUNDS,
                 Code.INVALID_PHONE_NUMBER,
                 Code.NOT_A_TEST_NUMBER,
+                Code.INVALID_ADDRESS,
                 Code.EXTERNAL_ID_USED,
                 Code.BUSY,
             ),
-            recall=recall(payments, SHAPES),
+            recall=recall(payments, shapes),
+            also_counts=counts_as,
         ),
-        *reading_routes(payments, SHAPES, one=base, many=base, besides=besides),
+        *reading_routes(payments, shapes, one=base, many=base, besides=besides),
     ]
+
+
+async def _by_phone(
+    payments: Payments, book: Book, body: PaymentRequest, terms: Terms, keyed: Keyed | None
+) -> Tracked[Payment]:
+    provider, phone_number = require_destination(body.provider, body.phone_number, body.cancel_url)
+    wanted = payments.check(
+        book,
+        terms,
+        amount=json_text(body.amount),
+        provider=provider,
+        phone_number=phone_number,
+        external_id=body.external_id,
+        currency=body.currency,
+        customer_name=body.customer_name,
+        customer_email=body.customer_email,
+        description=body.description,
+        metadata=metadata_text(body.metadata),
+    )
+    return await payments.init(book, wanted, terms, keyed)
+
+
+async def _on_page(
+    payments: Payments, book: Book, body: PaymentRequest, terms: Terms, keyed: Keyed | None
+) -> Tracked[Payment]:
+    refuse_destination(body.provider, body.phone_number)
+    wanted = payments.check_hosted(
+        book,
+        terms,
+        amount=json_text(body.amount),
+        currency=body.currency,
+        return_url=body.return_url or "",
+        cancel_url=body.cancel_url,
+        external_id=body.external_id,
+        customer_name=body.customer_name,
+        customer_email=body.customer_email,
+        description=body.description,
+        metadata=metadata_text(body.metadata),
+    )
+    return await payments.init_hosted(book, wanted, terms, keyed)
 
 
 def _fields(tracked: Tracked[Payment]) -> dict[str, Any]:
     """The fields that every answer about a payment has."""
     payment, progress = tracked.agreed, tracked.progress
+    hosted = payment.hosted
+    chosen = payment.provider is not None
+    choosing = hosted is not None and progress.status is Status.PENDING
     return {
         "id": payment.public_id,
         "reference": payment.reference,
-        "provider_reference": str(progress.reference),
+        # Before the payer has chosen, nothing was made for a rail.
+        "provider_reference": str(progress.reference) if chosen else None,
         "status": progress.status,
+        "mode": "USSD" if hosted is None else "GATEWAY",
+        "expires_at": UNSET if hosted is None else iso(hosted.expires_at),
         "amount": payment.amount.number,
         "currency": payment.amount.currency,
         "external_id": payment.external_id,
@@ -231,7 +319,7 @@ def _fields(tracked: Tracked[Payment]) -> dict[str, Any]:
         "country": payment.country,
         "phone_number": payment.phone_number,
         "is_test": payment.book.is_test,
-        "message": _MESSAGES[progress.status],
+        "message": _CHOOSING if choosing else _MESSAGES[progress.status],
         "created_at": iso(payment.created_at),
     }
 
@@ -257,5 +345,6 @@ SHAPES = Shapes(
     id_type=PaymentId,
     detail_examples=examples.DETAIL,
     page_examples=examples.PAGE,
+    file_examples=examples.FILE,
     finish_examples=examples.FINISH,
 )

@@ -3,11 +3,16 @@
 select payments.application_id, payments.environment::text, payments.id, instructions.status::text
 from payments
 left join instructions using (application_id, environment, id)
+left join choices
+    on choices.application_id = instructions.application_id
+    and choices.environment = instructions.environment
+    and choices.id = instructions.id
+    and choices.number = instructions.choice
 left join postings as credit
     on credit.application_id = payments.application_id
     and credit.environment = payments.environment
     and credit.operation_id = payments.id
-    and credit.account = 'wallet:' || payments.country
+    and credit.account = 'wallet:' || coalesce(payments.country, choices.country)
 where instructions.status is null
     or credit.amount is distinct from case
         when instructions.status = 'COMPLETED' then payments.amount - payments.fee

@@ -1,9 +1,12 @@
-"""A payment's whole story, top to bottom: init → submit → credit or fail.
+"""A payment's whole story, top to bottom: init (→ choose) → submit → credit or fail.
 
 `init` records what the payer is to be asked for; the worker then drives it with `work`
 (`instructions/flow.py`): the rail is told once under our reference and asked until it says paid or
-refused. Paid credits the net to the
-wallet of the provider's country, which its first payment opens. Nothing is posted before that.
+refused. Paid credits the net to the wallet of the provider's country, which its first payment
+opens. Nothing is posted before that.
+
+With a hosted page, `init_hosted` leaves operator and number open: the payer's choice is handed over
+as any other payment is, and a refusal leads back to the page until its time is over.
 """
 
 from __future__ import annotations
@@ -11,24 +14,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import OperationType
+from kpay.catalogue.model import OperationType, Provider
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
 from kpay.core.keyed import Keyed
-from kpay.core.money import fee_of, read_amount
+from kpay.core.money import Money, fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
+from kpay.gateways.flow import Gateways
+from kpay.gateways.model import check_addresses
 from kpay.instructions.flow import Followed, Rails
-from kpay.instructions.model import Progress, Status, Step, Tracked
+from kpay.instructions.model import (
+    Choice,
+    Hosted,
+    Progress,
+    Status,
+    Step,
+    Tracked,
+    cancellation,
+    expiry,
+)
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Verdict
 from kpay.ledger.poster import Poster
 from kpay.payments import store
-from kpay.payments.model import PREFIX, Payment, Wanted
+from kpay.payments.model import PREFIX, USUAL_CURRENCY, Payment, Wanted, WantedPage, takes
 
 
 class Payments(Followed[Payment]):
@@ -45,11 +59,14 @@ class Payments(Followed[Payment]):
         clock: Clock,
         ids: Ids,
         references: References,
+        gateways: Gateways,
         something_due: Callable[[], None],
     ) -> None:
         super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
         self._ids = ids
         self._references = references
+        self._gateways = gateways
+        self._database = database
         self._something_due = something_due
         self._new = store.PaymentRecords()
 
@@ -97,7 +114,7 @@ class Payments(Followed[Payment]):
     ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
         payment = self._draw(book, wanted, terms, await self._references.draw(), keyed)
-        instruction = self._instruction(payment)
+        instruction = self._instruction(payment, wanted)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
         verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
@@ -105,16 +122,150 @@ class Payments(Followed[Payment]):
         self._something_due()
         return Tracked(payment, Progress(Status.PENDING, instruction.reference))
 
+    # With a hosted page: init leaves open who pays how, and the payer's choice says it.
+
+    def check_hosted(
+        self,
+        book: Book,
+        terms: Terms,
+        *,
+        amount: str,
+        currency: str | None,
+        return_url: str,
+        cancel_url: str | None,
+        external_id: str,
+        customer_name: str | None,
+        customer_email: str | None,
+        description: str | None,
+        metadata: str | None,
+    ) -> WantedPage:
+        """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
+        addresses = check_addresses(book.environment, return_url, cancel_url)
+        wanted_currency = currency or USUAL_CURRENCY
+        decimals = [
+            provider.deposit_decimals
+            for provider in self._rails.open_providers(book.environment, terms)
+            if provider.currency == wanted_currency
+        ]
+        if not decimals:
+            raise self._no_currency(book, terms)
+        money = read_amount(amount, wanted_currency, decimals=max(decimals))
+        self._rails.check_limits(OperationType.DEPOSIT, money, terms)
+        return WantedPage(
+            amount=money,
+            addresses=addresses,
+            external_id=external_id,
+            customer_name=customer_name,
+            customer_email=customer_email,
+            description=description,
+            metadata=metadata,
+        )
+
+    async def init_hosted(
+        self, book: Book, wanted: WantedPage, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payment]:
+        """Accept a payment whose payer is to choose. Refuses: external_id_used."""
+        identifier = self._ids.uuid() if keyed is None else keyed.operation_id
+        reference = self._ids.uuid()
+        opened = self._gateways.open(book, identifier, wanted.addresses)
+        payment = Payment(
+            book=book,
+            id=identifier,
+            suffix=await self._references.draw(),
+            external_id=wanted.external_id,
+            provider=None,
+            country=None,
+            phone_number=None,
+            amount=wanted.amount,
+            fee=fee_of(wanted.amount, terms.payment_fee_bps),
+            customer_name=wanted.customer_name,
+            customer_email=wanted.customer_email,
+            description=wanted.description,
+            metadata=wanted.metadata,
+            created_at=self._clock.now(),
+            hosted=Hosted(opened.expires_at),
+        )
+        verdict = await store.write_hosted(self._database, payment, reference, opened, keyed)
+        if not verdict.posted:
+            raise _used(payment, verdict)
+        return Tracked(payment, Progress(Status.PENDING, reference))
+
+    def offers(self, book: Book, amount: Money, terms: Terms) -> list[Provider]:
+        """The operators that a payer can pay this amount with at this moment."""
+        return [
+            provider
+            for provider in self._rails.open_providers(book.environment, terms)
+            if takes(provider, amount)
+        ]
+
+    def read_choice(
+        self, payment: Payment, terms: Terms, *, provider: str, phone_number: str
+    ) -> Choice:
+        """What a payer picked, or the first thing that is wrong with it.
+
+        Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed,
+        currency_mismatch, invalid_phone_number, not_a_test_number.
+        """
+        operator = self._rails.open_provider(payment.book.environment, provider, terms)
+        if not takes(operator, payment.amount):
+            raise Refusal(
+                Code.CURRENCY_MISMATCH, f"{operator.code} does not collect {payment.amount}."
+            )
+        return Choice(
+            provider=operator.code,
+            country=operator.country,
+            phone_number=self._rails.read_phone_as_typed(
+                payment.book.environment, OperationType.DEPOSIT, operator, phone_number
+            ),
+            reference=self._ids.uuid(),
+            sent=payment.amount,
+        )
+
+    async def choose(self, payment: Payment, choice: Choice) -> bool:
+        """Hand over what a payer picked; False where it is too late, or being tried already."""
+        taken = await self._rails.choose(payment.book, payment.id, choice)
+        if taken:
+            self._something_due()
+        return taken
+
+    async def call_off(self, payment: Payment) -> bool:
+        """The payer does not want to pay; False where an operator has it, or it has ended."""
+        step = cancellation(payment.book, payment.id, OperationType.DEPOSIT, self._clock.now())
+        return await self._end(payment, step)
+
+    async def expire(self, limit: int) -> int:
+        """End up to `limit` payments that nobody chose how to pay in time. Returns how many."""
+        return await self._rails.expire(OperationType.DEPOSIT, limit, self._rows, self._end)
+
+    async def run_out(self, payment: Payment) -> bool:
+        """End a payment that nobody chose how to pay in time, before the worker comes by."""
+        now = self._clock.now()
+        return await self._end(
+            payment, expiry(payment.book, payment.id, OperationType.DEPOSIT, now)
+        )
+
+    async def _end(self, payment: Payment, step: Step) -> bool:
+        return (await self._post(payment, step, None)).posted
+
+    def _no_currency(self, book: Book, terms: Terms) -> Refusal:
+        providers = self._rails.open_providers(book.environment, terms)
+        currencies = sorted({provider.currency for provider in providers})
+        return Refusal(
+            Code.UNSUPPORTED_CURRENCY,
+            f"currency must be one that can be collected: {', '.join(currencies)}. Without one it "
+            f"is {USUAL_CURRENCY}.",
+        )
+
     # Credit or fail: what the rail said becomes an entry and a status, in one transaction.
 
-    def closing(self, agreed: Payment, step: Step, _told: Instruction) -> Entry | None:
+    def closing(self, agreed: Payment, step: Step, told: Instruction) -> Entry | None:
         """The credit of a payment that was paid; any other step moves nothing."""
         if step.status is not Status.COMPLETED:
             return None
         return movements.payment_completed(
             agreed.id,
-            provider=agreed.provider,
-            country=agreed.country,
+            provider=told.provider,
+            country=agreed.paid_from.country,
             paid=agreed.amount,
             fee=agreed.fee,
         )
@@ -139,13 +290,13 @@ class Payments(Followed[Payment]):
             created_at=self._clock.now(),
         )
 
-    def _instruction(self, payment: Payment) -> Instruction:
+    def _instruction(self, payment: Payment, wanted: Wanted) -> Instruction:
         return Instruction(
             book=payment.book,
             type=OperationType.DEPOSIT,
             reference=self._ids.uuid(),
-            provider=payment.provider,
-            phone_number=payment.phone_number,
+            provider=wanted.provider.code,
+            phone_number=wanted.phone_number,
             amount=payment.amount,
             submitted_at=payment.created_at,
         )

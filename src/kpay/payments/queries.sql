@@ -72,27 +72,84 @@ recorded as (
 
 select verdicts, places, ids from decided;
 
+-- name: write_hosted
+-- Record a payment and its page, unless its externalId is taken. Answers with the one that has it.
+with taken as materialized (
+    select id
+    from instructions
+    where application_id = $1 and environment = $2 and type = 'DEPOSIT' and claimed_external_id = $5
+),
+
+instructed as (
+    insert into instructions (
+        application_id, environment, id, type, claimed_external_id, reference, currency, amount,
+        status, next_action, due_at, choice, earlier_attempts
+    )
+    select $1, $2, $3, 'DEPOSIT', $5, $14, $6, $7, 'PENDING', 'choose', $15, 0, 0
+    where not exists (select from taken)
+    on conflict on constraint instructions_external_id_key do nothing
+    returning application_id, environment, id
+),
+
+recorded as (
+    insert into payments (
+        application_id, environment,
+        id, suffix, external_id, currency, amount, fee,
+        customer_name, customer_email, description, metadata, created_at, expires_at
+    )
+    select
+        application_id, environment,
+        id, $4, $5, $6, $7, $8,
+        $9, $10, $11, $12, $13, $15
+    from instructed
+),
+
+opened as (
+    insert into gateways (
+        application_id, environment, id, type, token_hash, return_url, cancel_url
+    )
+    select application_id, environment, id, 'DEPOSIT', $16, $17, $18 from instructed
+)
+
+select id from instructed
+union all
+select id from taken;
+
 -- name: of_ids
 -- The payments of a batch of claims, with their progress.
 select payments.*, payments.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at
+    instructions.ended_at, instructions.choice,
+    choices.provider as chosen_provider, choices.country as chosen_country,
+    choices.phone_number as chosen_phone_number
 from unnest($1::uuid[], $2::environment[], $3::uuid[]) as wanted (application_id, environment, id)
 join payments using (application_id, environment, id)
-join instructions using (application_id, environment, id);
+join instructions using (application_id, environment, id)
+left join choices
+    on choices.application_id = instructions.application_id
+    and choices.environment = instructions.environment
+    and choices.id = instructions.id
+    and choices.number = instructions.choice;
 
 -- name: list
 -- A page of a book's payments, newest first.
 select payments.*, payments.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at
+    instructions.ended_at, instructions.choice,
+    choices.provider as chosen_provider, choices.country as chosen_country,
+    choices.phone_number as chosen_phone_number
 from payments
 join instructions using (application_id, environment, id)
+left join choices
+    on choices.application_id = instructions.application_id
+    and choices.environment = instructions.environment
+    and choices.id = instructions.id
+    and choices.number = instructions.choice
 where payments.application_id = $1 and payments.environment = $2
     and ($3::text is null or payments.external_id = $3)
     and ($4::text is null or instructions.status = $4::instruction_status)
-    and ($5::text is null or payments.country = $5)
-    and ($6::text is null or payments.provider = $6)
+    and ($5::text is null or coalesce(payments.country, choices.country) = $5)
+    and ($6::text is null or coalesce(payments.provider, choices.provider) = $6)
     and ($7::timestamptz is null or payments.created_at >= $7)
     and ($8::timestamptz is null or payments.created_at < $8)
     and ($9::uuid is null or payments.id < $9)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kpay.access.gate import Gate
+from kpay.access.model import Terms
+from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
     BOUNDS_OF,
     PHONE_FORM,
     AmountJson,
+    CancelUrl,
     CountryCode,
     ExternalId,
     MetadataJson,
     Number,
     PhoneNumber,
     ProviderCode,
+    ReturnUrl,
     Text,
     json_text,
     metadata_text,
@@ -32,12 +37,15 @@ from kpay.core.forms import (
     CreatedAt,
     Currency,
     Description,
+    ExpiresAt,
     FailedAt,
     FailureReason,
     FeeAmount,
+    GatewayUrl,
     IsTest,
     Message,
     Metadata,
+    Mode,
     NetAmount,
     OwnId,
     Phone,
@@ -46,8 +54,11 @@ from kpay.core.forms import (
     WithdrawalId,
     WithdrawalReference,
 )
+from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.gateways.flow import Gateways
+from kpay.gateways.model import counts_as, refuse_destination, require_destination
 from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
 from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
@@ -63,10 +74,15 @@ _MESSAGES = {
     Status.FAILED: "The withdrawal failed: the whole amount is back in the wallet.",
     Status.CANCELLED: "The withdrawal was cancelled: the whole amount is back in the wallet.",
 }
+_CHOOSING = "Send the beneficiary to gatewayUrl: they choose there where the money goes."
 
 
 class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Pay a phone. `amount` is gross, in the currency of the wallet that is debited."""
+    """Pay a phone. `amount` is gross, in the currency of the wallet that is debited.
+
+    `provider` and `phoneNumber` are required, unless there is a `returnUrl`: then the beneficiary
+    chooses both on the hosted page, and `sourceCountry` says which wallet, if there are several.
+    """
 
     amount: Annotated[
         AmountJson,
@@ -76,8 +92,12 @@ class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
             extra_json_schema={BOUNDS_OF: "PAYOUT"},
         ),
     ]
-    provider: ProviderCode
-    phone_number: Annotated[PhoneNumber, Meta(description=f"The beneficiary's. {PHONE_FORM}")]
+    provider: ProviderCode | None = None
+    phone_number: Annotated[
+        PhoneNumber | None, Meta(description=f"The beneficiary's. {PHONE_FORM}")
+    ] = None
+    return_url: ReturnUrl = None
+    cancel_url: CancelUrl = None
     source_country: Annotated[
         CountryCode | None,
         Meta(description="Whose wallet is debited; the provider's country unless it is given."),
@@ -91,20 +111,26 @@ class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
 
 
 class WithdrawalAnswer(msgspec.Struct, rename="camel"):
-    """A withdrawal. The last three of the page's fields are there only when it was converted."""
+    """A withdrawal. `payoutCurrency` and what follows is there only when it was converted.
+
+    With `mode` GATEWAY, what the beneficiary chooses is null until they have chosen.
+    """
 
     id: WithdrawalId
     reference: WithdrawalReference
-    provider_reference: ProviderReference
+    provider_reference: ProviderReference | None
     status: Annotated[Status, Meta(description="Where it stands.")]
+    mode: Mode
     amount: Annotated[Amount, Meta(description="What the wallet is debited, gross.")]
     net_amount: NetAmount
     fee_amount: FeeAmount
     currency: Annotated[Currency, Meta(description="The debited wallet's currency.")]
     external_id: OwnId | None
-    provider: Provider
-    country: Annotated[Country, Meta(description="The provider's country.", examples=["GAB"])]
-    phone_number: Phone
+    provider: Provider | None
+    country: Annotated[
+        Country | None, Meta(description="The provider's country.", examples=["GAB"])
+    ]
+    phone_number: Phone | None
     source_country: Annotated[Country, Meta(description="Whose wallet is debited.")]
     is_test: IsTest
     message: Message
@@ -132,6 +158,8 @@ class WithdrawalAnswer(msgspec.Struct, rename="camel"):
             examples=[1.015],
         ),
     ] = UNSET
+    gateway_url: GatewayUrl | UnsetType = UNSET
+    expires_at: ExpiresAt | UnsetType = UNSET
 
 
 class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
@@ -148,7 +176,16 @@ class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
     attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
 
 
-def routes(payouts: Payouts, gate: Gate) -> list[Route]:
+def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
+    def fields(tracked: Tracked[Payout]) -> dict[str, Any]:
+        """And the page's address, which only the program itself can tell."""
+        payout = tracked.agreed
+        if payout.hosted is None:
+            return _fields(tracked)
+        return {**_fields(tracked), "gateway_url": gateways.url(payout.book, payout.id)}
+
+    shapes = replace(SHAPES, fields=fields)
+
     async def withdraw(call: Call) -> Reply:
         """Pays a phone in any country from the wallet of any country. The answer is the withdrawal,
         PENDING, with its money set aside.
@@ -159,19 +196,9 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
         """
         body: WithdrawalRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
-        wanted = payouts.check(
-            call.book,
-            application.terms,
-            amount=json_text(body.amount),
-            provider=body.provider,
-            phone_number=body.phone_number,
-            source_country=body.source_country,
-            external_id=body.external_id,
-            description=body.description,
-            metadata=metadata_text(body.metadata),
-        )
-        tracked = await payouts.request(call.book, wanted, application.terms, call.keyed)
-        return Reply(SHAPES.show(tracked), 201)
+        begin = _to_phone if body.return_url is None else _on_page
+        tracked = await begin(payouts, call.book, body, application.terms, call.keyed)
+        return Reply(shapes.show(tracked), 201)
 
     base = "/api/v1/payments/withdraw"
     return [
@@ -196,27 +223,71 @@ def routes(payouts: Payouts, gate: Gate) -> list[Route]:
                 Code.AMOUNT_OUT_OF_BOUNDS,
                 Code.INVALID_PHONE_NUMBER,
                 Code.NOT_A_TEST_NUMBER,
+                Code.INVALID_ADDRESS,
                 Code.NO_WALLET,
                 Code.EXTERNAL_ID_USED,
                 Code.WITHDRAWAL_EXCEEDS_BALANCE,
                 Code.NO_RATE,
                 Code.BUSY,
             ),
-            recall=recall(payouts, SHAPES),
+            recall=recall(payouts, shapes),
+            also_counts=counts_as,
         ),
-        cancelling_route(payouts, SHAPES, one=base),
-        *reading_routes(payouts, SHAPES, one=base, many="/api/v1/payments/withdrawals"),
+        cancelling_route(payouts, shapes, one=base),
+        *reading_routes(payouts, shapes, one=base, many="/api/v1/payments/withdrawals"),
     ]
+
+
+async def _to_phone(
+    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms, keyed: Keyed | None
+) -> Tracked[Payout]:
+    provider, phone_number = require_destination(body.provider, body.phone_number, body.cancel_url)
+    wanted = payouts.check(
+        book,
+        terms,
+        amount=json_text(body.amount),
+        provider=provider,
+        phone_number=phone_number,
+        source_country=body.source_country,
+        external_id=body.external_id,
+        description=body.description,
+        metadata=metadata_text(body.metadata),
+    )
+    return await payouts.request(book, wanted, terms, keyed)
+
+
+async def _on_page(
+    payouts: Payouts, book: Book, body: WithdrawalRequest, terms: Terms, keyed: Keyed | None
+) -> Tracked[Payout]:
+    refuse_destination(body.provider, body.phone_number)
+    wanted = await payouts.check_hosted(
+        book,
+        terms,
+        amount=json_text(body.amount),
+        source_country=body.source_country,
+        return_url=body.return_url or "",
+        cancel_url=body.cancel_url,
+        external_id=body.external_id,
+        description=body.description,
+        metadata=metadata_text(body.metadata),
+    )
+    return await payouts.request_hosted(book, wanted, terms, keyed)
 
 
 def _fields(tracked: Tracked[Payout]) -> dict[str, Any]:
     """The fields that every answer about a withdrawal has."""
     payout, progress = tracked.agreed, tracked.progress
+    hosted = payout.hosted
+    chosen = payout.provider is not None
+    choosing = hosted is not None and progress.status is Status.PENDING
     fields: dict[str, Any] = {
         "id": payout.public_id,
         "reference": payout.reference,
-        "provider_reference": str(progress.reference),
+        # Before the beneficiary has chosen, nothing was made for a rail.
+        "provider_reference": str(progress.reference) if chosen else None,
         "status": progress.status,
+        "mode": "USSD" if hosted is None else "GATEWAY",
+        "expires_at": UNSET if hosted is None else iso(hosted.expires_at),
         "amount": payout.amount.number,
         "net_amount": payout.net.number,
         "fee_amount": payout.fee.number,
@@ -227,13 +298,14 @@ def _fields(tracked: Tracked[Payout]) -> dict[str, Any]:
         "phone_number": payout.phone_number,
         "source_country": payout.source_country,
         "is_test": payout.book.is_test,
-        "message": _MESSAGES[progress.status],
+        "message": _CHOOSING if choosing else _MESSAGES[progress.status],
         "created_at": iso(payout.created_at),
     }
-    if payout.is_converted:
-        fields["payout_currency"] = payout.payout_amount.currency
-        fields["payout_amount"] = payout.payout_amount.number
-        fields["exchange_rate"] = shown_rate(payout.quote)
+    if payout.exchange is not None:
+        arrives, quote = payout.exchange
+        fields["payout_currency"] = arrives.currency
+        fields["payout_amount"] = arrives.number
+        fields["exchange_rate"] = shown_rate(quote)
     return fields
 
 
@@ -241,7 +313,7 @@ def _more(payout: Payout) -> dict[str, Any]:
     return {
         "description": payout.description,
         "metadata": shown_metadata(payout.metadata),
-        "fx": exchange(payout.quote) if payout.is_converted else None,
+        "fx": None if payout.exchange is None else exchange(payout.exchange[1]),
     }
 
 
@@ -255,6 +327,7 @@ SHAPES = Shapes(
     id_type=WithdrawalId,
     detail_examples=examples.DETAIL,
     page_examples=examples.PAGE,
+    file_examples=examples.FILE,
     finish_examples=examples.FINISH,
     cancel_examples=examples.CANCEL,
 )

@@ -25,8 +25,14 @@ where opening.kind is null
 select payouts.application_id, payouts.environment::text, payouts.id
 from payouts
 left join instructions using (application_id, environment, id)
-where payouts.payout_amount <> round((payouts.amount - payouts.fee) * payouts.rate)
-    or abs(payouts.payout_amount - instructions.amount) > 50;
+left join choices
+    on choices.application_id = instructions.application_id
+    and choices.environment = instructions.environment
+    and choices.id = instructions.id
+    and choices.number = instructions.choice
+where coalesce(payouts.payout_amount, choices.payout_amount)
+    <> round((payouts.amount - payouts.fee) * coalesce(payouts.rate, choices.rate))
+    or abs(coalesce(payouts.payout_amount, choices.payout_amount) - instructions.amount) > 50;
 
 -- name: payout_entries_have_records
 -- 4. Every payout's entry has its record.

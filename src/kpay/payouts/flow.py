@@ -1,37 +1,55 @@
-"""A payout's whole story, top to bottom: request → reserve → submit → settle or release.
+"""A payout's whole story, top to bottom: request → reserve (→ choose) → submit → settle or release.
 
 Nothing else changes a payout's status. `request` prices it and sets the gross amount aside in one
 entry; the worker then drives it with `work`, as it does payments and refunds
 (`instructions/flow.py`): the rail is told once under our reference and asked until it says paid or
 refused. Paid consumes the hold; refused or cancelled gives all of it back. No answer is unknown,
 not failed: the hold stays and the question is asked again.
+
+With a hosted page, the amount is set aside and the beneficiary chooses where it goes, at the rate
+of that moment. A refusal leads back to the page until its time is over; then the hold is released.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import Catalogue, OperationType
+from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, public_id
 from kpay.core.keyed import Keyed
-from kpay.core.money import read_amount
+from kpay.core.money import fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
+from kpay.gateways.flow import Gateways
+from kpay.gateways.model import check_addresses
 from kpay.instructions.flow import Outgoing, Rails
-from kpay.instructions.model import Progress, Status, Tracked
+from kpay.instructions.model import (
+    Choice,
+    Hosted,
+    Progress,
+    Status,
+    Step,
+    Tracked,
+    cancellation,
+    expiry,
+)
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Reason, Verdict
 from kpay.ledger.poster import Poster
 from kpay.payouts import store
-from kpay.payouts.model import PREFIX, Payout, Price, Wanted, price
+from kpay.payouts.model import PREFIX, Payout, Price, Wanted, WantedPage, price, price_after
 from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
+from kpay.wallets.store import wallets
+
+R = TypeVar("R")
 
 
 class Payouts(Outgoing[Payout]):
@@ -50,6 +68,7 @@ class Payouts(Outgoing[Payout]):
         clock: Clock,
         ids: Ids,
         references: References,
+        gateways: Gateways,
         something_due: Callable[[], None],
     ) -> None:
         super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
@@ -57,8 +76,11 @@ class Payouts(Outgoing[Payout]):
         self._catalogue = catalogue
         self._ids = ids
         self._references = references
+        self._gateways = gateways
+        self._database = database
         self._something_due = something_due
         self._new = store.PayoutRecords()
+        self._new_hosted = store.HostedPayoutRecords()
 
     # Request: is what was asked for possible at all?
 
@@ -109,21 +131,154 @@ class Payouts(Outgoing[Payout]):
         agreed = price(wanted, quote, terms.payout_fee_bps)
         suffix = await self._references.draw()
         payout = self._draw(book, wanted, agreed, quote, suffix, keyed)
-        instruction = self._instruction(payout, agreed)
-        verdict = await self._poster.post(_reserve(payout, instruction), self._new, keyed)
+        instruction = self._instruction(payout, wanted, agreed)
+        order = _reserve(payout, (payout, instruction))
+        verdict = await self._poster.post(order, self._new, keyed)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
         return Tracked(payout, Progress(Status.PENDING, instruction.reference))
 
+    # With a hosted page: the amount is set aside, and where it goes is the beneficiary's choice.
+
+    async def check_hosted(
+        self,
+        book: Book,
+        terms: Terms,
+        *,
+        amount: str,
+        source_country: str | None,
+        return_url: str,
+        cancel_url: str | None,
+        external_id: str | None,
+        description: str | None,
+        metadata: str | None,
+    ) -> WantedPage:
+        """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
+        addresses = check_addresses(book.environment, return_url, cancel_url)
+        country = source_country or await self._only_wallet(book)
+        source = self._catalogue.country(country, "sourceCountry")
+        money = read_amount(amount, source.currency)
+        self._rails.check_limits(OperationType.PAYOUT, money, terms)
+        return WantedPage(
+            source_country=source.code,
+            amount=money,
+            addresses=addresses,
+            external_id=external_id,
+            description=description,
+            metadata=metadata,
+        )
+
+    async def request_hosted(
+        self, book: Book, wanted: WantedPage, terms: Terms, keyed: Keyed | None = None
+    ) -> Tracked[Payout]:
+        """Accept a payout whose beneficiary is to choose. When this returns, its money is held.
+
+        Refuses: no_wallet, withdrawal_exceeds_balance, external_id_used.
+        """
+        identifier = self._ids.uuid() if keyed is None else keyed.operation_id
+        reference = self._ids.uuid()
+        opened = self._gateways.open(book, identifier, wanted.addresses)
+        payout = Payout(
+            book=book,
+            id=identifier,
+            suffix=await self._references.draw(),
+            external_id=wanted.external_id,
+            source_country=wanted.source_country,
+            amount=wanted.amount,
+            fee=fee_of(wanted.amount, terms.payout_fee_bps),
+            provider=None,
+            country=None,
+            phone_number=None,
+            payout_amount=None,
+            quote=None,
+            description=wanted.description,
+            metadata=wanted.metadata,
+            created_at=self._clock.now(),
+            hosted=Hosted(opened.expires_at),
+        )
+        order = _reserve(payout, (payout, reference, opened))
+        verdict = await self._poster.post(order, self._new_hosted, keyed)
+        if not verdict.posted:
+            raise _refusal(payout, verdict)
+        return Tracked(payout, Progress(Status.PENDING, reference))
+
+    def offers(self, book: Book, terms: Terms) -> list[Provider]:
+        """The operators that can pay a beneficiary at this moment, country by country."""
+        return self._rails.open_providers(book.environment, terms)
+
+    async def read_choice(
+        self, payout: Payout, terms: Terms, *, provider: str, phone_number: str
+    ) -> Choice:
+        """What a beneficiary picked and what arrives there, or the first thing that is wrong.
+
+        Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed,
+        invalid_phone_number, not_a_test_number, no_rate, amount_out_of_bounds.
+        """
+        operator = self._rails.open_provider(payout.book.environment, provider, terms)
+        number = self._rails.read_phone_as_typed(
+            payout.book.environment, OperationType.PAYOUT, operator, phone_number
+        )
+        quote = await self._rates.quote(
+            payout.book.environment, payout.amount.currency, operator.currency
+        )
+        agreed = price_after(payout.fee, payout.amount, operator, quote)
+        return Choice(
+            provider=operator.code,
+            country=operator.country,
+            phone_number=number,
+            reference=self._ids.uuid(),
+            sent=agreed.sent,
+            payout_amount=agreed.payout_amount,
+            quote=quote,
+        )
+
+    async def choose(self, payout: Payout, choice: Choice) -> bool:
+        """Hand over what a beneficiary picked; False where it is too late, or is under way."""
+        taken = await self._rails.choose(payout.book, payout.id, choice)
+        if taken:
+            self._something_due()
+        return taken
+
+    async def call_off(self, payout: Payout) -> bool:
+        """The beneficiary does not want it; False where an operator has it, or it has ended."""
+        step = cancellation(payout.book, payout.id, OperationType.PAYOUT, self._clock.now())
+        return await self._give_back(payout, step)
+
+    async def run_out(self, payout: Payout) -> bool:
+        """End a payout that nobody chose for in time, before the worker comes by."""
+        step = expiry(payout.book, payout.id, OperationType.PAYOUT, self._clock.now())
+        return await self._give_back(payout, step)
+
+    async def expire(self, limit: int) -> int:
+        """End up to `limit` payouts that nobody chose for in time. Returns how many."""
+        return await self._rails.expire(OperationType.PAYOUT, limit, self._rows, self._give_back)
+
+    async def _give_back(self, payout: Payout, step: Step) -> bool:
+        return (await self._post(payout, step, self.released(payout))).posted
+
+    async def _only_wallet(self, book: Book) -> str:
+        """The country of a book's one wallet. Refuses: invalid_body, where there is not one."""
+        found = await wallets(self._database, book)
+        if len(found) != 1:
+            countries = ", ".join(wallet.country for wallet in found)
+            raise Refusal(
+                Code.INVALID_BODY,
+                "Missing field: sourceCountry. With returnUrl the wallet must be named"
+                + (f", of {countries}." if countries else "; there is none yet."),
+            )
+        return found[0].country
+
     # Settle or release: what the rail said becomes an entry and a status, in one transaction.
 
     def paid(self, agreed: Payout, told: Instruction) -> Entry:
         """The hold is consumed, the fee earned, the residue of rounding kept."""
+        if agreed.payout_amount is None:
+            raise RuntimeError("a payout was paid that nobody had chosen where to pay")
         return movements.payout_completed(
             agreed.id,
             country=agreed.source_country,
-            provider=agreed.provider,
+            provider=told.provider,
             amount=agreed.amount,
             fee=agreed.fee,
             payout_amount=agreed.payout_amount,
@@ -163,25 +318,25 @@ class Payouts(Outgoing[Payout]):
             created_at=self._clock.now(),
         )
 
-    def _instruction(self, payout: Payout, agreed: Price) -> Instruction:
+    def _instruction(self, payout: Payout, wanted: Wanted, agreed: Price) -> Instruction:
         return Instruction(
             book=payout.book,
             type=OperationType.PAYOUT,
             reference=self._ids.uuid(),
-            provider=payout.provider,
-            phone_number=payout.phone_number,
+            provider=wanted.provider.code,
+            phone_number=wanted.phone_number,
             amount=agreed.sent,
             submitted_at=payout.created_at,
         )
 
 
-def _reserve(payout: Payout, instruction: Instruction) -> Order[tuple[Payout, Instruction]]:
+def _reserve(payout: Payout, record: R) -> Order[R]:
     return Order(
         book=payout.book,
         entry=movements.payout_requested(
             payout.id, country=payout.source_country, amount=payout.amount
         ),
-        record=(payout, instruction),
+        record=record,
         claim=None if payout.external_id is None else ("payout", payout.external_id),
     )
 

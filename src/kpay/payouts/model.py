@@ -12,6 +12,8 @@ from kpay.core.book import Book
 from kpay.core.ids import dated_reference, public_id
 from kpay.core.money import Money, convert, fee_of, to_rail
 from kpay.core.refusals import Code, Refusal
+from kpay.gateways.model import Addresses
+from kpay.instructions.model import Hosted
 from kpay.rates.model import Quote
 
 PREFIX = "wdr"
@@ -24,6 +26,17 @@ class Wanted(msgspec.Struct, frozen=True):
     amount: Money
     provider: Provider
     phone_number: str
+    external_id: str | None
+    description: str | None
+    metadata: str | None
+
+
+class WantedPage(msgspec.Struct, frozen=True):
+    """What a merchant asked for, checked, where the beneficiary chooses on the hosted page."""
+
+    source_country: str
+    amount: Money
+    addresses: Addresses
     external_id: str | None
     description: str | None
     metadata: str | None
@@ -42,7 +55,11 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Payout(msgspec.Struct, frozen=True):
-    """A payout as it was agreed. How far it has come is its `Progress`."""
+    """A payout as it was agreed. How far it has come is its `Progress`.
+
+    Of one with a hosted page, the destination and its price are what the beneficiary chose last,
+    and None before that.
+    """
 
     book: Book
     id: UUID
@@ -51,14 +68,15 @@ class Payout(msgspec.Struct, frozen=True):
     source_country: str
     amount: Money
     fee: Money
-    provider: str
-    country: str
-    phone_number: str
-    payout_amount: Money
-    quote: Quote
+    provider: str | None
+    country: str | None
+    phone_number: str | None
+    payout_amount: Money | None
+    quote: Quote | None
     description: str | None
     metadata: str | None
     created_at: datetime
+    hosted: Hosted | None = None
 
     @property
     def net(self) -> Money:
@@ -73,8 +91,12 @@ class Payout(msgspec.Struct, frozen=True):
         return dated_reference("KPAY-WD", self.created_at, self.suffix)
 
     @property
-    def is_converted(self) -> bool:
-        return self.payout_amount.currency != self.amount.currency
+    def exchange(self) -> tuple[Money, Quote] | None:
+        """What arrives in another currency, and at which rate; None where nothing is converted."""
+        arrives, quote = self.payout_amount, self.quote
+        if arrives is None or quote is None or arrives.currency == self.amount.currency:
+            return None
+        return arrives, quote
 
 
 def price(wanted: Wanted, quote: Quote, fee_bps: int) -> Price:
@@ -82,13 +104,17 @@ def price(wanted: Wanted, quote: Quote, fee_bps: int) -> Price:
 
     Refuses: amount_out_of_bounds, when the operator's decimals leave nothing to send.
     """
-    fee = fee_of(wanted.amount, fee_bps)
-    payout_amount = convert(wanted.amount - fee, quote.rate, wanted.provider.currency)
-    sent = to_rail(payout_amount, wanted.provider.decimals(OperationType.PAYOUT))
+    return price_after(fee_of(wanted.amount, fee_bps), wanted.amount, wanted.provider, quote)
+
+
+def price_after(fee: Money, amount: Money, provider: Provider, quote: Quote) -> Price:
+    """The price where the fee is agreed already. Refuses: amount_out_of_bounds."""
+    payout_amount = convert(amount - fee, quote.rate, provider.currency)
+    sent = to_rail(payout_amount, provider.decimals(OperationType.PAYOUT))
     if payout_amount.minor <= 0 or sent.minor <= 0:
         raise Refusal(
             Code.AMOUNT_OUT_OF_BOUNDS,
-            f"amount is worth too little in {wanted.provider.currency} for {wanted.provider.code} "
+            f"amount is worth too little in {provider.currency} for {provider.code} "
             "to pay it: send more.",
         )
     return Price(fee, payout_amount, sent)

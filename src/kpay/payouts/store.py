@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.database.pool import Connection, Row
 from kpay.database.queries import beside
+from kpay.gateways.model import Opened
+from kpay.instructions.store import read_hosted
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
 from kpay.payouts.model import Payout
+from kpay.rates.model import Quote
 from kpay.rates.store import quote_rows, read_quote
 
 SQL = beside(__file__)
@@ -26,14 +30,50 @@ class PayoutRecords:
         ledger: Sequence[object],
         records: Sequence[tuple[Payout, Instruction]],
     ) -> list[Verdict]:
-        places, quotes = quote_rows([payout.quote for payout, _ in records])
+        places, quotes = quote_rows([_quote(payout) for payout, _ in records])
         rows = [_row(*record, place) for record, place in zip(records, places, strict=True)]
         return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows, quotes))
+
+
+class HostedPayoutRecords:
+    """New payouts with a page: their money is set aside now, and where it goes is chosen later."""
+
+    async def write(
+        self,
+        connection: Connection,
+        ledger: Sequence[object],
+        records: Sequence[tuple[Payout, UUID, Opened]],
+    ) -> list[Verdict]:
+        rows = [_hosted_row(*record) for record in records]
+        return verdicts(await connection.fetchrow(SQL["write_hosted"], *ledger, rows))
+
+
+def _hosted_row(payout: Payout, reference: UUID, opened: Opened) -> tuple[object, ...]:
+    """A payout and its page as the database's new_hosted_payout."""
+    return (
+        payout.id,
+        payout.suffix,
+        payout.external_id,
+        payout.source_country,
+        payout.amount.currency,
+        payout.amount.minor,
+        payout.fee.minor,
+        payout.description,
+        payout.metadata,
+        payout.created_at,
+        reference,
+        opened.expires_at,
+        opened.token_hash,
+        opened.addresses.return_url,
+        opened.addresses.cancel_url,
+    )
 
 
 def _row(payout: Payout, instruction: Instruction, quote: int) -> tuple[object, ...]:
     """A payout, its instruction and the place of its quote as the database's new_payout."""
     payout_amount = payout.payout_amount
+    if payout_amount is None:
+        raise ValueError("a payout without a page was not priced")
     return (
         payout.id,
         payout.suffix,
@@ -56,8 +96,17 @@ def _row(payout: Payout, instruction: Instruction, quote: int) -> tuple[object, 
     )
 
 
+def _quote(payout: Payout) -> Quote:
+    if payout.quote is None:
+        raise ValueError("a payout without a page has no rate")
+    return payout.quote
+
+
 def read(row: Row) -> Payout:
-    """A row as the payout that was agreed."""
+    """A row as the payout that was agreed, or as it was chosen on its page since."""
+    # A row has one destination or none: its own, or the one that was chosen last.
+    chosen = "chosen_" if row["provider"] is None else ""
+    arrives, rate = row[f"{chosen}payout_amount"], row[f"{chosen}rate"]
     return Payout(
         book=Book(row["application_id"], Environment(row["book_environment"])),
         id=row["id"],
@@ -66,12 +115,15 @@ def read(row: Row) -> Payout:
         source_country=row["source_country"],
         amount=Money(row["amount"], row["currency"]),
         fee=Money(row["fee"], row["currency"]),
-        provider=row["provider"],
-        country=row["country"],
-        phone_number=row["phone_number"],
-        payout_amount=Money(row["payout_amount"], row["payout_currency"]),
-        quote=read_quote(row),
+        provider=row[f"{chosen}provider"],
+        country=row[f"{chosen}country"],
+        phone_number=row[f"{chosen}phone_number"],
+        payout_amount=(
+            None if arrives is None else Money(arrives, row[f"{chosen}payout_currency"])
+        ),
+        quote=None if rate is None else read_quote(row, chosen),
         description=row["description"],
         metadata=row["metadata"],
         created_at=row["created_at"],
+        hosted=read_hosted(row),
     )

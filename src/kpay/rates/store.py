@@ -37,13 +37,13 @@ def quote_rows(quotes: Sequence[Quote]) -> tuple[list[int], list[tuple[object, .
     return found, rows
 
 
-def read_quote(row: Row) -> Quote:
-    """The quote that an operation was made at, from the operation's own row."""
+def read_quote(row: Row, prefix: str = "") -> Quote:
+    """The quote that an operation was made at, from columns of its row that begin with `prefix`."""
     return Quote(
-        rate=row["rate"],
-        source=row["rate_source"],
-        as_of=row["rate_as_of"],
-        margin_bps=row["rate_margin_bps"],
+        rate=row[f"{prefix}rate"],
+        source=row[f"{prefix}rate_source"],
+        as_of=row[f"{prefix}rate_as_of"],
+        margin_bps=row[f"{prefix}rate_margin_bps"],
         expires_at=row["created_at"],
     )
 

@@ -200,6 +200,7 @@ SHAPES = Shapes(
     id_type=RefundId,
     detail_examples=examples.DETAIL,
     page_examples=examples.PAGE,
+    file_examples=examples.FILE,
     finish_examples=examples.FINISH,
     cancel_examples=examples.CANCEL,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kpay.core.routes import Example
+from kpay.core.sheet import table
 
 _REFUND: dict[str, Any] = {
     "id": "rfd_01jyegyx8gf9q2n7v4t5m0c3kd",
@@ -39,6 +40,12 @@ _PROCESSING = {
     "phoneNumber": "237653456129",
     "message": "The operator is processing this refund.",
 }
+_MORE: dict[str, Any] = {
+    "reason": "Out of stock",
+    "completedAt": "2026-06-23T10:10:03.000Z",
+    "failedAt": None,
+    "failureReason": None,
+}
 REFUNDS = (
     Example(
         "All that was paid goes back",
@@ -51,10 +58,7 @@ DETAIL = (
         "A refund that the payer has got",
         {
             **_COMPLETED,
-            "reason": "Out of stock",
-            "completedAt": "2026-06-23T10:10:03.000Z",
-            "failedAt": None,
-            "failureReason": None,
+            **_MORE,
             "attempts": [
                 {
                     "number": 1,
@@ -79,6 +83,7 @@ DETAIL = (
     ),
 )
 PAGE = (Example("One page", {"data": [_COMPLETED], "nextCursor": None}),)
+FILE = (Example("One refund", table({**_COMPLETED, **_MORE}, without=("message",))),)
 CANCEL = (Example("A refund that was called back", _CANCELLED),)
 FINISH = (
     Example(

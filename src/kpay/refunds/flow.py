@@ -77,7 +77,7 @@ class Refunds(Outgoing[Refund]):
         payment = await self._payments.get(book, payment_id)
         try:
             check_refundable(payment.progress, self._clock.now())
-            self._rails.check_served(book.environment, payment.agreed.provider)
+            self._rails.check_served(book.environment, payment.agreed.paid_from.provider)
         except Refusal:
             # Who has lost an answer and asks again, however late, is told that there is a refund.
             for earlier in await self.of_payment(book, payment_id):
@@ -117,15 +117,16 @@ class Refunds(Outgoing[Refund]):
         suffix: str,
         keyed: Keyed | None,
     ) -> Refund:
+        payer = payment.paid_from
         return Refund(
             book=payment.book,
             id=self._ids.uuid() if keyed is None else keyed.operation_id,
             suffix=suffix,
             external_id=external_id,
             payment_id=payment.id,
-            provider=payment.provider,
-            country=payment.country,
-            phone_number=payment.phone_number,
+            provider=payer.provider,
+            country=payer.country,
+            phone_number=payer.phone_number,
             amount=payment.amount,
             reason=reason,
             created_at=self._clock.now(),

@@ -56,6 +56,11 @@ class Refund(msgspec.Struct, frozen=True):
         """A refund has none of its own."""
         return None
 
+    @property
+    def hosted(self) -> None:
+        """Where a refund goes is not chosen: it has no page."""
+        return None
+
 
 def check_refundable(payment: Progress, now: datetime) -> None:
     """Whether a payment can be given back at this moment; of its end both moments count in.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,12 +14,14 @@ from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
     AmountJson,
+    Bom,
     CountryCode,
     CountryFilter,
     Cursor,
     ExternalId,
     ExternalIdFilter,
     Limit,
+    Number,
     Page,
     ShortText,
     Since,
@@ -41,9 +44,10 @@ from kpay.core.forms import (
     Uuid,
 )
 from kpay.core.ids import parse_uuid
-from kpay.core.page import Filter, read_limit, read_moment
+from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.core.routes import Call, Download, Guard, Reply, Route
+from kpay.core.sheet import MEDIA, file_name, head, sheet
 from kpay.rates.api import Exchange, exchange, shown_rate
 from kpay.transfers import examples
 from kpay.transfers.flow import Transfers
@@ -113,8 +117,8 @@ class TransferAnswer(msgspec.Struct, rename="camel"):
     fx: Annotated[Exchange, Meta(description="The rate's receipt.")]
 
 
-class TransferQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """How a list of transfers is narrowed; `country` matches either side."""
+class TransferNarrowQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """How transfers are narrowed; `country` matches either side. Dates are whole days."""
 
     external_id: ExternalIdFilter = None
     country: Annotated[
@@ -122,8 +126,40 @@ class TransferQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     ] = None
     since: Since = msgspec.field(default=None, name="from")
     until: Until = msgspec.field(default=None, name="to")
+
+
+class TransferQuery(TransferNarrowQuery, rename="camel", forbid_unknown_fields=True):
+    """A page of transfers; `cursor` is the last page's nextCursor."""
+
     cursor: Cursor = None
     limit: Limit = None
+
+
+class TransferExportQuery(TransferNarrowQuery, rename="camel", forbid_unknown_fields=True):
+    """Transfers as a file; with `bom` it begins with the mark by which Excel knows UTF-8."""
+
+    bom: Bom = False
+
+
+class TransferLine(msgspec.Struct, rename="camel"):
+    """A transfer as a line of a file: `rate` has all the digits that were applied."""
+
+    id: str
+    source_reference: str
+    source_country: str
+    source_amount: Number
+    source_currency: str
+    destination_reference: str
+    destination_country: str
+    destination_amount: Number
+    destination_currency: str
+    exchange_rate: Number
+    rate: str
+    rate_source: str
+    rate_as_of: str
+    description: str | None
+    external_id: str | None
+    created_at: str
 
 
 def answer(transfer: Transfer) -> TransferAnswer:
@@ -194,9 +230,23 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
 
     async def listing(call: Call) -> Reply:
         """Narrowed by `externalId` it tells who lost an answer what became of the call."""
-        wanted = _filter(call.query)
+        wanted = msgspec.structs.replace(
+            _filter(call.query),
+            before=read_cursor(call.query.cursor, parse_uuid),
+            limit=read_limit(call.query.limit),
+        )
         rows = await transfers.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
+
+    async def export(call: Call) -> Download:
+        """One line for each, with both its sides. A file that broke off arrives as an error of the
+        connection, never as a shorter file.
+        """
+        wanted = _filter(call.query)
+        return Download(
+            _file(transfers, call.book, wanted, marked=call.query.bom),
+            file_name(call.book, "transfers", wanted.since, wanted.until),
+        )
 
     return [
         Route(
@@ -247,6 +297,18 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             examples=examples.PAGE,
             tag="Transfers",
         ),
+        Route(
+            "GET",
+            "/api/wallets/transfers/export",
+            "Transfers as CSV, newest first, however many there are",
+            Guard.TOKEN,
+            export,
+            str,
+            query=TransferExportQuery,
+            media=MEDIA,
+            examples=examples.FILE,
+            tag="Transfers",
+        ),
     ]
 
 
@@ -265,12 +327,49 @@ def _book(call: Call, application_id: str) -> Book:
     return Book(named, own.environment)
 
 
-def _filter(query: TransferQuery) -> Filter:
+def _filter(query: TransferNarrowQuery) -> Filter:
+    since, until = read_period(query.since, query.until)
     return Filter(
         external_id=query.external_id,
         country=query.country,
-        since=read_moment(query.since, "from"),
-        until=read_moment(query.until, "to"),
-        before=read_cursor(query.cursor, parse_uuid),
-        limit=read_limit(query.limit),
+        since=since,
+        until=until,
+        limit=OF_FILE,
     )
+
+
+async def _file(
+    transfers: Transfers, book: Book, wanted: Filter, *, marked: bool
+) -> AsyncGenerator[bytes, None]:
+    """The whole list as CSV, a page at a time, each read on a connection of its own."""
+    begin = head([field.encode_name for field in _COLUMNS], marked=marked)
+    pages = every_page(lambda narrowed: transfers.page(book, narrowed), wanted, lambda row: row.id)
+    async for page in pages:
+        yield begin + sheet(msgspec.structs.astuple(_line(transfer)) for transfer in page)
+        begin = b""
+
+
+def _line(transfer: Transfer) -> TransferLine:
+    quote = transfer.quote
+    receipt = exchange(quote)
+    return TransferLine(
+        id=str(transfer.id),
+        source_reference=transfer.source_reference,
+        source_country=transfer.source_country,
+        source_amount=transfer.debited.number,
+        source_currency=transfer.debited.currency,
+        destination_reference=transfer.destination_reference,
+        destination_country=transfer.destination_country,
+        destination_amount=transfer.credited.number,
+        destination_currency=transfer.credited.currency,
+        exchange_rate=shown_rate(quote),
+        rate=receipt.rate,
+        rate_source=receipt.source,
+        rate_as_of=receipt.as_of,
+        description=transfer.description,
+        external_id=transfer.external_id,
+        created_at=iso(transfer.created_at),
+    )
+
+
+_COLUMNS = msgspec.structs.fields(TransferLine)

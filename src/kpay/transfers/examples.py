@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from kpay.core.routes import Example
+from kpay.core.sheet import table
 
 _APPLICATION = "e7c3b4f5-8d9e-4a1b-9c2d-3e4f5a6b7c8d"
 
@@ -67,6 +68,26 @@ _ACROSS: dict[str, Any] = {
         "marginBps": 0,
     },
 }
+
+
+def _line(transfer: dict[str, Any]) -> dict[str, Any]:
+    """A transfer as a line of a file."""
+    source, destination = transfer["sourceTransaction"], transfer["destinationTransaction"]
+    parts = ("reference", "country", "amount", "currency")
+    return {
+        "id": transfer["id"],
+        **{f"source{part.capitalize()}": source[part] for part in parts},
+        **{f"destination{part.capitalize()}": destination[part] for part in parts},
+        "exchangeRate": transfer["exchangeRate"],
+        "rate": transfer["fx"]["rate"],
+        "rateSource": transfer["fx"]["source"],
+        "rateAsOf": transfer["fx"]["asOf"],
+        "description": transfer["description"],
+        "externalId": transfer["externalId"],
+        "createdAt": transfer["createdAt"],
+    }
+
+
 TRANSFERS = (
     Example(
         "Same currency (XAF to XAF)",
@@ -95,3 +116,4 @@ TRANSFERS = (
 )
 DETAIL = (Example("A transfer across currencies", _ACROSS),)
 PAGE = (Example("The last two", {"data": [_ACROSS, _SAME], "nextCursor": None}),)
+FILE = (Example("The last two", table(_line(_ACROSS), _line(_SAME))),)

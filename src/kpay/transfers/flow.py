@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from kpay.access.model import Terms
@@ -92,7 +93,17 @@ class Transfers:
     async def find(self, book: Book, transfer_id: UUID) -> Transfer | None:
         return await store.find(self._database, book, transfer_id)
 
+    async def of_ids(self, book: Book, identifiers: Sequence[UUID]) -> dict[UUID, Transfer]:
+        """Those of a book with these identifiers."""
+        return await store.of_ids(self._database, book, identifiers)
+
     async def page(self, book: Book, wanted: Filter) -> list[Transfer]:
+        """A page of a book's, newest first, with one row more if there is another page.
+
+        Refuses: unsupported_country.
+        """
+        if wanted.country is not None:
+            self._catalogue.country(wanted.country, "country")
         return await store.page(self._database, book, wanted)
 
     def _draw(

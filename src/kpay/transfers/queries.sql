@@ -54,6 +54,13 @@ select *, environment::text
 from transfers
 where application_id = $1 and environment = $2 and id = $3;
 
+-- name: of_ids
+-- The transfers of a book with these identifiers.
+select transfers.*, transfers.environment::text
+from unnest($3::uuid[]) as wanted (id)
+join transfers using (id)
+where application_id = $1 and environment = $2;
+
 -- name: list
 -- A page of a book's transfers, newest first. A country matches either side.
 select *, environment::text

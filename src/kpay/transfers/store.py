@@ -54,6 +54,16 @@ async def find(database: Database, book: Book, transfer_id: UUID) -> Transfer | 
     return None if row is None else _transfer(row)
 
 
+async def of_ids(
+    database: Database, book: Book, identifiers: Sequence[UUID]
+) -> dict[UUID, Transfer]:
+    """Those of a book with these identifiers."""
+    rows = await database.fetch(
+        SQL["of_ids"], book.application_id, book.environment, list(identifiers)
+    )
+    return {row["id"]: _transfer(row) for row in rows}
+
+
 async def page(database: Database, book: Book, wanted: Filter) -> list[Transfer]:
     """One row more than the page holds tells that there is another."""
     rows = await database.search(

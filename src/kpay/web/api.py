@@ -17,10 +17,14 @@ from kpay.web.headers import secured
 AsgiApplication: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
 _NO_PARAMETERS: Mapping[str, str] = {}
+_NO_PAGES: Mapping[str, AsgiApplication] = {}
 
 
 class Api:
-    """An ASGI application: every route that the nouns declare, and `rest` for any other path."""
+    """An ASGI application: every route that the nouns declare, and `rest` for any other path.
+
+    `pages` are applications of their own, each for every path that begins with its prefix.
+    """
 
     def __init__(
         self,
@@ -30,8 +34,10 @@ class Api:
         addresses: Addresses,
         limiter: Limiter,
         keys: Keys,
+        pages: Mapping[str, AsgiApplication] = _NO_PAGES,
     ) -> None:
         self._rest = rest
+        self._pages = pages
         self._fixed: dict[str, Endpoint] = {}
         self._patterns: dict[int, list[tuple[list[str], Endpoint]]] = {}
         for path, group in _by_path(routes).items():
@@ -53,6 +59,10 @@ class Api:
             if matched is not None:
                 await matched[0].serve(scope, receive, send, matched[1])
                 return
+            for prefix, page in self._pages.items():
+                if path.startswith(prefix):
+                    await page(scope, receive, send)
+                    return
             send = secured(send)
         await self._rest(scope, receive, send)
 

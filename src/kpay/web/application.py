@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from kpay.idempotency.flow import Keys
 from kpay.settings import Settings
 from kpay.web import reference
 from kpay.web.address import Addresses
-from kpay.web.api import Api
+from kpay.web.api import Api, AsgiApplication
 from kpay.web.context import begin_request
 from kpay.web.errors import error_answer, refusal_of
 from kpay.web.openapi import document
@@ -36,9 +36,10 @@ def web_application(
     database: Database,
     lifespan: Lifespan,
     settings: Settings,
+    pages: Mapping[str, AsgiApplication],
 ) -> Api:
-    """Everything that is served, from what each noun declared."""
-    pages = Litestar(
+    """Everything that is served, from what each noun declared; `pages` by their prefixes."""
+    rest = Litestar(
         route_handlers=[
             *_operations(database),
             _openapi(routes, settings.public_url),
@@ -52,10 +53,11 @@ def web_application(
     return Api(
         routes,
         gate,
-        rest=pages,
+        rest=rest,
         addresses=Addresses(settings.trusted_proxies),
         limiter=limiter,
         keys=keys,
+        pages=pages,
     )
 
 

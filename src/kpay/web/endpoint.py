@@ -19,11 +19,12 @@ from kpay.access.gate import Gate
 from kpay.access.limiter import Limiter
 from kpay.access.quota import Bucket, Quota
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Guard, Principal, Route
+from kpay.core.routes import Call, Download, Guard, Principal, Route
 from kpay.idempotency.flow import Keys
 from kpay.idempotency.model import fingerprint_of, read_key
 from kpay.web.address import Addresses
 from kpay.web.context import begin_request
+from kpay.web.download import Begun, begin_download, send_download
 from kpay.web.errors import error_answer, refusal_of
 from kpay.web.headers import SECURITY
 from kpay.web.once import REPLAYED, Once
@@ -70,6 +71,7 @@ class Endpoint:
         request_id = begin_request()
         method = scope["method"]
         headers: Headers = []
+        body: bytes | Begun
         try:
             status, body = await self._answer(method, scope, receive, path, headers)
         except Exception as problem:
@@ -79,7 +81,10 @@ class Endpoint:
             log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
         # Counted before it is sent: who has the answer can rely on finding it counted.
         self._count(method, status, time.perf_counter() - started)
-        await write_json(send, status, body, request_id, headers)
+        if isinstance(body, Begun):
+            await send_download(body, receive, send, request_id, headers)
+        else:
+            await write_json(send, status, body, request_id, headers)
 
     def _count(self, method: str, status: int, seconds: float) -> None:
         # A method is whatever the caller wrote: only those that the path takes are a label.
@@ -97,7 +102,7 @@ class Endpoint:
         receive: Receive,
         path: Mapping[str, str],
         headers: Headers,
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes | Begun]:
         """Status and body. What else the answer has is put into `headers`, refused or not."""
         prepared = self._routes.get(method)
         if prepared is None:
@@ -129,6 +134,8 @@ class Endpoint:
                 headers.append(REPLAYED)
             return answer.status, answer.body
         reply = await route.handler(call)
+        if isinstance(reply, Download):
+            return route.status, await begin_download(reply, route)
         return reply.status, _encoder.encode(reply.body)
 
     async def _authenticate(

@@ -59,7 +59,10 @@ class Once:
 
     async def _carry_out(self, route: Route, call: Call, keyed: Keyed) -> Reply:
         try:
-            return await route.handler(call)
+            reply = await route.handler(call)
+            if not isinstance(reply, Reply):
+                raise RuntimeError("a file is no answer that could be kept")
+            return reply
         except Exception as problem:
             refusal = refusal_of(problem)
             if not is_final(refusal):

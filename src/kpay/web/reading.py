@@ -123,7 +123,12 @@ class BodyReader:
 
 def read_query(type_: Any, query_string: bytes) -> Any:
     """The query as the route's type. Refuses: invalid_parameter."""
-    pairs = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
+    given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    pairs = dict(given)
+    if len(pairs) < len(given):
+        twice = [name for name, count in Counter(name for name, _ in given).items() if count > 1]
+        shown = ", ".join(name[:50] for name in twice[:10])
+        raise Refusal(Code.INVALID_PARAMETER, f"A parameter is given more than once: {shown}.")
     if any("\x00" in text for pair in pairs.items() for text in pair):
         raise Refusal(Code.INVALID_PARAMETER, "A parameter must not contain the NUL character.")
     fields = msgspec.structs.fields(type_)

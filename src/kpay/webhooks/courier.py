@@ -114,14 +114,16 @@ class Courier:
         It does not wait for their ends, or a slow one would hold up all that comes after. Returns
         how many were claimed, or are still under way: 0 when there is nothing to do at all.
         """
-        if self._tasks:
+        # As it was before the claim: what ends during it leaves room for what this one passed over.
+        under_way = len(self._tasks)
+        if under_way:
             await self._wait_for_room()
         claims = await self.claim(limit)
         if claims:
             told = await self._read(claims)
             for claim in claims:
                 self._begin(claim, told.get(claim.delivery.operation_id))
-        return len(claims) or len(self._tasks)
+        return len(claims) or under_way
 
     async def claim(self, limit: int) -> list[Claim]:
         """Take up to `limit` of what is due; nobody else does, until the claim runs out."""

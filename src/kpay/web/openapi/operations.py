@@ -90,7 +90,7 @@ def _done(route: Route, schema: Any, links: Mapping[str, Any]) -> dict[str, Any]
         "description": _DONE[route.status],
         "headers": refusals.headers(route),
         "content": {
-            "application/json": {
+            route.media: {
                 "schema": schema,
                 "examples": {
                     _name(example): {"summary": example.summary, "value": example.answer}

@@ -31,11 +31,16 @@ SENTENCES: dict[Code, str] = {
     Code.PROVIDER_CLOSED: "ORANGE_GAB is closed in production: GET /api/v1/payments/availability "
     "says which are open.",
     Code.PROVIDER_NOT_ALLOWED: "This application may use only ORANGE_CMR.",
+    Code.METHOD_NOT_CONFIGURED: "paymentMethod CARD is not configured here: MOBILE_MONEY is, and "
+    "what leaving it out means.",
+    Code.INVALID_ADDRESS: "returnUrl must be a whole address that begins with https://.",
     Code.INVALID_PHONE_NUMBER: "phoneNumber must be a mobile number of CMR: digits only, beginning "
     "with 237.",
     Code.NOT_A_TEST_NUMBER: "The sandbox knows only test numbers, such as 237653456789.",
     Code.INVALID_WEBHOOK_URL: "url must begin with https:// in production.",
     Code.TRANSFER_EXCEEDS_BALANCE: "Insufficient balance: the CMR wallet does not hold 50,000 XAF.",
+    Code.STATEMENT_TOO_LONG: "This period has more than 1,000 movements: ask for a shorter one, or "
+    "for CSV of any length at /api/wallets/CMR/statement/export.",
     Code.INVALID_CREDENTIALS: "Invalid API credentials",
     Code.INVALID_TOKEN: "The token is missing, expired or not ours: get one with POST "
     "/api/v1/payments/token and send it as Authorization: Bearer <token>.",
@@ -101,7 +106,8 @@ HEADERS: dict[str, Any] = {
         "example": 1,
     },
     "Limit": {
-        "description": "How many requests a minute may be made, where they are counted.",
+        "description": "How many requests a minute may be made, where they are counted; of hosted "
+        "pages, how many may be opened.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 100,
     },

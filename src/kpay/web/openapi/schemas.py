@@ -40,7 +40,10 @@ def without_null(schema: Schema) -> Schema:
     if not isinstance(types, list):
         return schema
     rest = [name for name in types if name != "null"]
-    return {**schema, "type": rest[0] if len(rest) == 1 else rest}
+    kept = {**schema, "type": rest[0] if len(rest) == 1 else rest}
+    if "enum" in kept:
+        kept["enum"] = [value for value in kept["enum"] if value is not None]
+    return kept
 
 
 def _raw_json(type_: Any) -> Schema:

@@ -13,6 +13,15 @@ from one to the other.
 **Money.** An amount is a JSON number in the currency beside it, with at most two decimals. Each
 country's money has a wallet of its own, even where the currency is the same.
 
+**Hosted page.** With a `returnUrl`, operator and number are chosen on a page of ours: send the
+payer or the beneficiary to `gatewayUrl`. They come back with a signed query: `status`, `reference`,
+`externalId`, `ts`, and in `sig` the hexadecimal HMAC-SHA256 of
+`status|reference|externalId|ts` under your gateway secret. Believe it for ten minutes, and deliver
+on the webhook.
+
+**Files.** Lists, movements and statements are there as CSV too, of any length: the same rows in the
+same order, under the names of the JSON fields.
+
 **Refusals.** Every one has the same envelope. Decide on `code`, which never changes; `message` says
 what to change. Where trying again can help, `Retry-After` says when.
 
@@ -33,6 +42,7 @@ TAGS = {
     "Refunds": "A payment given back to the phone that paid, all of it, within seven days.",
     "Transfers": "Between the wallets of one application, converted where currencies differ.",
     "Wallets": "What each country's wallet holds.",
+    "Statements": "What happened to a wallet, and what it held before and afterwards.",
     "Rates": "What one currency is worth in another.",
     "Operators": "Who serves a number, what is open, fees and limits.",
     "Events": "What ended, and how, for who would rather ask than be told.",

@@ -9,52 +9,55 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Browser as Chromium
+from playwright.async_api import Page, ViewportSize
 
 from kpay.access.model import KeyPair
-from tests.browser import DESKTOP, PHONE, chromium, needs_chromium
+from tests.browser.conftest import watched
+from tests.browser.serving import Served
 from tests.client import Browser, Merchant
-from tests.loopback import on_loopback
 from tests.route_table import route_table
 
 ASSETS = "/api/docs/assets"
+PHONE = ViewportSize(width=390, height=844)
+DESKTOP = ViewportSize(width=1280, height=900)
 FOLDER = Path(__file__).parents[2] / "src/kpay/web/reference/assets"
 
 
-@needs_chromium
 async def test_the_reference_shows_every_route_tries_one_and_asks_nobody_but_us(
-    merchant: Merchant,
+    chromium: Chromium, served: Served, merchant: Merchant
 ) -> None:
     await merchant.collect(10_000)
-    async with on_loopback(merchant.api) as url, chromium() as visit:
-        await visit.page.set_viewport_size(DESKTOP)
-        await visit.page.goto(f"{url}/api/docs#/Withdrawals/post_api_v1_payments_withdraw")
-        await visit.page.wait_for_selector(".opblock-post.is-open .highlight-code")
-        await _photograph(visit.page, "desktop")
+    context = await chromium.new_context(viewport=DESKTOP)
+    page = await context.new_page()
+    visit = watched(context, page, served, merchant)
+    await page.goto(f"{served.url}/api/docs#/Withdrawals/post_api_v1_payments_withdraw")
+    await page.wait_for_selector(".opblock-post.is-open .highlight-code")
+    await _photograph(page, "desktop")
 
-        assert await visit.page.locator(".opblock").count() >= len(route_table())
-        shown = await visit.page.locator(".opblock-post.is-open").inner_text()
-        assert "Same currency: from Cameroon's wallet to Gabon" in shown
-        for code in ("external_id_used", "withdrawal_exceeds_balance"):
-            assert code in shown
+    assert await page.locator(".opblock").count() >= len(route_table())
+    shown = await page.locator(".opblock-post.is-open").inner_text()
+    assert "Same currency: from Cameroon's wallet to Gabon" in shown
+    for code in ("external_id_used", "withdrawal_exceeds_balance"):
+        assert code in shown
 
-        await visit.page.set_viewport_size(PHONE)
-        await _photograph(visit.page, "phone")
-        # Nothing is wider than the phone.
-        assert await visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    await page.set_viewport_size(PHONE)
+    await _photograph(page, "phone")
+    # Nothing is wider than the phone.
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
-        answered = await tried(visit.page, "get_api_v1_payments_balance", merchant.new.test)
-        assert "200" in answered
-        body = json.loads(answered[answered.index("[") : answered.rindex("]") + 1])
-        assert body == (await merchant.keys.send("GET", "/api/v1/payments/balance")).json
-        await _photograph(visit.page, "tried")
+    answered = await tried(page, "get_api_v1_payments_balance", merchant.new.test)
+    assert "200" in answered
+    body = json.loads(answered[answered.index("[") : answered.rindex("]") + 1])
+    assert body == (await merchant.keys.send("GET", "/api/v1/payments/balance")).json
+    await _photograph(page, "tried")
+    await context.close()
 
-        assert f"{url}/api/v1/payments/balance" in visit.asked
-        assert {urlsplit(address).netloc for address in visit.asked if "data:" not in address} == {
-            urlsplit(url).netloc
-        }
-        # The library warns of the underscore in every deep link, which it writes itself.
-        assert [text for text in visit.complaints if not text.startswith("Deprecated:")] == []
+    asked = [request.url for request in visit.requests if not request.url.startswith("data:")]
+    assert f"{served.url}/api/v1/payments/balance" in asked
+    assert {urlsplit(address).netloc for address in asked} == {urlsplit(served.url).netloc}
+    # The library warns of the underscore in every deep link, which it writes itself.
+    assert [text for text in visit.complaints if not text.startswith("Deprecated:")] == []
 
 
 async def tried(page: Page, operation: str, pair: KeyPair) -> str:

@@ -1,0 +1,177 @@
+"""What the page does with each kind of operation: the same few verbs, over payments and payouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from kpay.access.model import Terms
+from kpay.catalogue.model import Catalogue, OperationType, Provider
+from kpay.core.book import Book
+from kpay.core.money import Money, to_rail
+from kpay.hosted.view import Quoted, Subject
+from kpay.instructions.model import Hosted, Status, Tracked
+from kpay.payments.flow import Payments
+from kpay.payouts.flow import Payouts
+from kpay.payouts.model import Payout
+
+
+class Picked(msgspec.Struct, frozen=True):
+    """What came with the form: a provider's code, a number as typed, and what was shown last."""
+
+    provider: str
+    number: str
+    receives: str = ""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What is to be confirmed before it is taken: the number as it was read, and the price."""
+
+    number: str
+    quoted: Quoted
+
+
+class Kind(Protocol):
+    """One kind of operation, as the page deals with it."""
+
+    async def find(self, book: Book, identifier: UUID) -> Subject:
+        """One that has a page. Refuses: not_found."""
+        ...
+
+    def offers(self, subject: Subject, /, book: Book, terms: Terms) -> Sequence[Provider]:
+        """The operators that can be chosen."""
+        ...
+
+    async def pick(
+        self, book: Book, identifier: UUID, terms: Terms, picked: Picked
+    ) -> Shown | None:
+        """Take a choice, unless something has to be confirmed first. Refuses what is wrong with it.
+
+        What came too late, or is there already, changes nothing: the page tells how it stands.
+        """
+        ...
+
+    async def call_off(self, book: Book, identifier: UUID) -> None:
+        """End it without having moved anything, if no operator has it."""
+        ...
+
+    async def run_out(self, book: Book, identifier: UUID) -> None:
+        """End what was not chosen in time."""
+        ...
+
+
+class PaymentPages:
+    """Payments: the payer picks, and that is all that has to be said."""
+
+    def __init__(self, payments: Payments) -> None:
+        self._payments = payments
+
+    async def find(self, book: Book, identifier: UUID) -> Subject:
+        tracked = await self._payments.get(book, identifier)
+        payment = tracked.agreed
+        return Subject(
+            type=OperationType.DEPOSIT,
+            reference=payment.reference,
+            external_id=payment.external_id,
+            description=payment.description,
+            amount=payment.amount,
+            provider=payment.provider,
+            phone_number=payment.phone_number,
+            is_test=book.is_test,
+            hosted=_hosted(payment.hosted),
+            progress=tracked.progress,
+        )
+
+    def offers(self, subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
+        return self._payments.offers(book, subject.amount, terms)
+
+    async def pick(
+        self, book: Book, identifier: UUID, terms: Terms, picked: Picked
+    ) -> Shown | None:
+        tracked = await self._payments.get(book, identifier)
+        if tracked.progress.status is Status.PENDING:
+            choice = self._payments.read_choice(
+                tracked.agreed, terms, provider=picked.provider, phone_number=picked.number
+            )
+            await self._payments.choose(tracked.agreed, choice)
+        return None
+
+    async def call_off(self, book: Book, identifier: UUID) -> None:
+        await self._payments.call_off((await self._payments.get(book, identifier)).agreed)
+
+    async def run_out(self, book: Book, identifier: UUID) -> None:
+        await self._payments.run_out((await self._payments.get(book, identifier)).agreed)
+
+
+class PayoutPages:
+    """Payouts: the beneficiary picks, is shown what arrives there, and confirms it."""
+
+    def __init__(self, payouts: Payouts, catalogue: Catalogue) -> None:
+        self._payouts = payouts
+        self._catalogue = catalogue
+
+    async def find(self, book: Book, identifier: UUID) -> Subject:
+        tracked = await self._payouts.get(book, identifier)
+        payout = tracked.agreed
+        return Subject(
+            type=OperationType.PAYOUT,
+            reference=payout.reference,
+            external_id=payout.external_id,
+            description=payout.description,
+            amount=self._arrives(tracked),
+            provider=payout.provider,
+            phone_number=payout.phone_number,
+            is_test=book.is_test,
+            hosted=_hosted(payout.hosted),
+            progress=tracked.progress,
+        )
+
+    def offers(self, _subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
+        return self._payouts.offers(book, terms)
+
+    async def pick(
+        self, book: Book, identifier: UUID, terms: Terms, picked: Picked
+    ) -> Shown | None:
+        tracked = await self._payouts.get(book, identifier)
+        payout = tracked.agreed
+        if tracked.progress.status is not Status.PENDING:
+            return None
+        choice = await self._payouts.read_choice(
+            payout, terms, provider=picked.provider, phone_number=picked.number
+        )
+        # What was confirmed is what was shown: where the rate has moved since, it is shown anew.
+        if picked.receives == str(choice.sent.minor):
+            await self._payouts.choose(payout, choice)
+            return None
+        exchanged = choice.sent.currency != payout.amount.currency
+        quoted = Quoted(
+            receives=choice.sent,
+            source=payout.amount.currency,
+            rate=choice.quote.rate if exchanged and choice.quote is not None else None,
+            changed=bool(picked.receives),
+        )
+        return Shown(choice.phone_number, quoted)
+
+    async def call_off(self, book: Book, identifier: UUID) -> None:
+        await self._payouts.call_off((await self._payouts.get(book, identifier)).agreed)
+
+    async def run_out(self, book: Book, identifier: UUID) -> None:
+        await self._payouts.run_out((await self._payouts.get(book, identifier)).agreed)
+
+    def _arrives(self, tracked: Tracked[Payout]) -> Money:
+        """What the operator is told, once one was chosen that was not refused; else the net."""
+        payout = tracked.agreed
+        choosing = tracked.progress.status is Status.PENDING
+        if payout.provider is None or payout.payout_amount is None or choosing:
+            return payout.net
+        provider = self._catalogue.providers[payout.provider]
+        return to_rail(payout.payout_amount, provider.decimals(OperationType.PAYOUT))
+
+
+def _hosted(hosted: Hosted | None) -> Hosted:
+    if hosted is None:
+        raise RuntimeError("a page was found of what has none")
+    return hosted

@@ -1,0 +1,60 @@
+"""A house behind a real port, for a real browser: in this process, so a test steps its clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from kpay.web.api import Api
+from tests.client import Browser
+
+# Where the merchants of these tests have their shops: served beside the page, on the same port.
+SHOP = "/shop"
+_SHOP_PAGE = '<!doctype html><title>Shop</title><link rel="icon" href="data:,">'
+
+
+class Served:
+    """What is served at a port. `api` is put in when its house is open."""
+
+    def __init__(self) -> None:
+        self.api: Api | None = None
+        self.url = ""
+        self.came_back: list[dict[str, str]] = []
+        """The query of each return to the shop."""
+        self.before: Callable[[str], Awaitable[None]] | None = None
+        """Is told the path of each request before it is answered."""
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        if request.path.startswith(SHOP):
+            self.came_back.append(dict(parse_qsl(request.query_string, keep_blank_values=True)))
+            return web.Response(text=_SHOP_PAGE, content_type="text/html")
+        if self.before is not None:
+            await self.before(request.path)
+        assert self.api is not None
+        answer = await Browser(self.api).send(
+            request.method,
+            request.path,
+            raw=await request.read(),
+            query=dict(request.query),
+            headers=dict(request.headers),
+        )
+        return web.Response(status=answer.status, body=answer.raw, headers=dict(answer.headers))
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Served]:
+    """A port of this machine on which `Served` answers."""
+    served = Served()
+    runner = web.ServerRunner(web.Server(served.answer))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    served.url = f"http://127.0.0.1:{port}"
+    try:
+        yield served
+    finally:
+        await runner.cleanup()
