@@ -29,6 +29,9 @@ FORMS: dict[str, str] = {
     "token": r"[\w-]+\.[\w-]+\.[\w-]+",
     "API key": r"kpay_(test|live)_[0-9a-z]+",
     "secret key": r"sk_(test|live)_[0-9a-z]+",
+    "page": r"https?://[^/]+/gateway/gw_[a-z2-7]{52}",
+    "signature": r"[0-9a-f]{64}",
+    "standard signature": r"v1,[0-9A-Za-z+/]{43}=",
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
 import json
 from typing import Any
 
@@ -13,8 +16,10 @@ from kpay.core.clock import ManualClock
 from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code
 from kpay.core.routes import Example, Guard, Route
+from kpay.core.sheet import MEDIA
 from kpay.idempotency.model import fingerprint_of
 from kpay.settings import Settings
+from kpay.statements.flow import MOST_IN_JSON
 from kpay.web.openapi.refusals import SENTENCES
 from tests.client import Answer, Browser, Merchant
 from tests.forms import alike
@@ -40,7 +45,11 @@ async def test_every_example_is_answered_in_its_shape(house: House) -> None:
             answer = await browser.send(route.method, path, body, query=query_of(route))
 
             assert answer.status == route.status, (name_of(route), answer.raw)
-            assert alike(shown(example.answer), answer.json, figures=False) == [], name_of(route)
+            assert answer.headers["content-type"] == route.media
+            if route.media == MEDIA:
+                assert head_of(example.answer) == head_of(answer.raw.decode()), name_of(route)
+            compared = shown(route, example.answer), read(route, answer)
+            assert alike(*compared, figures=False) == [], name_of(route)
 
 
 def sent(merchant: Merchant, example: Example) -> Any:
@@ -49,9 +58,25 @@ def sent(merchant: Merchant, example: Example) -> Any:
     return {**example.body, "applicationId": merchant.application_id}
 
 
-def shown(value: Any) -> Any:
-    """An example's answer as JSON has it."""
-    return json.loads(json.dumps(value, default=float))
+def shown(route: Route, value: Any) -> Any:
+    """An example's answer as JSON has it; a file's as its rows."""
+    return rows_of(value) if route.media == MEDIA else json.loads(json.dumps(value, default=float))
+
+
+def read(route: Route, answer: Answer) -> Any:
+    """A real answer in the same way."""
+    return rows_of(answer.raw.decode()) if route.media == MEDIA else answer.json
+
+
+def head_of(text: str) -> str:
+    """A file's first line: the names of its columns in their order."""
+    return text.partition("\r\n")[0]
+
+
+def rows_of(text: str) -> list[dict[str, str | None]]:
+    """A file's lines by the names of its columns; what is empty is null."""
+    lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return [{name: cell or None for name, cell in line.items()} for line in lines]
 
 
 def query_of(route: Route) -> dict[str, str]:
@@ -78,7 +103,7 @@ async def address(merchant: Merchant, route: Route) -> str:
         if route.path.endswith("finish"):
             made["wdr"] = await merchant.withdraw(phoneNumber="237653456129")
         await merchant.house.worker.run_until_idle()
-    return route.path.format(id=made[noun]["id"])
+    return route.path.format(id=made[noun]["id"], country="CMR")
 
 
 async def refund_address(merchant: Merchant, route: Route, paid: Answer) -> str:
@@ -136,7 +161,7 @@ def test_the_document_shows_what_the_page_shows(path: str, number: int, pinned: 
             own = {part: example.answer[name][part] for part in value}
             assert {**own, "id": value["id"]} == value
         else:
-            assert shown(example.answer[name]) == value, name
+            assert shown(route, example.answer[name]) == value, name
 
 
 # The sentences.
@@ -151,6 +176,7 @@ async def test_the_document_s_sentences_are_those_that_are_answered(
         await poor.collect(10_000)
         provoked[Code.NO_RATE] = await poor.transfer()
     provoked |= {code: answer async for code, answer in keyed_refusals(merchant)}
+    provoked[Code.STATEMENT_TOO_LONG] = await too_long(merchant.house)
     provoked |= {code: answer async for code, answer in refund_refusals(merchant, clock)}
     async with opened(settings, clock, rate_limit=100) as counted:
         eager = await Merchant.join(counted, company="Eager")
@@ -196,6 +222,9 @@ async def refusals(merchant: Merchant) -> Any:
     yield Code.PROVIDER_SUSPENDED, await merchant.withdraw(provider="WAVE_SEN")
     yield Code.PROVIDER_CLOSED, await live.withdraw(provider="ORANGE_GAB")
     yield Code.PROVIDER_NOT_ALLOWED, await picky.withdraw()
+    yield Code.METHOD_NOT_CONFIGURED, await merchant.pay(paymentMethod="CARD")
+    insecure_page = {"amount": 1000, "externalId": "O-1", "returnUrl": "http://shop.example/paid"}
+    yield Code.INVALID_ADDRESS, await live.keys.send("POST", f"{BASE}/init", insecure_page)
     yield Code.INVALID_PHONE_NUMBER, await live.withdraw(phoneNumber="33612345678")
     yield (
         Code.NOT_A_TEST_NUMBER,
@@ -220,6 +249,16 @@ async def refusals(merchant: Merchant) -> Any:
     yield Code.NOT_OPEN, await keys.send("POST", finish, {"outcome": "FAILED"})
     yield Code.BODY_TOO_LARGE, await keys.send("POST", withdraw, raw=b" " * 70_000)
     yield Code.WITHDRAWAL_EXCEEDS_BALANCE, await merchant.withdraw(amount=50_000)
+
+
+async def too_long(house: House) -> Answer:
+    """The statement of a wallet to which more happened than one answer holds."""
+    busy = await Merchant.join(house, company="Busy")
+    await busy.collect(1_000_000)
+    for _ in range(10):
+        made = await asyncio.gather(*(busy.transfer(amount=100) for _ in range(MOST_IN_JSON // 10)))
+        assert {answer.status for answer in made} == {201}
+    return await busy.token.send("GET", "/api/wallets/CMR/statement")
 
 
 async def keyed_refusals(merchant: Merchant) -> Any:

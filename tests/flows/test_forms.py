@@ -6,17 +6,25 @@ calls as public clients in PHP, Node.js and Go do, and reads what they read.
 
 from __future__ import annotations
 
+import hmac
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from kpay.app import House
+from kpay.core.clock import ManualClock
+from kpay.web.openapi import document
 from tests.client import Answer, Browser, Merchant
 from tests.forms import FORMS, form_of, type_of
+from tests.hosted import RETURN, Visitor, init, signed
+from tests.receivers import listening
+from tests.route_table import route_table
 
 BASE = "/api/v1/payments"
 MOVING = (Path(__file__).parents[2] / "docs" / "moving.md").read_text(encoding="utf-8")
@@ -29,15 +37,20 @@ Fields = Mapping[str, str]
 
 def row_of(route: str) -> str:
     """A route's cell in the table of fields."""
-    found = re.search(rf"^\| `{re.escape(route)}` \| (.+) \|$", MOVING, re.MULTILINE)
-    assert found is not None, route
+    return cell_of(f"`{route}`")
+
+
+def cell_of(name: str) -> str:
+    """The cell after the one that says this."""
+    found = re.search(rf"^\| {re.escape(name)} \| (.+) \|$", MOVING, re.MULTILINE)
+    assert found is not None, name
     return found[1]
 
 
 def fields_of(text: str) -> Fields:
     """`name` kind, … as a mapping; what stands in braces is left out."""
     outside = re.sub(r"{[^}]*}+", "", text)
-    return dict(re.findall(r"`(\w+)` ([\w ]+\??)(?=[,;]|$)", outside))
+    return dict(re.findall(r"`([\w-]+)` ([\w ]+\??)(?=[,;]|$)", outside))
 
 
 def inside(text: str, name: str) -> Fields:
@@ -231,6 +244,53 @@ async def test_refusals_of_every_kind(merchant: Merchant) -> None:
     assert (keys["message"], keys["error"]) == ("Invalid API credentials", "Unauthorized")
 
 
+# The hosted page and webhooks.
+
+
+async def test_a_hosted_payment_and_the_way_back_from_it(
+    merchant: Merchant, clock: ManualClock
+) -> None:
+    """As a shop checks a return: the four parts under its secret, and no older than ten minutes."""
+    made = await init(merchant, externalId="ORDER-7")
+    assert (made.status, made["mode"]) == (201, "GATEWAY")
+    hold(made.json, fields_of(cell_of("`POST /api/v1/payments/init` with `returnUrl`")))
+    chosen = ("provider", "country", "phoneNumber", "providerReference")
+    assert {made[name] for name in chosen} == {None}
+
+    visitor = Visitor.at(merchant, made)
+    await visitor.choose()
+    await merchant.house.worker.run_until_idle()
+    location = (await visitor.look("/return")).headers["location"]
+
+    query = dict(parse_qsl(urlsplit(location).query))
+    fields = fields_of(cell_of("the query of a return"))
+    assert location.startswith(f"{RETURN}?")
+    assert list(query) == list(fields)
+    hold(query, fields)
+    assert (query["status"], query["externalId"]) == ("COMPLETED", "ORDER-7")
+    assert query["sig"] == signed(merchant, query)
+    assert int(query["ts"]) == int(clock.now().timestamp() * 1_000)
+    assert None not in {(await merchant.payment(made))[name] for name in chosen}
+
+
+async def test_webhooks_have_their_headers_and_their_fields(merchant: Merchant) -> None:
+    async with listening() as shop:
+        await merchant.keys.send("PUT", f"{BASE}/webhooks/generic", {"url": shop.url})
+        await merchant.collect(10_000, metadata={"orderId": "12345"})
+        await merchant.house.worker.run_until_idle()
+        (heard,) = shop.heard
+
+    body = json.loads(heard.raw)
+    headers = fields_of(cell_of("the headers of a webhook"))
+    assert set(headers) <= set(heard.headers)
+    hold(heard.headers, headers)
+    fields = fields_of(cell_of("the body of a webhook"))
+    assert list(body)[: len(fields)] == list(fields)
+    hold(body, fields)
+    secret = merchant.new.webhook_secret.encode()
+    assert heard.headers["X-KPAY-Signature"] == hmac.digest(secret, heard.raw, "sha256").hex()
+
+
 # As public clients call and read. Written for this test, after what they rely on.
 
 
@@ -261,6 +321,26 @@ async def test_a_laravel_service_that_polls(merchant: Merchant, house: House) ->
     assert polled["reference"] == stored["reference"]
     assert {"COMPLETED": "completed"}.get(polled["status"], "pending") == "completed"
     assert polled["metadata"] == {"subscription_id": 42, "plan": "premium"}
+
+
+@pytest.mark.parametrize("hosted", [True, False])
+async def test_a_client_that_says_how_the_payer_pays(merchant: Merchant, hosted: bool) -> None:
+    """Its `paymentMethod` is mobile money by phone and on the page, or a card that nobody takes."""
+    schemas = json.loads(document(route_table(), ""))["components"]["schemas"]
+    methods = schemas["PaymentRequest"]["properties"]["paymentMethod"]["enum"]
+    assert methods == ["MOBILE_MONEY", None]
+
+    ask = init if hosted else Merchant.pay
+    for number, method in enumerate(methods):
+        made = success(await ask(merchant, paymentMethod=method, externalId=f"ORDER-{number}"))
+        assert made["mode"] == ("GATEWAY" if hosted else "USSD")
+    for method in ("CARD", "PAYPAL", "card", ""):
+        refused = await ask(merchant, paymentMethod=method, externalId="ORDER-3")
+        assert (refused.status, refused["code"]) == (400, "method_not_configured"), method
+        assert "MOBILE_MONEY" in refused["message"]
+        assert method in refused["message"]
+    # Nothing was made of it: the same order can be asked for again.
+    success(await ask(merchant, externalId="ORDER-3"))
 
 
 async def test_a_service_that_shows_the_message_of_a_refusal(merchant: Merchant) -> None:

@@ -243,6 +243,7 @@ def routes(
                 Code.PROVIDER_CLOSED,
                 Code.PROVIDER_NOT_ALLOWED,
                 Code.CURRENCY_MISMATCH,
+                Code.UNSUPPORTED_CURRENCY,
                 Code.INVALID_AMOUNT,
                 Code.AMOUNT_OUT_OF_BOUNDS,
                 Code.INVALID_PHONE_NUMBER,
