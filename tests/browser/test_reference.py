@@ -29,6 +29,8 @@ async def test_the_reference_shows_every_route_tries_one_and_asks_nobody_but_us(
 ) -> None:
     await merchant.collect(10_000)
     context = await chromium.new_context(viewport=DESKTOP)
+    # A bound, not an expectation: the library draws every route, on a machine that may be busy.
+    context.set_default_timeout(180_000)
     page = await context.new_page()
     visit = watched(context, page, served, merchant)
     await page.goto(f"{served.url}/api/docs#/Withdrawals/post_api_v1_payments_withdraw")

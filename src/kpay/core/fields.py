@@ -117,10 +117,19 @@ ExternalIdFilter: TypeAlias = Annotated[
 ]
 CountryFilter: TypeAlias = Annotated[
     str | None,
-    msgspec.Meta(description="Only this country's, ISO 3166-1 alpha-3.", examples=["CMR"]),
+    msgspec.Meta(
+        description="Only this country's, ISO 3166-1 alpha-3.",
+        examples=["CMR"],
+        extra_json_schema={ENUM_OF: "countries"},
+    ),
 ]
 ProviderFilter: TypeAlias = Annotated[
-    str | None, msgspec.Meta(description="Only this operator's.", examples=["MTN_MOMO_CMR"])
+    str | None,
+    msgspec.Meta(
+        description="Only this operator's.",
+        examples=["MTN_MOMO_CMR"],
+        extra_json_schema={ENUM_OF: "providers"},
+    ),
 ]
 Since: TypeAlias = Annotated[
     str | None,

@@ -38,7 +38,7 @@ A = TypeVar("A", bound=Agreed)
 Examples = tuple[Example, ...]
 
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
-
+_OF_A_FILTER = (Code.UNSUPPORTED_COUNTRY, Code.UNKNOWN_PROVIDER)
 
 # What a line of a file has no room for: sentences, what is a list of its own, the way to a page.
 _NOT_IN_A_FILE = frozenset(
@@ -220,6 +220,7 @@ def reading_routes(
             query=ListQuery,
             examples=shapes.page_examples,
             tag=shapes.tag,
+            refuses=_OF_A_FILTER,
         ),
         Route(
             "GET",
@@ -232,6 +233,7 @@ def reading_routes(
             media=MEDIA,
             examples=shapes.file_examples,
             tag=shapes.tag,
+            refuses=_OF_A_FILTER,
         ),
         Route(
             "POST",

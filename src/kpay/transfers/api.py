@@ -296,6 +296,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             query=TransferQuery,
             examples=examples.PAGE,
             tag="Transfers",
+            refuses=(Code.UNSUPPORTED_COUNTRY,),
         ),
         Route(
             "GET",
@@ -308,6 +309,7 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             media=MEDIA,
             examples=examples.FILE,
             tag="Transfers",
+            refuses=(Code.UNSUPPORTED_COUNTRY,),
         ),
     ]
 
