@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,7 +20,6 @@ from kpay.core.fields import (
     ExternalId,
     ExternalIdFilter,
     Limit,
-    Number,
     Page,
     ShortText,
     Since,
@@ -44,12 +42,13 @@ from kpay.core.forms import (
     Uuid,
 )
 from kpay.core.ids import parse_uuid
-from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
+from kpay.core.page import OF_FILE, Filter, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Download, Guard, Reply, Route
-from kpay.core.sheet import MEDIA, file_name, head, sheet
+from kpay.core.sheet import MEDIA, file_name
 from kpay.rates.api import Exchange, exchange, shown_rate
 from kpay.transfers import examples
+from kpay.transfers.files import transfers_file
 from kpay.transfers.flow import Transfers
 from kpay.transfers.model import Transfer
 
@@ -141,27 +140,6 @@ class TransferExportQuery(TransferNarrowQuery, rename="camel", forbid_unknown_fi
     bom: Bom = False
 
 
-class TransferLine(msgspec.Struct, rename="camel"):
-    """A transfer as a line of a file: `rate` has all the digits that were applied."""
-
-    id: str
-    source_reference: str
-    source_country: str
-    source_amount: Number
-    source_currency: str
-    destination_reference: str
-    destination_country: str
-    destination_amount: Number
-    destination_currency: str
-    exchange_rate: Number
-    rate: str
-    rate_source: str
-    rate_as_of: str
-    description: str | None
-    external_id: str | None
-    created_at: str
-
-
 def answer(transfer: Transfer) -> TransferAnswer:
     """A transfer as the page shows it."""
     quote = transfer.quote
@@ -220,34 +198,6 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
         found = await transfers.find(book, call.keyed.operation_id)
         return None if found is None else Reply(answer(found), 201)
 
-    async def detail(call: Call) -> Reply:
-        """A transfer as it was made; it never changes afterwards."""
-        transfer_id = parse_uuid(call.path["id"])
-        found = await transfers.find(call.book, transfer_id) if transfer_id else None
-        if found is None:
-            raise Refusal(Code.NOT_FOUND, "There is no transfer with this id.")
-        return Reply(answer(found))
-
-    async def listing(call: Call) -> Reply:
-        """Narrowed by `externalId` it tells who lost an answer what became of the call."""
-        wanted = msgspec.structs.replace(
-            _filter(call.query),
-            before=read_cursor(call.query.cursor, parse_uuid),
-            limit=read_limit(call.query.limit),
-        )
-        rows = await transfers.page(call.book, wanted)
-        return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
-
-    async def export(call: Call) -> Download:
-        """One line for each, with both its sides. A file that broke off arrives as an error of the
-        connection, never as a shorter file.
-        """
-        wanted = _filter(call.query)
-        return Download(
-            _file(transfers, call.book, wanted, marked=call.query.bom),
-            file_name(call.book, "transfers", wanted.since, wanted.until),
-        )
-
     return [
         Route(
             "POST",
@@ -274,6 +224,42 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             ),
             recall=recall,
         ),
+        *_reading_routes(transfers),
+    ]
+
+
+def _reading_routes(transfers: Transfers) -> list[Route]:
+    """The routes that look at what was moved."""
+
+    async def detail(call: Call) -> Reply:
+        """A transfer as it was made; it never changes afterwards."""
+        transfer_id = parse_uuid(call.path["id"])
+        found = await transfers.find(call.book, transfer_id) if transfer_id else None
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, "There is no transfer with this id.")
+        return Reply(answer(found))
+
+    async def listing(call: Call) -> Reply:
+        """Narrowed by `externalId` it tells who lost an answer what became of the call."""
+        wanted = msgspec.structs.replace(
+            _filter(call.query),
+            before=read_cursor(call.query.cursor, parse_uuid),
+            limit=read_limit(call.query.limit),
+        )
+        rows = await transfers.page(call.book, wanted)
+        return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
+
+    async def export(call: Call) -> Download:
+        """One line for each, with both its sides. A file that broke off arrives as an error of the
+        connection, never as a shorter file.
+        """
+        wanted = _filter(call.query)
+        return Download(
+            transfers_file(transfers, call.book, wanted, marked=call.query.bom),
+            file_name(call.book, "transfers", wanted.since, wanted.until),
+        )
+
+    return [
         Route(
             "GET",
             "/api/wallets/transfer/{id}",
@@ -338,40 +324,3 @@ def _filter(query: TransferNarrowQuery) -> Filter:
         until=until,
         limit=OF_FILE,
     )
-
-
-async def _file(
-    transfers: Transfers, book: Book, wanted: Filter, *, marked: bool
-) -> AsyncGenerator[bytes, None]:
-    """The whole list as CSV, a page at a time, each read on a connection of its own."""
-    begin = head([field.encode_name for field in _COLUMNS], marked=marked)
-    pages = every_page(lambda narrowed: transfers.page(book, narrowed), wanted, lambda row: row.id)
-    async for page in pages:
-        yield begin + sheet(msgspec.structs.astuple(_line(transfer)) for transfer in page)
-        begin = b""
-
-
-def _line(transfer: Transfer) -> TransferLine:
-    quote = transfer.quote
-    receipt = exchange(quote)
-    return TransferLine(
-        id=str(transfer.id),
-        source_reference=transfer.source_reference,
-        source_country=transfer.source_country,
-        source_amount=transfer.debited.number,
-        source_currency=transfer.debited.currency,
-        destination_reference=transfer.destination_reference,
-        destination_country=transfer.destination_country,
-        destination_amount=transfer.credited.number,
-        destination_currency=transfer.credited.currency,
-        exchange_rate=shown_rate(quote),
-        rate=receipt.rate,
-        rate_source=receipt.source,
-        rate_as_of=receipt.as_of,
-        description=transfer.description,
-        external_id=transfer.external_id,
-        created_at=iso(transfer.created_at),
-    )
-
-
-_COLUMNS = msgspec.structs.fields(TransferLine)
