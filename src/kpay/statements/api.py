@@ -65,11 +65,16 @@ class MovementExportQuery(MovementNarrowQuery, rename="camel", forbid_unknown_fi
     bom: Bom = False
 
 
+_BASE = "/api/wallets/{country}"
 _OF_A_WALLET = (Code.UNSUPPORTED_COUNTRY, Code.NO_WALLET)
 _PATH = {"country": Annotated[CountryCode, Meta(description="Whose wallet it is.")]}
 
 
 def routes(statements: Statements, clock: Clock) -> list[Route]:
+    return [*_movement_routes(statements), *_statement_routes(statements, clock)]
+
+
+def _movement_routes(statements: Statements) -> list[Route]:
     async def movements(call: Call) -> Reply:
         """Each payment, transfer, withdrawal and refund as far as it changed this wallet: how, and
         what the wallet held afterwards.
@@ -103,6 +108,38 @@ def routes(statements: Statements, clock: Clock) -> list[Route]:
             file_name(call.book, f"movements-{country}", wanted.since, wanted.until),
         )
 
+    return [
+        Route(
+            "GET",
+            f"{_BASE}/movements",
+            "What happened to a wallet, newest first",
+            Guard.TOKEN,
+            movements,
+            Page[MovementAnswer],
+            query=MovementQuery,
+            examples=examples.MOVEMENTS,
+            tag="Statements",
+            refuses=_OF_A_WALLET,
+            path_types=_PATH,
+        ),
+        Route(
+            "GET",
+            f"{_BASE}/movements/export",
+            "What happened to a wallet as CSV, newest first, however much it was",
+            Guard.TOKEN,
+            movements_export,
+            str,
+            query=MovementExportQuery,
+            media=MEDIA,
+            examples=examples.MOVEMENTS_FILE,
+            tag="Statements",
+            refuses=_OF_A_WALLET,
+            path_types=_PATH,
+        ),
+    ]
+
+
+def _statement_routes(statements: Statements, clock: Clock) -> list[Route]:
     async def statement(call: Call) -> Reply:
         """`opening.balance` and every `amount` add up to `closing.balance`; one period's closing
         balances are the next one's opening balances. Without `to` it closes with what the wallet
@@ -125,38 +162,10 @@ def routes(statements: Statements, clock: Clock) -> list[Route]:
             file_name(call.book, f"statement-{country}", since, until),
         )
 
-    base = "/api/wallets/{country}"
     return [
         Route(
             "GET",
-            f"{base}/movements",
-            "What happened to a wallet, newest first",
-            Guard.TOKEN,
-            movements,
-            Page[MovementAnswer],
-            query=MovementQuery,
-            examples=examples.MOVEMENTS,
-            tag="Statements",
-            refuses=_OF_A_WALLET,
-            path_types=_PATH,
-        ),
-        Route(
-            "GET",
-            f"{base}/movements/export",
-            "What happened to a wallet as CSV, newest first, however much it was",
-            Guard.TOKEN,
-            movements_export,
-            str,
-            query=MovementExportQuery,
-            media=MEDIA,
-            examples=examples.MOVEMENTS_FILE,
-            tag="Statements",
-            refuses=_OF_A_WALLET,
-            path_types=_PATH,
-        ),
-        Route(
-            "GET",
-            f"{base}/statement",
+            f"{_BASE}/statement",
             "A wallet's statement: opening balance, movements, totals, closing balance",
             Guard.TOKEN,
             statement,
@@ -169,7 +178,7 @@ def routes(statements: Statements, clock: Clock) -> list[Route]:
         ),
         Route(
             "GET",
-            f"{base}/statement/export",
+            f"{_BASE}/statement/export",
             "A wallet's statement as CSV, however long",
             Guard.TOKEN,
             statement_export,
