@@ -47,6 +47,9 @@ wallets = App(name="wallet", help="What an application holds in a country.")
 for group in (companies, applications, keys, token_keys, sandbox, wallets, webhooks):
     app.command(group)
 
+# How long a service waits for a database that its machine starts at the same time.
+_PATIENCE_SECONDS = 60
+
 Host = Annotated[str, Parameter(help="The address to listen on.")]
 Port = Annotated[int, Parameter(help="The port to listen on.")]
 Workers = Annotated[int, Parameter(help="Server processes; one for each core is plenty.")]
@@ -77,7 +80,7 @@ def worker() -> None:
     """Drive payments, payouts and refunds and send webhooks, without serving the API."""
     from kpay.web.logs import configure_logs
 
-    with ready_settings() as settings:
+    with ready_settings(patience=_PATIENCE_SECONDS) as settings:
         configure_logs(settings.log_level)
         asyncio.run(_drive(settings))
 
@@ -412,7 +415,7 @@ def _serve(host: str, port: int, workers: int, *, drive_work: bool, quiet: bool 
     err.quiet = quiet
     with told():
         server.check_port(host, port)
-        with ready_settings() as settings:
+        with ready_settings(patience=_PATIENCE_SECONDS) as settings:
             err.print(f"Serving on http://{host}:{port}; Ctrl-C stops it.")
             server.serve(settings, host=host, port=port, workers=workers, drive_work=drive_work)
     err.print("Stopped.")

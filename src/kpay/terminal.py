@@ -37,7 +37,7 @@ def told() -> Iterator[None]:
     from kpay.backup import BackupError
     from kpay.database.embedded import EmbeddedServerError
     from kpay.database.migrate import MigrationError
-    from kpay.database.pool import UNAVAILABLE
+    from kpay.database.pool import REFUSED, UNAVAILABLE, why
     from kpay.web.server import ServerError
 
     known = (
@@ -54,7 +54,9 @@ def told() -> Iterator[None]:
     except known as problem:
         fail(str(problem))
     except UNAVAILABLE as problem:
-        fail(f"The database cannot be reached: {problem}")
+        fail(f"The database cannot be reached: {why(problem)}")
+    except REFUSED as problem:
+        fail(f"The database does not let this program in: {problem}. Look at KPAY_DATABASE_URL.")
 
 
 @contextmanager
@@ -75,16 +77,20 @@ def fail(sentence: str) -> NoReturn:
 
 
 @contextmanager
-def ready_settings() -> Iterator[Settings]:
-    """The settings with a database that is up and migrated; each long stage is told."""
+def ready_settings(*, patience: float = 0) -> Iterator[Settings]:
+    """The settings with a database that is up and migrated; each long stage is told.
+
+    A service has the `patience` to wait for its database so many seconds; a person who has asked
+    something has not.
+    """
     from kpay.database.ready import ready_database
 
-    with told(), ready_database(Settings.from_env(), say=stage) as settings:
+    with told(), ready_database(Settings.from_env(), say=stage, patience=patience) as settings:
         yield settings
 
 
 def stage(words: str) -> None:
-    err.print(f"[dim]… {words}[/dim]")
+    err.print(f"… {words}", style="dim", markup=False, soft_wrap=True)
 
 
 def with_house(act: Callable[[House], Awaitable[T]]) -> T:

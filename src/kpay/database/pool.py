@@ -36,6 +36,12 @@ UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
 )
 
+# What a server that is there says to an address that is wrong: waiting does not mend it.
+REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
 # How long a statement waits for a connection while all of the pool are in use.
 _CONNECTION_WITHIN_SECONDS = 10.0
 
@@ -54,6 +60,11 @@ _SESSION = {
 }
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+def why(problem: BaseException) -> str:
+    """What went wrong, in words; a timeout has none of its own."""
+    return str(problem) or type(problem).__name__
 
 
 def outside_transaction() -> None:
