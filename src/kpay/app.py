@@ -30,7 +30,7 @@ from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
-from kpay.core.ids import Ids, parse_public_id
+from kpay.core.ids import Ids, milliseconds, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.clock import DatabaseClock
@@ -94,7 +94,9 @@ class House:
         self.catalogue = catalogue()
         self.own_clock = DatabaseClock()
         self.clock: Clock = clock or self.own_clock
-        self.ids: Ids = ids or SystemIds()
+        self.ids: Ids = ids or SystemIds(
+            self.own_clock.now_ms if clock is None else lambda: milliseconds(clock.now())
+        )
         self.database = Database(settings.database_url, size=settings.pool_size)
         self._build_access()
         self._build_books()

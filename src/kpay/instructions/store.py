@@ -188,7 +188,8 @@ class TrackedRows(Generic[A]):
             wanted.provider,
             wanted.since,
             wanted.until,
-            wanted.before,
+            wanted.first,
+            wanted.end,
             wanted.limit + 1,
         )
         return [self._tracked(row) for row in rows]
