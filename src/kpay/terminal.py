@@ -12,8 +12,10 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from uuid import UUID
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from kpay.app import House
 
 T = TypeVar("T")
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program.")]
+ApplicationId = Annotated[UUID, Parameter(help="The application's id: see kpay app list.")]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
