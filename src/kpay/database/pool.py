@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from kpay.core.book import Book, Environment
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
@@ -60,6 +62,11 @@ _SESSION = {
 }
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+def book_of(row: Row, environment: str = "environment") -> Book:
+    """Whose row it is, by its key. `environment` is the column that has it as text."""
+    return Book(row["application_id"], Environment(row[environment]))
 
 
 def why(problem: BaseException) -> str:
