@@ -68,8 +68,8 @@ from kpay.gateways.model import (
     require_destination,
 )
 from kpay.instructions.api import Shapes, reading_routes, recall
-from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
+from kpay.instructions.rails import Attempt
 from kpay.payments import examples
 from kpay.payments.flow import Payments
 from kpay.payments.model import PREFIX, Payment
