@@ -25,6 +25,8 @@ START_SECONDS = 30
 STOP_SECONDS = 30
 COMMAND_SECONDS = 60
 ANSWER_SECONDS = 30
+# What a fresh shell has.
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 # Of what a program said; more than it says before it is ready.
 _MOST_READ = 65_536
 
@@ -44,7 +46,7 @@ class Program:
 
         A merchant here calls as often as a test, a load or a fuzzer wants, unless one says not.
         """
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         source = str(Path(__file__).parents[2] / "src")
         ours = {"PYTHONPATH": source, "KPAY_HOME": str(self.home), "KPAY_RATE_LIMIT": "0"}
         return {**kept, **ours, **self.extra}
