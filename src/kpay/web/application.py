@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get
@@ -75,11 +76,12 @@ def _operations(database: Database) -> list[Any]:
 
 
 def _openapi(routes: Sequence[Route], public_url: str) -> Any:
-    body = document(routes, public_url)
+    # Made when it is first asked for: most processes of a test, and many of a server, never are.
+    made = cache(lambda: document(routes, public_url))
 
     @get("/api/docs/public-json", media_type=MediaType.JSON)
     async def openapi() -> bytes:
-        return body
+        return made()
 
     return openapi
 
