@@ -32,6 +32,7 @@ from tests.folders import temporary_in_memory
 
 START = datetime(2026, 6, 23, 10, 0, 0, tzinfo=UTC)
 _TEMPLATE = "template_of_tests"
+_ORDER = {name: rank for rank, name in enumerate(("unit", "system", "simulator", "browser"))}
 _TOGETHER = {"browser", "kpay_client"}
 _numbers = itertools.count(1)
 
@@ -54,8 +55,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What needs no database goes first: the sooner something is wrong, the sooner it is known."""
-    items.sort(key=lambda item: "unit" not in item.path.parts)
+    """What needs no database goes first: the sooner something is wrong, the sooner it is known.
+
+    Then what has long files, so that none of those is left to one process at the end.
+    """
+    items.sort(key=lambda item: _ORDER.get(item.path.parent.name, len(_ORDER)))
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             item.add_marker(pytest.mark.xdist_group(_group(item.path)))

@@ -32,9 +32,10 @@ def temporary_in_memory(memory: Path = MEMORY, room: int = _ROOM_BYTES) -> Itera
         yield None
         return
     _clear_away(memory)
-    with tempfile.TemporaryDirectory(
-        prefix=_NAME, dir=memory, ignore_cleanup_errors=True
-    ) as name, (Path(name) / "lock").open("wb") as lock:
+    with (
+        tempfile.TemporaryDirectory(prefix=_NAME, dir=memory, ignore_cleanup_errors=True) as name,
+        (Path(name) / "lock").open("wb") as lock,
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         # PostgreSQL runs as another user where root tests, and has to pass through here.
         Path(name).chmod(0o711)

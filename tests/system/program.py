@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +28,8 @@ COMMAND_SECONDS = 60
 ANSWER_SECONDS = 30
 # What a fresh shell has.
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+# Each has ports of its own.
+_MOST_WORKERS = 16
 # Of what a program said; more than it says before it is ready.
 _MOST_READ = 65_536
 
@@ -183,11 +186,27 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def _own_ports() -> Iterator[int]:
+    """Ports that no other process of the run tries, each once in a long while.
+
+    They lie below those that a system gives to whoever connects: one of those could be taken by a
+    connection in the moment before the program listens on it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = range(10_000 + worker % _MOST_WORKERS, 32_000, _MOST_WORKERS)
+    return itertools.islice(itertools.cycle(own), os.getpid() % len(own), None)
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports have no end")
 
 
 def key_headers(pair: Mapping[str, str]) -> dict[str, str]:
