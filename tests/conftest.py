@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _group(path: Path) -> str:
-    """What one process runs together: a file, or a folder whose tests share a browser or a server."""
+    """What one process runs together: a file, or a folder that shares a browser or a server."""
     return path.parent.name if path.parent.name in _TOGETHER else f"{path.parent.name}/{path.stem}"
 
 
@@ -82,7 +82,7 @@ def quiet_logs() -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
-    """PostgreSQL of this process's own, or one that is kept up for many short runs (`make mutants`).
+    """This process's own PostgreSQL, or one that is kept up for many short runs (`make mutants`).
 
     Not under pytest's own folder: another run's start resets that folder's mode, and with it the
     passage that a server of another user needs.

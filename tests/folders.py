@@ -1,8 +1,8 @@
 """Where what a run leaves lying about goes: into memory, so that no test waits for a disk.
 
-PostgreSQL is the same one with the same settings, and still asks for everything to be on the disk. It
-is only answered at once: a test's own copy of a database takes a twentieth of a second instead of
-one, and there are some two thousand of them.
+PostgreSQL is the same one with the same settings, and still asks for everything to be on the disk.
+It is only answered at once: a test's own copy of a database takes a twentieth of a second instead
+of one, and there are some two thousand of them.
 """
 
 from __future__ import annotations
