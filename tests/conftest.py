@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(temporary.close)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """`make test`: one process for each core that we may use, and never less than two.
 
