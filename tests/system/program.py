@@ -21,11 +21,11 @@ from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped]
 
-# Bounds, not expectations: a healthy program needs a fraction of them.
-START_SECONDS = 30
-STOP_SECONDS = 30
-COMMAND_SECONDS = 60
-ANSWER_SECONDS = 30
+# Bounds, not expectations: a healthy program needs a fraction of them, a starved machine a part.
+START_SECONDS = 120
+STOP_SECONDS = 120
+COMMAND_SECONDS = 180
+ANSWER_SECONDS = 60
 # What a fresh shell has.
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 # Each has ports of its own.
