@@ -134,10 +134,11 @@ def test_a_head_or_a_body_that_does_not_come_is_not_waited_for(
 ) -> None:
     server, head = served
 
+    # Many at once, for what is told of one must not keep hold of another.
     slow = (
         HEALTH,
-        head + LENGTH + b"\r\n" + BODY[:5],
-        head + CHUNKED + b"\r\n5\r\n" + BODY[:5] + b"\r\n",
+        *[head + LENGTH + b"\r\n" + BODY[:5]] * 20,
+        *[head + CHUNKED + b"\r\n5\r\n" + BODY[:5] + b"\r\n"] * 20,
     )
     with ThreadPoolExecutor(len(slow)) as pool:
         # Each raises TimeoutError where the server does not close it.
@@ -149,7 +150,7 @@ def test_a_head_or_a_body_that_does_not_come_is_not_waited_for(
         assert server.request("GET", "/healthz")[0] == 200
         no_head, *half_a_body = (each.result() for each in waits)
 
-    assert half_a_body == [[408], [408]]
+    assert half_a_body == [[408]] * 40
     assert no_head in ([408], [])
 
 
