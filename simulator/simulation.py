@@ -23,12 +23,14 @@ from simulator.clock import ONE_MINUTE, Time
 from simulator.feed import Feed
 from simulator.ids import SeededIds
 from simulator.loop import MICROSECONDS, VirtualLoop
-from simulator.merchants import Merchants
+from simulator.merchants import PROVIDERS, Merchants
 from simulator.operations import OUTGOING, Kind, Operation, Violation
 from simulator.oracle import Oracle
+from simulator.payers import Payers
 from simulator.process import Outside, Process, Tasks
 from simulator.rail import Rail
 from simulator.reading import Reader
+from simulator.receivers import Receivers
 from simulator.transcript import Transcript
 from simulator.turns import Armed, Fate, ProcessDied, Turns
 
@@ -43,7 +45,21 @@ _ROUNDS_TO_END = 300
 _SECRET = "a secret for simulations that is long enough"
 
 _KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
-_ACTS = {"ask": 50, "twins": 7, "cancel": 8, "work": 35, "refund": 7, "refund twice": 3}
+_ACTS = {
+    "ask": 46,
+    "twins": 7,
+    "cancel": 8,
+    "work": 35,
+    "refund": 7,
+    "refund twice": 3,
+    "send again": 7,
+    "visit": 16,
+    "resume": 1,
+}
+# What somebody does who has a page before them.
+_VISITS = {"pick": 70, "look": 18, "call off": 12}
+# How often a process that was asked with a key dies, or loses its database, meanwhile.
+_STRUCK = 0.15
 # How often a refund is asked of a payment that can be refunded.
 _SENSIBLE = 0.85
 _FATES = {
@@ -156,12 +172,22 @@ class Simulation:
         self._rail = Rail(self._dice.of("rail"), self._time)
         self._feed = Feed(self._dice.of("rates"), self._time)
         self._ids = SeededIds(self._dice.of("ids"))
+        self._receivers = Receivers(self._dice.of("receivers"))
         outside = Outside(
-            self._rail, self._feed, self._turns, self._time, self._ids, self._transcript
+            self._rail,
+            self._feed,
+            self._receivers,
+            self._turns,
+            self._time,
+            self._ids,
+            self._dice.of("jitter").random,
+            self._transcript,
         )
         tasks = Tasks(loop)
         self._processes = [Process(name, settings, outside, tasks) for name in _PROCESSES]
         self._merchants = Merchants(self._dice.story, self._transcript)
+        providers = sorted(name for names in PROVIDERS.values() for name in names)
+        self._payers = Payers(self._dice.of("payers"), self._transcript, providers)
         oracle = Oracle(
             self._rail,
             self._feed,
@@ -170,7 +196,7 @@ class Simulation:
             margin_bps=_MARGIN_BPS,
             rates_live=_RATES_LIVE,
         )
-        self._checks = Checks(oracle, reader, self._merchants, logs)
+        self._checks = Checks(oracle, reader, self._merchants, self._receivers, logs)
         self._tasks: list[asyncio.Task[Any]] = []
         self._stray: list[str] = []
         self._deaths = 0
@@ -211,7 +237,7 @@ class Simulation:
     async def _open(self) -> None:
         house = House(self._settings, clock=self._time, ids=self._ids)
         await house.open()
-        await self._merchants.join(house)
+        await self._merchants.join(house, self._receivers)
         await house.close()
         for process in self._processes:
             await process.start()
@@ -223,7 +249,7 @@ class Simulation:
         await self._revive(0.7)
         self._break_something()
         self._move_time()
-        self._move_rates()
+        self._move_moods()
         for _ in range(self._dice.story.randint(1, 4)):
             self._act()
         await self._go_on()
@@ -264,11 +290,13 @@ class Simulation:
             self._transcript.operation(f"{microseconds / MICROSECONDS:.1f} seconds pass")
         self._rail.tick()
 
-    def _move_rates(self) -> None:
+    def _move_moods(self) -> None:
         if self._dice.faults.random() < 0.06:
             self._feed.move()
         if self._dice.faults.random() < 0.04:
             self._transcript.operation(self._feed.change_mood())
+        if self._dice.faults.random() < 0.04:
+            self._transcript.operation(self._receivers.change_mood())
 
     def _act(self) -> None:
         story = self._dice.story
@@ -293,13 +321,45 @@ class Simulation:
                 if act == "refund twice":
                     self._ask(other, self._merchants.twin(asked))
             return
+        if act == "send again":
+            keyed = self._merchants.draw_keyed()
+            if keyed is not None:
+                self._ask(process, keyed)
+            return
+        if act == "visit":
+            if self._checks.pages:
+                self._visit(process, story.choice(self._checks.pages))
+            return
+        if act == "resume":
+            self._spawn(process, self._merchants.resume(process))
+            return
         asked = self._merchants.draw(story.choices(list(_KINDS), list(_KINDS.values()))[0])
         self._ask(process, asked)
-        if act == "twins" and asked.external_id:
+        if act == "twins" and asked.key:
+            self._ask(other, asked)
+        elif act == "twins" and asked.external_id:
             self._ask(other, self._merchants.twin(asked))
 
+    def _visit(self, process: Process, operation: Operation) -> None:
+        """Somebody does something on a page; an impatient one twice at once."""
+        story = self._dice.story
+        (act,) = story.choices(list(_VISITS), list(_VISITS.values()))
+        if act == "look":
+            self._spawn(process, self._payers.look(process, operation))
+        elif act == "call off":
+            self._spawn(process, self._payers.call_off(process, operation))
+        else:
+            for _ in range(story.choice([1, 1, 1, 2])):
+                provider = self._payers.draw(operation)
+                self._spawn(process, self._payers.pick(process, operation, provider))
+
     def _ask(self, process: Process, operation: Operation) -> None:
-        self._spawn(process, self._merchants.send(process, operation))
+        sending = self._merchants.begin(process, operation)
+        self._spawn(process, self._merchants.send(process, operation, sending))
+        faults = self._dice.faults
+        if operation.key and faults.random() < _STRUCK and process.seat.armed is None:
+            fate = faults.choice([Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.LOST_AFTER])
+            process.seat.armed = Armed(fate, faults.randint(1, 9))
 
     def _spawn(self, process: Process, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(process.spawn(work))
@@ -341,7 +401,7 @@ class Simulation:
     # The end: nothing breaks any more, and time passes until everything has ended.
 
     async def _end(self) -> None:
-        self._rail.honest = True
+        self._rail.honest = self._receivers.honest = True
         self._feed.calm()
         self._transcript.operation("from here on, nothing breaks")
         for process in self._processes:
@@ -351,14 +411,24 @@ class Simulation:
             # Far enough for all that was kept back to have been let go.
             self._begin(self._step + 100)
             await self._revive(1)
-            self._pass(5 * ONE_MINUTE)
+            # Money moves within minutes; a receiver that failed long enough is left alone for hours.
+            self._pass((5 if self._checks.open else 60) * ONE_MINUTE)
             for process in self._processes:
                 self._spawn(process, self._work(process))
+            failed = {one.application_id for one in self._checks.deliveries.failed}
+            for shop in self._merchants.shops:
+                if shop.book.application_id in failed:
+                    self._spawn(process, self._merchants.replay(process, shop))
             await self._go_on()
             await self._look(self._step)
-            if extra and not self._checks.open and not self._tasks:
+            if extra and not self._tasks and not self._left:
                 break
         else:
-            raise Violation(f"this does not end: {self._checks.open[0]}")
+            raise Violation(f"this does not end: {self._left[0]}")
         await self._checks.at_the_end()
         await self._checks.verify(self._url)
+
+    @property
+    def _left(self) -> list[object]:
+        """What has not ended, and what was not taken by who is to hear it."""
+        return [*self._checks.open, *self._checks.deliveries.waiting]
