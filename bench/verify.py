@@ -96,7 +96,7 @@ def _watch(command: subprocess.Popen[bytes], postmaster: int) -> tuple[float, fl
 
 def _resident(pid: int) -> float:
     try:
-        return round(psutil.Process(pid).memory_info().rss / MB, 1)
+        return round(float(psutil.Process(pid).memory_info().rss) / MB, 1)
     except psutil.NoSuchProcess:
         return 0.0
 

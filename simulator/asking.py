@@ -14,7 +14,7 @@ import msgspec
 
 from kpay.app import House
 from kpay.core.ids import parse_public_id, parse_uuid, public_id
-from kpay.core.refusals import Code
+from kpay.core.refusals import ANSWERS, Code
 from kpay.core.routes import Call, Route
 from kpay.idempotency.model import fingerprint_of
 from kpay.instructions.model import Tracked
@@ -35,8 +35,9 @@ _PATHS = {
     Kind.REFUND: "/api/v1/payments/{id}/refund",
 }
 _RETURN = "https://shop.example.com/paid"
-# What came of it is not known, or it was not the request's turn.
-_OPEN = frozenset({Code.DATABASE_UNAVAILABLE, Code.INTERNAL, Code.IDEMPOTENCY_IN_PROGRESS})
+# What came of it is not known.
+_OPEN = frozenset({Code.DATABASE_UNAVAILABLE, Code.INTERNAL})
+_SERVER_ERROR = 500
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -71,7 +72,7 @@ class Counter:
             return await self._at_route(operation)
         except Exception as problem:
             refusal = refusal_of(problem)
-            return _refused(operation.kind, refusal.code, refusal.existing_id)
+            return _refused(operation, refusal.code, refusal.existing_id)
 
     async def _at_route(self, operation: Operation) -> Said:
         route, reader = self._routes[operation.kind]
@@ -82,7 +83,7 @@ class Counter:
         status, body = await self._carry_out(route, call, operation, raw)
         read = msgspec.json.decode(body)
         if status >= 400:
-            return _refused(operation.kind, read["code"], read.get("existingId"))
+            return _refused(operation, Code(read["code"]), read.get("existingId"))
         rail = read.get("providerReference")
         called = "" if rail is None else f"as {numbered(UUID(rail))}"
         return Said(Answer.ACCEPTED, called, _identifier(operation.kind, read["id"]))
@@ -99,9 +100,12 @@ class Counter:
         return answer.status, answer.body
 
 
-def _refused(kind: Kind, code: str, existing_id: str | None) -> Said:
-    answer = Answer.UNKNOWN if code in _OPEN else Answer.REFUSED
-    return Said(answer, code, _identifier(kind, existing_id))
+def _refused(operation: Operation, code: Code, existing_id: str | None) -> Said:
+    """With a key, what is the moment's fault and not the request's decides nothing either."""
+    passing = code is Code.IDEMPOTENCY_IN_PROGRESS or ANSWERS[code].status >= _SERVER_ERROR
+    undecided = code in _OPEN or (passing and operation.key is not None)
+    answer = Answer.UNKNOWN if undecided else Answer.REFUSED
+    return Said(answer, code, _identifier(operation.kind, existing_id))
 
 
 def _accepted(accepted: Any) -> Said:

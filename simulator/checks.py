@@ -49,6 +49,7 @@ class Checks:
         self._unsettled: list[Operation] = []
         self._answered: list[Operation] = []
         self._seen = 0
+        self.pauses = 0
 
     def payments(self, *, complete: bool) -> list[Operation]:
         """The latest payments that are on record and complete, or not, oldest first."""
@@ -106,7 +107,8 @@ class Checks:
         if self._unsettled:
             raise Violation(f"nobody answered {self._unsettled[0]}")
 
-    async def contradictions(self) -> int:
+    @property
+    def contradictions(self) -> int:
         return sum(self._oracle.contradicted(one) for one in self._oracle.by_id.values())
 
     def _read_log(self) -> None:
@@ -116,6 +118,7 @@ class Checks:
             # Who dies says so to nobody.
             if line["event"] in _ALARMS and not isinstance(line.get("exc_info"), ProcessDied)
         ]
+        self.pauses += sum(line["event"] == "webhook_endpoint_paused" for line in self._logs)
         self._logs.clear()
         if alarms:
             raise Violation(f"the program logs {alarms[0]}")

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from uuid import UUID
 
 from kpay.catalogue.model import Catalogue, OperationType
-from simulator.books import Books, at_rate, fee_of, in_decimals
+from simulator.books import Books, in_decimals
 from simulator.clock import Time
-from simulator.feed import Feed
 from simulator.operations import (
     ENDED,
     Answer,
@@ -29,14 +27,9 @@ from simulator.operations import (
     Told,
     Violation,
 )
+from simulator.prices import Prices
 from simulator.rail import Dealings, Rail, Truth
 from simulator.reading import Account
-
-# A rate has eighteen digits before its margin, as the program's own document has it.
-_DIGITS = Context(prec=18, rounding=ROUND_HALF_UP)
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
-# The clock may be set back and forth by so much between a look at the rates and an acceptance.
-_CLOCK_SLACK = timedelta(minutes=10)
 
 _SHORT = frozenset(
     {
@@ -63,22 +56,11 @@ _HOSTED_STEPS = {**_STEPS, "PROCESSING": {"PENDING", "COMPLETED", "FAILED", "CAN
 class Oracle:
     """What must be true after every step."""
 
-    def __init__(
-        self,
-        rail: Rail,
-        feed: Feed,
-        time: Time,
-        catalogue: Catalogue,
-        *,
-        margin_bps: int,
-        rates_live: timedelta,
-    ) -> None:
+    def __init__(self, rail: Rail, time: Time, prices: Prices, catalogue: Catalogue) -> None:
         self._rail = rail
-        self._feed = feed
         self._time = time
+        self._prices = prices
         self._catalogue = catalogue
-        self._kept = Decimal(10_000 - margin_bps) / 10_000
-        self._rates_live = rates_live
         self.books = Books()
         self.by_id: dict[UUID, Operation] = {}
 
@@ -86,13 +68,17 @@ class Oracle:
         """An operation is on record. It must be what was asked for, at a price that is right."""
         if operation.record is not None:
             raise Violation(f"{operation} exists twice")
-        asked = (operation.external_id, operation.country, operation.amount, operation.target)
+        # What a refund goes by may have been picked after it was asked for the first time.
+        where = operation if operation.payment is None else operation.payment.record
+        if where is None:
+            raise Violation(f"{operation} is of a payment that is not on record")
+        asked = (operation.external_id, where.country, operation.amount, where.target)
         found = (record.external_id, record.country, record.amount, record.target)
         if asked != found or not _of_its_payment(operation, record):
             raise Violation(f"{operation} is on record as {found}")
         if operation.hosted != (record.expires_at is not None):
             raise Violation(f"{operation} is on record with a page until {record.expires_at}")
-        self._check_price(operation, record)
+        self._prices.check(operation, record)
         operation.record = record
         self.by_id[record.id] = operation
         if operation.kind is Kind.TRANSFER:
@@ -156,7 +142,7 @@ class Oracle:
             sent=in_decimals(choice.arrives or 0, provider.payout_decimals),
             rate=choice.rate or Decimal(0),
         )
-        self._check_exchange(operation, changed, choice.at)
+        self._prices.check_exchange(operation, changed, choice.at)
         return changed
 
     def stands(self, operation: Operation, now: Standing) -> None:
@@ -398,55 +384,6 @@ class Oracle:
                 self._check_given_up(operation, dealings.instruction.reference)
             case "CANCELLED" | "PENDING":
                 raise Violation(f"{operation} is {operation.status}, and a rail has heard of it")
-
-    def _check_price(self, operation: Operation, record: Record) -> None:
-        terms = operation.shop.terms
-        if operation.kind is Kind.REFUND:
-            if record.sent != operation.amount:
-                raise Violation(f"{operation} gives back {record.sent}")
-            return
-        if operation.kind is Kind.PAYMENT:
-            if record.fee != fee_of(record.amount, terms.payment_fee_bps):
-                raise Violation(f"{operation} has a fee of {record.fee}")
-            return
-        if operation.hosted:
-            # Where it goes is not known yet, and so neither is what arrives.
-            if record.fee != fee_of(record.amount, terms.payout_fee_bps):
-                raise Violation(f"{operation} has a fee of {record.fee}")
-            return
-        self._check_exchange(operation, record, record.created_at)
-
-    def _check_exchange(self, operation: Operation, record: Record, at: datetime) -> None:
-        """What arrives, at a rate that was right at that moment."""
-        terms = operation.shop.terms
-        fee = fee_of(record.amount, terms.payout_fee_bps) if operation.kind is Kind.PAYOUT else 0
-        arrives = at_rate(record.amount - fee, record.rate)
-        sent = arrives
-        if operation.kind is Kind.PAYOUT:
-            sent = in_decimals(arrives, self._catalogue.providers[record.target].payout_decimals)
-        if (record.fee, record.arrives, record.sent) != (fee, arrives, sent):
-            raise Violation(
-                f"{operation} is on record with fee {record.fee}, {record.arrives} arriving, "
-                f"{record.sent} sent; it must be {fee}, {arrives}, {sent}"
-            )
-        if not self._served(record, at):
-            raise Violation(f"{operation} was made at {record.rate}, which nobody served in time")
-
-    def _served(self, record: Record, at: datetime) -> bool:
-        """Whether a source served this rate, in earnest and not too long before."""
-        if record.currency == record.target_currency:
-            return record.rate == 1
-        for served in reversed(self._feed.served):
-            age = at - served.at
-            cross = _DIGITS.divide(
-                served.rates[record.target_currency], served.rates[record.currency]
-            )
-            if (
-                record.rate == _EXACT.multiply(cross, self._kept)
-                and -_CLOCK_SLACK < age < self._rates_live + _CLOCK_SLACK
-            ):
-                return True
-        return False
 
 
 def _of_its_payment(operation: Operation, record: Record) -> bool:

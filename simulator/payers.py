@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from kpay.catalogue.data import catalogue
 from simulator.asking import PHONE
+from simulator.merchants import PROVIDERS
 from simulator.operations import Kind, Operation
 from simulator.process import Process
 from simulator.transcript import Transcript
@@ -24,10 +25,13 @@ _ASTRAY = 0.08
 class Payers:
     """Everybody who was sent to a page."""
 
-    def __init__(self, random: Random, transcript: Transcript, providers: list[str]) -> None:
+    def __init__(self, random: Random, transcript: Transcript) -> None:
         self._random = random
         self._transcript = transcript
-        self._currencies = {name: catalogue().providers[name].currency for name in providers}
+        known = catalogue().providers
+        self._currencies = {
+            name: known[name].currency for names in PROVIDERS.values() for name in names
+        }
 
     def draw(self, operation: Operation) -> str:
         """The operator that somebody picks; a payment's is of its currency, but for a mistake."""

@@ -16,6 +16,7 @@ from kpay.app import House
 from kpay.connectors.model import Instruction, Outcome
 from kpay.core.book import Environment
 from kpay.core.ids import Ids
+from kpay.database.pool import UNAVAILABLE
 from kpay.hosted.pages import Pages
 from kpay.settings import Settings
 from simulator.asking import Counter
@@ -147,6 +148,13 @@ class Process:
         context = copy_context()
         context.run(OWNER.set, self.name)
         return asyncio.get_running_loop().create_task(work, context=context)
+
+    async def work(self) -> None:
+        """One round of the worker. What a lost connection left undone is still due."""
+        try:
+            await self.house.worker.step()
+        except UNAVAILABLE as problem:
+            self._outside.transcript.operation(f"{self.name}'s worker: {type(problem).__name__}")
 
     async def die(self) -> None:
         """End without a word: whatever it was doing stays as it is."""

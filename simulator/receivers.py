@@ -96,7 +96,9 @@ class Receivers:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._receivers: dict[str, _Receiver] = {}
-        self._count = 0
+        self._dealings = 0
+        self.count = 0
+        """How often anything was heard."""
         self.honest = False
         self.heard: dict[UUID, Heard] = {}
         self.letters: list[Letter] = []
@@ -125,10 +127,11 @@ class Receivers:
             manner = Manner.TAKEN
         if manner is Manner.LOST:
             return manner, Answer(None, 5, error="The connection was refused."), None
-        self._count += 1
+        self._dealings += 1
+        self.count += 1
         event_id = self._read(receiver, headers, body)
         if event_id is not None:
-            heard = self.heard.setdefault(event_id, Heard(self._count))
+            heard = self.heard.setdefault(event_id, Heard(self._dealings))
             heard.taken |= manner is Manner.TAKEN
             heard.refused |= manner is Manner.REFUSED
         if manner is Manner.TOO_LATE:
@@ -140,12 +143,12 @@ class Receivers:
 
     def told(self, event_id: UUID | None, answer: Answer) -> None:
         """An answer has reached a process of ours."""
-        self._count += 1
+        self._dealings += 1
         if event_id is None or answer.status is None:
             return
         heard = self.heard[event_id]
         if heard.settled is None and (heard.taken or heard.refused) and answer.status < 500:
-            heard.settled = self._count
+            heard.settled = self._dealings
 
     def _read(self, receiver: _Receiver, headers: Any, body: bytes) -> UUID | None:
         """Keep what was sent, if it is signed as it must be."""

@@ -16,17 +16,18 @@ import structlog
 from kpay.app import House
 from kpay.catalogue.data import catalogue
 from kpay.database.embedded import as_program
-from kpay.database.pool import UNAVAILABLE
 from kpay.settings import Settings
+from simulator.acts import Acts
 from simulator.checks import Checks
 from simulator.clock import ONE_MINUTE, Time
 from simulator.feed import Feed
 from simulator.ids import SeededIds
 from simulator.loop import MICROSECONDS, VirtualLoop
-from simulator.merchants import PROVIDERS, Merchants
-from simulator.operations import OUTGOING, Kind, Operation, Violation
+from simulator.merchants import Merchants
+from simulator.operations import Violation
 from simulator.oracle import Oracle
 from simulator.payers import Payers
+from simulator.prices import Prices
 from simulator.process import Outside, Process, Tasks
 from simulator.rail import Rail
 from simulator.reading import Reader
@@ -44,24 +45,6 @@ _CLOCK_OFF = 3 * ONE_MINUTE
 _ROUNDS_TO_END = 300
 _SECRET = "a secret for simulations that is long enough"
 
-_KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
-_ACTS = {
-    "ask": 46,
-    "twins": 7,
-    "cancel": 8,
-    "work": 35,
-    "refund": 7,
-    "refund twice": 3,
-    "send again": 7,
-    "visit": 16,
-    "resume": 1,
-}
-# What somebody does who has a page before them.
-_VISITS = {"pick": 70, "look": 18, "call off": 12}
-# How often a process that was asked with a key dies, or loses its database, meanwhile.
-_STRUCK = 0.15
-# How often a refund is asked of a payment that can be refunded.
-_SENSIBLE = 0.85
 _FATES = {
     Fate.DIES_BEFORE: 3,
     Fate.DIES_AFTER: 3,
@@ -94,6 +77,14 @@ class Report:
     deaths: int
     contradictions: int
     """How many ended otherwise than the truth because the rail had said the opposite."""
+    sent_again: int
+    """How often a request was sent once more with its key."""
+    choices: int
+    """How often somebody's pick on a page was taken."""
+    webhooks: int
+    """How often a receiver heard one."""
+    pauses: int
+    """How often a receiver was left alone for a while."""
 
 
 @dataclass
@@ -186,17 +177,19 @@ class Simulation:
         tasks = Tasks(loop)
         self._processes = [Process(name, settings, outside, tasks) for name in _PROCESSES]
         self._merchants = Merchants(self._dice.story, self._transcript)
-        providers = sorted(name for names in PROVIDERS.values() for name in names)
-        self._payers = Payers(self._dice.of("payers"), self._transcript, providers)
-        oracle = Oracle(
-            self._rail,
-            self._feed,
-            self._time,
-            catalogue(),
-            margin_bps=_MARGIN_BPS,
-            rates_live=_RATES_LIVE,
-        )
+        known = catalogue()
+        prices = Prices(self._feed, known, margin_bps=_MARGIN_BPS, rates_live=_RATES_LIVE)
+        oracle = Oracle(self._rail, self._time, prices, known)
         self._checks = Checks(oracle, reader, self._merchants, self._receivers, logs)
+        self._acts = Acts(
+            self._dice.story,
+            self._dice.faults,
+            self._processes,
+            self._merchants,
+            Payers(self._dice.of("payers"), self._transcript),
+            self._checks,
+            self._spawn,
+        )
         self._tasks: list[asyncio.Task[Any]] = []
         self._stray: list[str] = []
         self._deaths = 0
@@ -216,13 +209,18 @@ class Simulation:
             raise SimulationFailed(
                 self._dice.seed, self._step, str(problem), self._transcript.tail
             ) from problem
+        asked = self._merchants.operations
         return Report(
             seed=self._dice.seed,
             steps=steps,
             digest=self._transcript.digest,
-            operations=len(self._merchants.operations),
+            operations=len(asked),
             deaths=self._deaths,
-            contradictions=await self._checks.contradictions(),
+            contradictions=self._checks.contradictions,
+            sent_again=sum(len(one.sendings) > 1 for one in asked),
+            choices=sum(len(one.choices) for one in asked),
+            webhooks=self._receivers.count,
+            pauses=self._checks.pauses,
         )
 
     async def close(self) -> None:
@@ -251,7 +249,7 @@ class Simulation:
         self._move_time()
         self._move_moods()
         for _ in range(self._dice.story.randint(1, 4)):
-            self._act()
+            self._acts.act()
         await self._go_on()
         await self._look(step)
 
@@ -298,78 +296,8 @@ class Simulation:
         if self._dice.faults.random() < 0.04:
             self._transcript.operation(self._receivers.change_mood())
 
-    def _act(self) -> None:
-        story = self._dice.story
-        running = [process for process in self._processes if process.runs]
-        if not running:
-            return
-        (act,) = story.choices(list(_ACTS), list(_ACTS.values()))
-        process, other = story.choice(running), story.choice(running)
-        if act == "work":
-            self._spawn(process, self._work(process))
-            return
-        if act == "cancel":
-            held = [one for one in self._checks.open if one.kind in OUTGOING]
-            if held:
-                self._spawn(process, self._merchants.cancel(process, story.choice(held)))
-            return
-        if act in ("refund", "refund twice"):
-            payments = self._checks.payments(complete=story.random() < _SENSIBLE)
-            if payments:
-                asked = self._merchants.draw_refund(story.choice(payments))
-                self._ask(process, asked)
-                if act == "refund twice":
-                    self._ask(other, self._merchants.twin(asked))
-            return
-        if act == "send again":
-            keyed = self._merchants.draw_keyed()
-            if keyed is not None:
-                self._ask(process, keyed)
-            return
-        if act == "visit":
-            if self._checks.pages:
-                self._visit(process, story.choice(self._checks.pages))
-            return
-        if act == "resume":
-            self._spawn(process, self._merchants.resume(process))
-            return
-        asked = self._merchants.draw(story.choices(list(_KINDS), list(_KINDS.values()))[0])
-        self._ask(process, asked)
-        if act == "twins" and asked.key:
-            self._ask(other, asked)
-        elif act == "twins" and asked.external_id:
-            self._ask(other, self._merchants.twin(asked))
-
-    def _visit(self, process: Process, operation: Operation) -> None:
-        """Somebody does something on a page; an impatient one twice at once."""
-        story = self._dice.story
-        (act,) = story.choices(list(_VISITS), list(_VISITS.values()))
-        if act == "look":
-            self._spawn(process, self._payers.look(process, operation))
-        elif act == "call off":
-            self._spawn(process, self._payers.call_off(process, operation))
-        else:
-            for _ in range(story.choice([1, 1, 1, 2])):
-                provider = self._payers.draw(operation)
-                self._spawn(process, self._payers.pick(process, operation, provider))
-
-    def _ask(self, process: Process, operation: Operation) -> None:
-        sending = self._merchants.begin(process, operation)
-        self._spawn(process, self._merchants.send(process, operation, sending))
-        faults = self._dice.faults
-        if operation.key and faults.random() < _STRUCK and process.seat.armed is None:
-            fate = faults.choice([Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.LOST_AFTER])
-            process.seat.armed = Armed(fate, faults.randint(1, 9))
-
     def _spawn(self, process: Process, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(process.spawn(work))
-
-    async def _work(self, process: Process) -> None:
-        """One round of the worker. What a lost connection left undone is still due."""
-        try:
-            await process.house.worker.step()
-        except UNAVAILABLE as problem:
-            self._transcript.operation(f"{process.name}'s worker: {type(problem).__name__}")
 
     async def _go_on(self) -> None:
         """Until nobody can go on. Who dies meanwhile is dead at once, and the others go on."""
@@ -411,10 +339,10 @@ class Simulation:
             # Far enough for all that was kept back to have been let go.
             self._begin(self._step + 100)
             await self._revive(1)
-            # Money moves within minutes; a receiver that failed long enough is left alone for hours.
+            # Money moves within minutes; a receiver that failed often is left alone for hours.
             self._pass((5 if self._checks.open else 60) * ONE_MINUTE)
             for process in self._processes:
-                self._spawn(process, self._work(process))
+                self._spawn(process, process.work())
             failed = {one.application_id for one in self._checks.deliveries.failed}
             for shop in self._merchants.shops:
                 if shop.book.application_id in failed:
