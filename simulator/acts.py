@@ -14,7 +14,7 @@ from simulator.process import Process
 from simulator.turns import Armed, Fate
 
 _KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
-# How often a refund is asked of a payment that can be refunded.
+# How often a refund is asked of a payment that can be refunded, and a page opened in time.
 _SENSIBLE = 0.85
 # What somebody does who has a page before them.
 _VISITS = {"pick": 70, "look": 18, "call off": 12}
@@ -49,10 +49,10 @@ class Acts:
             self._ask_twins: 7,
             self._cancel: 8,
             self._work: 35,
-            self._refund: 7,
-            self._refund_twice: 3,
+            self._refund: 9,
+            self._refund_twice: 4,
             self._send_again: 7,
-            self._visit: 16,
+            self._visit: 18,
             self._resume: 1,
         }
 
@@ -100,9 +100,10 @@ class Acts:
 
     def _visit(self, process: Process, _other: Process) -> None:
         """Somebody does something on a page; an impatient one twice at once."""
-        if not self._checks.pages:
+        pages = self._checks.pages(choosing=self._story.random() < _SENSIBLE)
+        if not pages:
             return
-        operation = self._story.choice(self._checks.pages)
+        operation = self._story.choice(pages)
         (visit,) = self._story.choices(list(_VISITS), list(_VISITS.values()))
         if visit == "look":
             self._spawn(process, self._payers.look(process, operation))

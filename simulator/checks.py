@@ -26,7 +26,7 @@ _ALARMS = frozenset(
 )
 # Few enough for one of them to be given back again and again.
 _REFUNDED_AMONG = 6
-# Few enough for a page to be chosen on again and again; one of them may have ended.
+# Few enough for a page to be chosen on again and again.
 _PAGES_AMONG = 5
 
 
@@ -65,11 +65,14 @@ class Checks:
         """The payments, payouts and refunds that have not ended, oldest first."""
         return [operation for operation in self._oracle.by_id.values() if operation.open]
 
-    @property
-    def pages(self) -> list[Operation]:
-        """The latest operations with a page that are on record, ended or not, oldest first."""
-        hosted = [one for one in self._oracle.by_id.values() if one.hosted]
-        return hosted[-_PAGES_AMONG:]
+    def pages(self, *, choosing: bool) -> list[Operation]:
+        """The latest operations with a page, or those that can be chosen on, oldest first."""
+        pages = [
+            one
+            for one in self._oracle.by_id.values()
+            if one.hosted and (one.status == "PENDING" or not choosing)
+        ]
+        return pages[-_PAGES_AMONG:]
 
     async def after_step(self) -> None:
         self._read_log()

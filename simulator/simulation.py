@@ -293,7 +293,7 @@ class Simulation:
             self._feed.move()
         if self._dice.faults.random() < 0.04:
             self._transcript.operation(self._feed.change_mood())
-        if self._dice.faults.random() < 0.04:
+        if self._dice.faults.random() < 0.08:
             self._transcript.operation(self._receivers.change_mood())
 
     def _spawn(self, process: Process, work: Coroutine[Any, Any, None]) -> None:
