@@ -19,7 +19,7 @@ _SENSIBLE = 0.85
 # What somebody does who has a page before them.
 _VISITS = {"pick": 70, "look": 18, "call off": 12}
 # How often a process that was asked with a key dies, or loses its database, meanwhile.
-_STRUCK = 0.15
+_STRUCK = 0.2
 
 Spawn = Callable[[Process, Coroutine[Any, Any, None]], None]
 
@@ -51,7 +51,7 @@ class Acts:
             self._work: 35,
             self._refund: 9,
             self._refund_twice: 4,
-            self._send_again: 7,
+            self._send_again: 9,
             self._visit: 18,
             self._resume: 1,
         }

@@ -43,6 +43,8 @@ _KEYS_REMEMBERED = 8
 _KEYED = 0.3
 _HOSTED = 0.3
 _KEY_USED_AGAIN = 0.06
+# How often who sends something again is one that was not answered.
+_IMPATIENT = 0.7
 
 
 class Merchants:
@@ -127,9 +129,11 @@ class Merchants:
         return made
 
     def draw_keyed(self) -> Operation | None:
-        """One of the last that were asked for with a key, if there is any."""
+        """One of the last that were asked for with a key, mostly one that has no answer yet."""
         keyed = [one for one in self.operations if one.key is not None]
-        return self._random.choice(keyed[-_KEYS_REMEMBERED:]) if keyed else None
+        undecided = [one for one in keyed if not one.told]
+        among = undecided if undecided and self._random.random() < _IMPATIENT else keyed
+        return self._random.choice(among[-_KEYS_REMEMBERED:]) if among else None
 
     def begin(self, process: Process, operation: Operation) -> Sending:
         """A process is about to be asked."""
