@@ -18,8 +18,17 @@ _KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
 _SENSIBLE = 0.85
 # What somebody does who has a page before them.
 _VISITS = {"pick": 70, "look": 18, "call off": 12}
-# How often a process that was asked with a key dies, or loses its database, meanwhile.
+# How often a process that was asked with a key dies, or loses its database, meanwhile, and where.
 _STRUCK = 0.2
+_STRIKES = (
+    ("idempotency.claim", Fate.DIES_AFTER),
+    ("ledger.hold_attempts", Fate.DIES_BEFORE),
+    ("commit", Fate.DIES_BEFORE),
+    ("commit", Fate.DIES_AFTER),
+    ("commit", Fate.LOST_AFTER),
+    ("idempotency.keep", Fate.DIES_BEFORE),
+    ("idempotency.keep", Fate.LOST_BEFORE),
+)
 
 Spawn = Callable[[Process, Coroutine[Any, Any, None]], None]
 
@@ -127,5 +136,5 @@ class Acts:
         sending = self._merchants.begin(process, operation)
         self._spawn(process, self._merchants.send(process, operation, sending))
         if operation.key and self._faults.random() < _STRUCK and process.seat.armed is None:
-            fate = self._faults.choice([Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.LOST_AFTER])
-            process.seat.armed = Armed(fate, self._faults.randint(1, 9))
+            where, fate = self._faults.choice(_STRIKES)
+            process.seat.armed = Armed(fate, at=where)

@@ -38,6 +38,8 @@ from simulator.turns import Armed, Fate, ProcessDied, Turns
 VERIFY_EVERY = 200
 _MARGIN_BPS = 50
 _RATES_LIVE = timedelta(hours=1)
+# Long enough for a rail to refuse and for another choice, short enough for many to run out.
+_PAGES_LIVE = timedelta(minutes=10)
 _PROCESSES = ("A", "B")
 # The clock is never further from the truth than this: a quarter of an hour by the clock must be
 # long enough for what is on its way, for what the rail denies, and for a claim.
@@ -130,6 +132,7 @@ async def _run(
         fx_max_age=_RATES_LIVE,
         fx_margins={"*": _MARGIN_BPS},
         rate_limit=0,
+        gateway_life=_PAGES_LIVE,
     )
     connection = await asyncpg.connect(database_url)
     simulation: Simulation | None = None
@@ -256,6 +259,10 @@ class Simulation:
     def _begin(self, step: int) -> None:
         self._step = self._transcript.step = self._turns.step = step
         self._transcript.turn(f"{self._time.true} {self._time.off}")
+        for process in self._processes:
+            # What was to strike one request, and did not meet it.
+            if process.seat.armed is not None and process.seat.armed.at:
+                process.seat.armed = None
 
     async def _revive(self, likely: float) -> None:
         for process in self._processes:

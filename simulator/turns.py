@@ -48,9 +48,11 @@ class Armed:
     """A fault that strikes the so-manyth call of a process from now on."""
 
     fate: Fate
-    calls: int
+    calls: int = 1
     steps: int = 0
     """For a pause: how many steps it lasts."""
+    at: str = ""
+    """Where only calls of one name count: that name."""
 
 
 @dataclass(eq=False)
@@ -177,7 +179,7 @@ class Turns:
 
     def _fate(self, turn: _Turn) -> Fate:
         armed = turn.seat.armed
-        if armed is None:
+        if armed is None or armed.at not in ("", turn.name):
             return Fate.GOES_ON
         if turn.port != "database" and armed.fate in (Fate.LOST_BEFORE, Fate.LOST_AFTER):
             return Fate.GOES_ON

@@ -262,7 +262,10 @@ def choices_are_taken_twice() -> AbstractContextManager[Any]:
     changed = _without(
         instruction_store.SQL,
         "choose",
-        ("and next_action = 'choose' and due_at > $4", "and status in ('PENDING', 'PROCESSING')"),
+        (
+            "and next_action = 'choose' and due_at > $4",
+            "and (next_action = 'choose' and due_at > $4 or status = 'PROCESSING')",
+        ),
     )
     return patch.object(instruction_store, "SQL", changed)
 
