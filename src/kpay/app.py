@@ -313,7 +313,20 @@ class House:
             finally:
                 await self.close()
 
-        pages = Pages(
+        return web_application(
+            self.routes(),
+            self.gate,
+            self.limiter,
+            self.keys,
+            self.database,
+            lifespan,
+            self.settings,
+            {PAGES: self.pages()},
+        )
+
+    def pages(self) -> Pages:
+        """The hosted pages of payments and payouts."""
+        return Pages(
             self.gateways,
             self.gate,
             self.limiter,
@@ -323,16 +336,6 @@ class House:
                 OperationType.DEPOSIT: PaymentPages(self.payments),
                 OperationType.PAYOUT: PayoutPages(self.payouts, self.catalogue),
             },
-        )
-        return web_application(
-            self.routes(),
-            self.gate,
-            self.limiter,
-            self.keys,
-            self.database,
-            lifespan,
-            self.settings,
-            {PAGES: pages},
         )
 
 
