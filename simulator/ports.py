@@ -31,11 +31,23 @@ def _names() -> dict[str, str]:
 
 
 _NAMES = _names()
+# Of what is due at one moment the server takes any; here it takes what came first.
+_DECIDED = {
+    "webhooks.claim": (
+        "order by deliveries.due_at\n",
+        "order by deliveries.due_at, deliveries.id\n",
+    ),
+}
 
 
 def name_of(sql: str) -> str:
     """What a statement is called in the transcript."""
     return _NAMES.get(sql) or " ".join(sql.split()[:4])
+
+
+def know(sql: str, name: str) -> None:
+    """A changed statement is called, and treated, as what it was made of."""
+    _NAMES[sql] = name
 
 
 class GatedPool:
@@ -133,6 +145,8 @@ class GatedConnection:
                 return await getattr(real, verb)(sql, *arguments)
 
             name = name_of(sql)
+            if name in _DECIDED:
+                sql = sql.replace(*_DECIDED[name])
             found = await self._turns.take(self._seat, "database", name, call, holder=begun)
             return sorted(found, key=lambda row: row["id"]) if name in _UNORDERED else found
 

@@ -52,8 +52,10 @@ _FATES = {
     Fate.DIES_AFTER: 3,
     Fate.LOST_BEFORE: 1,
     Fate.LOST_AFTER: 2,
-    Fate.PAUSES_BEFORE: 3,
+    Fate.PAUSES_BEFORE: 5,
 }
+# Anywhere; between a claim and the call that it is for; and before what was answered is recorded.
+_PAUSED_AT = ("", "payouts.of_ids", "payments.of_ids", "instructions.write", "instructions.write")
 
 
 class SimulationFailed(Exception):
@@ -260,8 +262,9 @@ class Simulation:
         self._step = self._transcript.step = self._turns.step = step
         self._transcript.turn(f"{self._time.true} {self._time.off}")
         for process in self._processes:
-            # What was to strike one request, and did not meet it.
-            if process.seat.armed is not None and process.seat.armed.at:
+            armed = process.seat.armed
+            # What was to strike one request, and did not meet it. A pause waits for its place.
+            if armed is not None and armed.at and armed.fate is not Fate.PAUSES_BEFORE:
                 process.seat.armed = None
 
     async def _revive(self, likely: float) -> None:
@@ -276,8 +279,12 @@ class Simulation:
         if faults.random() > 0.15 or not process.runs or process.seat.armed:
             return
         fate = faults.choices(list(_FATES), list(_FATES.values()))[0]
-        steps = faults.randint(1, 25) if fate is Fate.PAUSES_BEFORE else 0
-        process.seat.armed = Armed(fate, faults.randint(1, 14), steps)
+        if fate is Fate.PAUSES_BEFORE:
+            where = faults.choice(_PAUSED_AT)
+            calls = 1 if where else faults.randint(1, 14)
+            process.seat.armed = Armed(fate, calls, faults.randint(1, 25), where)
+        else:
+            process.seat.armed = Armed(fate, faults.randint(1, 14))
 
     def _move_time(self) -> None:
         faults = self._dice.faults

@@ -35,6 +35,7 @@ from kpay.transfers import flow as transfers
 from kpay.transfers.model import credited_for
 from kpay.webhooks import model as webhooks
 from kpay.webhooks import store as webhook_store
+from simulator import ports
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -46,6 +47,7 @@ def _without(queries: Mapping[str, str], name: str, *changes: tuple[str, str]) -
         if old not in sql:
             raise ValueError(f"{name} has no {old!r} any more")
         sql = sql.replace(old, new)
+    ports.know(sql, ports.name_of(queries[name]))
     return {**queries, name: sql}
 
 

@@ -12,17 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kpay.core.money import Money
+from kpay.core.refusals import Code, Refusal
 from kpay.ledger.model import Kind
 from kpay.statements.model import (
     NOTHING,
     Line,
     Movement,
     MovementType,
+    Operation,
     Place,
     Standing,
+    Told,
+    Total,
+    Totals,
     backward,
     onward,
     parse_place,
+    read_type,
     spell_place,
     type_of,
 )
@@ -164,3 +171,64 @@ def test_a_place_reads_back_for_its_own_wallet_only(own: int, held: int) -> None
 @given(st.text(max_size=40))
 def test_any_other_text_is_no_place(text: str) -> None:
     assert parse_place("CMR", text) is None
+
+
+def movement(type_: MovementType, change: int, reserved_change: int) -> Movement:
+    kind = Kind.PAYMENT_COMPLETED
+    return Movement(
+        type_, kind, UUID(int=1), AT, change, reserved_change, before=Place(), after=NOTHING
+    )
+
+
+def told(
+    type_: MovementType, change: int, reserved_change: int = 0, fee: int | None = None
+) -> Told:
+    money = None if fee is None else Money(fee, "XAF")
+    operation = Operation("id", "reference", None, None, fee=money)
+    return Told(movement(type_, change, reserved_change), operation)
+
+
+def test_movements_are_added_up_by_type_and_told_in_the_order_of_the_types() -> None:
+    totals = Totals()
+    for each in (
+        told(MovementType.WITHDRAWAL_COMPLETED, -700, -700, fee=35),
+        told(MovementType.PAYMENT, 1_000, fee=50),
+        told(MovementType.WITHDRAWAL_RESERVED, 0, 700, fee=35),
+        told(MovementType.PAYMENT, 300, fee=15),
+        told(MovementType.WALLET_TRANSFER_IN, 40),
+        told(MovementType.WITHDRAWAL_RELEASED, 0, -20, fee=1),
+        told(MovementType.WITHDRAWAL_COMPLETED, -30, -30),
+    ):
+        totals.add(each)
+
+    assert totals.by_type() == [
+        (MovementType.PAYMENT, Total(2, 1_300, 0, 65)),
+        (MovementType.WALLET_TRANSFER_IN, Total(1, 40, 0, 0)),
+        (MovementType.WITHDRAWAL_RESERVED, Total(1, 0, 700, 0)),
+        (MovementType.WITHDRAWAL_COMPLETED, Total(2, -730, -730, 35)),
+        (MovementType.WITHDRAWAL_RELEASED, Total(1, 0, -20, 0)),
+    ]
+    assert Totals().by_type() == []
+
+
+def test_the_lines_of_two_entries_one_right_after_the_other_are_two_movements() -> None:
+    own = Line(1, 500, 500, 7, UUID(int=1), Kind.PAYMENT_COMPLETED, AT)
+    held = Line(1, 200, 200, 8, UUID(int=2), Kind.PAYOUT_REQUESTED, AT)
+
+    first = onward(NOTHING, own, held)
+    assert first is not None
+    assert (first.change, first.reserved_change) == (500, 0)
+    last = backward(Standing(Place(1, 1), 500, 200), own, held)
+    assert last is not None
+    assert (last.change, last.reserved_change) == (200, 200)
+    assert first.after.balance == 500
+
+
+def test_a_type_is_read_by_its_name() -> None:
+    assert read_type(None) is None
+    for type_ in MovementType:
+        assert read_type(str(type_)) is type_
+    for text in ("", "payment", "TRANSFER"):
+        with pytest.raises(Refusal, match="must be one of PAYMENT, ") as refused:
+            read_type(text)
+        assert refused.value.code is Code.INVALID_PARAMETER
