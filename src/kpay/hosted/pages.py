@@ -32,13 +32,14 @@ from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import Gateway
 from kpay.hosted.drawing import HEADERS, draw, draw_notice
-from kpay.hosted.language import LANGUAGES, Language, wanted_language
+from kpay.hosted.language import Language, wanted_language
 from kpay.hosted.subjects import Kind, Picked
 from kpay.hosted.view import Subject, Typed, error_of, stamp_of, view
 from kpay.instructions.model import Status
 from kpay.web.context import begin_request
 from kpay.web.endpoint import Receive, Scope, Send
 from kpay.web.errors import refusal_of
+from kpay.web.languages import LANGUAGES
 from kpay.web.pages import Answer, read_form, redirect, send_answer, zipped
 from kpay.web.reading import read_body
 
