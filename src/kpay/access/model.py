@@ -83,6 +83,13 @@ class Key(msgspec.Struct, frozen=True):
     secret_hash: bytes
 
 
+class PublicKey(msgspec.Struct, frozen=True):
+    """What is known of a pair once its secret was shown: its public half, and since when."""
+
+    api_key: str
+    created_at: datetime
+
+
 class KeyPair(msgspec.Struct, frozen=True):
     """A new pair, whose secret is shown this once."""
 
