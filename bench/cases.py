@@ -28,6 +28,9 @@ class Case:
     backlog: bool = False
     """Whether what is measured is the way to the end of what was accepted, not the accepting."""
 
+    told: bool = False
+    """Whether each one of a backlog has a webhook, which is sent and answered as well."""
+
 
 def _payouts(_server: Server, merchants: list[house.Merchant]) -> list[wrk.Request]:
     return house.payouts(merchants)
@@ -51,8 +54,16 @@ ACROSS = Case(
 ACCEPTED = Case("payouts accepted", "uniform", _payouts, command="api")
 BALANCES = Case("balances read", "uniform", lambda _, merchants: house.balances(merchants))
 DRAINED = Case("payouts drained to COMPLETED", "uniform", _payouts, command="api", backlog=True)
+TOLD = Case(
+    "payouts drained to COMPLETED, a webhook each",
+    "uniform",
+    _payouts,
+    command="api",
+    backlog=True,
+    told=True,
+)
 
-CASES = (UNIFORM, HOT, ACROSS, ACCEPTED, BALANCES, DRAINED)
+CASES = (UNIFORM, HOT, ACROSS, ACCEPTED, BALANCES, DRAINED, TOLD)
 
 
 def in_order(key: tuple[object, ...]) -> tuple[object, ...]:

@@ -151,11 +151,17 @@ class _Bench:
                 house.wait_until_all_ended(self._url)
 
     def _drain(self, case: Case, row: PeakRow, progress: Stage) -> None:
-        requests = house.payouts(self._merchants)
         for number in range(self._plan.rounds):
             self._say(row, number, progress)
             base = self._baseline.run(case.against, self._plan.seconds)
-            rate, errors = drain(self._ours, self._url, row.workers, requests, self._plan.seconds)
+            rate, errors = drain(
+                self._ours,
+                self._url,
+                row.workers,
+                self._merchants,
+                self._plan.seconds,
+                told=case.told,
+            )
             row.rounds.append(PeakRound(base, rate, errors))
             progress.advance(3 * self._plan.seconds)
 
@@ -180,7 +186,8 @@ each transaction: [bench/baseline.sql](../bench/baseline.sql)) and then as long 
 `wrk` (one thread) against `kpay` on the same PostgreSQL; server, load and database share the
 machine. A ratio is of one such pair. Latencies are in milliseconds, at full load. A backlog of
 payouts is accepted by the API alone and then driven by as many `kpay worker` processes; its rate is
-from the first that ended to the last. Funds are checked, every request is authenticated and has an
+from the first that ended to the last. With a webhook each, that is when a receiver on the same
+machine has answered it. Funds are checked, every request is authenticated and has an
 externalId of its own.
 
 {table(heads, [row.cells() for row in rows])}

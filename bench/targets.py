@@ -22,6 +22,7 @@ _RATIOS: Sequence[tuple[Case, float, float]] = (
     (cases.HOT, 1.8, 2.8),
     (cases.ACROSS, 0.7, 1.1),
     (cases.DRAINED, 0.15, 0.3),
+    (cases.TOLD, 0.08, 0.15),
 )
 _TAIL_MOST = 5
 

@@ -30,7 +30,7 @@ from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
-from kpay.core.ids import Ids, parse_public_id
+from kpay.core.ids import Ids, milliseconds, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.database.clock import DatabaseClock
@@ -44,7 +44,8 @@ from kpay.hosted.pages import PREFIX as PAGES
 from kpay.hosted.pages import Pages
 from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
-from kpay.instructions.flow import Rails
+from kpay.instructions.flow import Means
+from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
 from kpay.payments import api as payments_api
@@ -90,11 +91,27 @@ class House:
             raise ValueError("a house needs a database: start the embedded one first")
         check_sources(settings)
         self.settings = settings
+        self.catalogue = catalogue()
         self.own_clock = DatabaseClock()
         self.clock: Clock = clock or self.own_clock
-        self.ids: Ids = ids or SystemIds()
-        self.catalogue = catalogue()
+        self.ids: Ids = ids or SystemIds(
+            self.own_clock.now_ms if clock is None else lambda: milliseconds(clock.now())
+        )
         self.database = Database(settings.database_url, size=settings.pool_size)
+        self._build_access()
+        self._build_books()
+        self._build_rails()
+        self._build_operations()
+        self._build_tellers()
+        self.worker = self._worker()
+        self._signals = Signals(settings.database_url, {"access": self._access_changed})
+        self._clock_task: asyncio.Task[None] | None = None
+
+    # Floor by floor, from below: each uses only what the ones before it have made.
+
+    def _build_access(self) -> None:
+        """Who may call, how often, and what was asked before under the same key."""
+        settings = self.settings
         self.vault = Vault(load_secret(settings.home, settings.secret))
         self.gate = Gate(self.database, self.vault, self.clock, self.ids)
         self.limiter = Limiter(
@@ -111,59 +128,51 @@ class House:
         self.office = Office(
             self.database, self.vault, self.clock, self.ids, changed=self._access_changed
         )
-        self.poster = Poster(self.database, self.clock, queue_limit=settings.queue_limit)
-        self.rates = Rates(self.database, settings, self.clock)
+
+    def _build_books(self) -> None:
+        """How money is posted and exchanged."""
+        self.poster = Poster(self.database, self.clock, queue_limit=self.settings.queue_limit)
+        self.rates = Rates(self.database, self.settings, self.clock)
+
+    def _build_rails(self) -> None:
+        """How operators are spoken to, and whoever chooses one on a page."""
         sandbox = SandboxConnector(
-            self.database, self.catalogue, self.clock, settings.sandbox_delay
+            self.database, self.catalogue, self.clock, self.settings.sandbox_delay
         )
         self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
-        references = References(self.database)
         self.gateways = Gateways(
             self.database,
             self.vault,
             self.clock,
-            public_url=settings.public_url,
-            life=settings.gateway_life,
+            public_url=self.settings.public_url,
+            life=self.settings.gateway_life,
         )
+
+    def _build_operations(self) -> None:
+        """The ways in which money moves: between wallets, in, out, and back."""
+        references = References(self.database)
         self.transfers = Transfers(
             self.database, self.poster, self.rates, self.catalogue, self.clock, self.ids, references
         )
-        self.payments = Payments(
+        means = Means(
             self.database,
             self.poster,
             self.rails,
             self.clock,
             self.ids,
             references,
-            self.gateways,
             self._something_due,
         )
-        self.payouts = Payouts(
-            self.database,
-            self.poster,
-            self.rates,
-            self.rails,
-            self.catalogue,
-            self.clock,
-            self.ids,
-            references,
-            self.gateways,
-            self._something_due,
-        )
-        self.refunds = Refunds(
-            self.database,
-            self.poster,
-            self.rails,
-            self.payments,
-            self.clock,
-            self.ids,
-            references,
-            self._something_due,
-        )
+        self.payments = Payments(means, self.gateways)
+        self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
+        self.refunds = Refunds(means, self.payments)
+
+    def _build_tellers(self) -> None:
+        """What merchants are told of them: at once, and at the end of a month."""
         self.webhooks = Webhooks(
             self.database,
-            settings,
+            self.settings,
             self.vault,
             self.clock,
             self.ids,
@@ -183,7 +192,10 @@ class House:
                 of_transfers(self.transfers),
             ],
         )
-        self.worker = Worker(
+
+    def _worker(self) -> Worker:
+        """Whatever is due, each with how long to rest when nothing was."""
+        return Worker(
             Job("payments", self.payments.work),
             Job("payouts", self.payouts.work),
             Job("payment pages", self.payments.expire, idle_seconds=1),
@@ -195,8 +207,6 @@ class House:
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
         )
-        self._signals = Signals(settings.database_url, {"access": self._access_changed})
-        self._clock_task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
         """Every route of the API, as each noun declares its own."""

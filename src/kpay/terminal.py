@@ -12,8 +12,10 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from uuid import UUID
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program.")]
+ApplicationId = Annotated[UUID, Parameter(help="The application's id: see kpay app list.")]
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -37,7 +42,7 @@ def told() -> Iterator[None]:
     from kpay.backup import BackupError
     from kpay.database.embedded import EmbeddedServerError
     from kpay.database.migrate import MigrationError
-    from kpay.database.pool import UNAVAILABLE
+    from kpay.database.pool import REFUSED, UNAVAILABLE, why
     from kpay.web.server import ServerError
 
     known = (
@@ -54,7 +59,9 @@ def told() -> Iterator[None]:
     except known as problem:
         fail(str(problem))
     except UNAVAILABLE as problem:
-        fail(f"The database cannot be reached: {problem}")
+        fail(f"The database cannot be reached: {why(problem)}")
+    except REFUSED as problem:
+        fail(f"The database does not let this program in: {problem}. Look at KPAY_DATABASE_URL.")
 
 
 @contextmanager
@@ -75,16 +82,20 @@ def fail(sentence: str) -> NoReturn:
 
 
 @contextmanager
-def ready_settings() -> Iterator[Settings]:
-    """The settings with a database that is up and migrated; each long stage is told."""
+def ready_settings(*, patience: float = 0) -> Iterator[Settings]:
+    """The settings with a database that is up and migrated; each long stage is told.
+
+    A service has the `patience` to wait for its database so many seconds; a person who has asked
+    something has not.
+    """
     from kpay.database.ready import ready_database
 
-    with told(), ready_database(Settings.from_env(), say=stage) as settings:
+    with told(), ready_database(Settings.from_env(), say=stage, patience=patience) as settings:
         yield settings
 
 
 def stage(words: str) -> None:
-    err.print(f"[dim]… {words}[/dim]")
+    err.print(f"… {words}", style="dim", markup=False, soft_wrap=True)
 
 
 def with_house(act: Callable[[House], Awaitable[T]]) -> T:

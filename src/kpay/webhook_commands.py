@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import new_table, out, print_json, with_house
+from kpay.terminal import ApplicationId, AsJson, new_table, out, print_json, with_house
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 webhooks = App(name="webhook", help="Where merchants hear what happened, and what was sent there.")
 
-ApplicationId = Annotated[UUID, Parameter(help="The application's id: see kpay app list.")]
 Topic = Annotated[
     Literal["generic", "payments", "payouts", "refunds"],
     Parameter(help="What the URL hears; generic hears what has no URL of its own."),
@@ -25,7 +24,6 @@ Topic = Annotated[
 Environment = Annotated[
     Literal["test", "live"], Parameter(name="--env", help="In which environment.")
 ]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for a program.")]
 
 
 @webhooks.command(name="list")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from kpay.app import House
 from kpay.core.clock import ManualClock
+from kpay.core.refusals import Code, Refusal
 from tests.client import Answer, Browser, Merchant
+from tests.flows.test_idempotency import pay, transfer, withdraw
 
 
 @dataclass(frozen=True)
@@ -298,6 +300,37 @@ async def test_a_period_of_dates_is_of_whole_days(
     day = {"from": "2026-06-24", "to": "2026-06-24"}
     assert await listing.found(funded, **day) == ["last second of the 24th"]
     assert await listing.found(funded, **{"from": "2026-06-25", "to": "2026-06-25"}) == ["midnight"]
+
+
+@pytest.mark.parametrize(
+    ("listing", "send"),
+    [
+        pytest.param(PAYMENTS, pay, id="payments"),
+        pytest.param(WITHDRAWALS, withdraw, id="withdrawals"),
+        pytest.param(TRANSFERS, transfer, id="transfers"),
+    ],
+)
+async def test_what_a_key_s_second_attempt_made_days_later_is_listed_on_its_own_day(
+    funded: Merchant,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    listing: Listing,
+    send: Callable[..., Awaitable[Answer]],
+) -> None:
+    """Its identifier is of the day of the first attempt, by which nothing was made."""
+
+    async def busy(*_: object) -> NoReturn:
+        raise Refusal(Code.BUSY, "Try again.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(funded.house.poster, "post", busy)
+        assert (await send(funded, externalId="late")).status == 503
+    clock.advance(hours=60)
+    await funded.renew_token()
+    assert (await send(funded, externalId="late")).status == 201
+
+    assert await listing.found(funded, **{"from": "2026-06-26", "to": "2026-06-26"}) == ["late"]
+    assert await listing.found(funded, **{"from": "2026-06-24", "to": "2026-06-25"}) == []
 
 
 async def test_a_cursor_of_one_list_is_none_of_another(funded: Merchant) -> None:

@@ -19,6 +19,7 @@ from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Outcome, Refused, Unknown
 from kpay.instructions import flow as instructions
 from kpay.instructions import model as life
+from kpay.instructions import rails
 from kpay.instructions import store as instruction_store
 from kpay.instructions.model import Action, Claim, Event, Step
 from kpay.ledger import movements
@@ -66,13 +67,13 @@ def nothing_is_reserved() -> AbstractContextManager[Any]:
 
 def silence_is_failure() -> AbstractContextManager[Any]:
     """A rail that does not answer has refused."""
-    real = instructions._call
+    real = rails._call
 
     async def call(connector: Any, claim: Claim) -> Outcome:
         outcome = await real(connector, claim)
         return Refused("TIMEOUT") if isinstance(outcome, Unknown) else outcome
 
-    return patch.object(instructions, "_call", call)
+    return patch.object(rails, "_call", call)
 
 
 def silence_is_handed_over_again() -> AbstractContextManager[Any]:
@@ -151,7 +152,7 @@ def answers_precede_commits() -> AbstractContextManager[Any]:
 @contextmanager
 def calls_precede_intents() -> Iterator[None]:
     """A rail is called with what is due, and only then it is written that it was."""
-    real_claim, real_ask = instructions.Rails.claim, instructions.Rails.ask
+    real_claim, real_ask = rails.Rails.claim, rails.Rails.ask
     early: dict[UUID, Outcome] = {}
     due = """
         select application_id, environment::text, id, attempts + 1 as number,
@@ -161,24 +162,24 @@ def calls_precede_intents() -> Iterator[None]:
         order by id limit $3
     """
 
-    async def claim(self: instructions.Rails, type_: OperationType, limit: int) -> list[Claim]:
+    async def claim(self: rails.Rails, type_: OperationType, limit: int) -> list[Claim]:
         for row in await self._database.fetch(due, self._clock.now(), type_, limit):
             early[row["id"]] = await real_ask(self, instruction_store._claim(row, type_))
         return await real_claim(self, type_, limit)
 
-    async def ask(self: instructions.Rails, claim: Claim) -> Outcome:
+    async def ask(self: rails.Rails, claim: Claim) -> Outcome:
         return early.pop(claim.id, None) or await real_ask(self, claim)
 
     with (
-        patch.object(instructions.Rails, "claim", claim),
-        patch.object(instructions.Rails, "ask", ask),
+        patch.object(rails.Rails, "claim", claim),
+        patch.object(rails.Rails, "ask", ask),
     ):
         yield
 
 
 def stale_claims_are_called() -> AbstractContextManager[Any]:
     """What was claimed is handed over, however long ago that was."""
-    return patch.object(instructions, "ran_out", lambda *_: False)
+    return patch.object(rails, "ran_out", lambda *_: False)
 
 
 def stale_answers_count() -> AbstractContextManager[Any]:

@@ -6,17 +6,26 @@ of one application. A plan that reads all of a type then takes longer with every
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
+import asyncpg
 import pytest
 
-from kpay.core.book import Environment
-from kpay.database.pool import Database
+from kpay.core.book import Book, Environment
+from kpay.core.ids import first_id
+from kpay.core.page import Filter
+from kpay.database.pool import Database, Row
 from kpay.database.queries import Queries
 from kpay.gateways import store as gateways
 from kpay.instructions import store as instructions
+from kpay.instructions.store import TrackedRows
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
 from kpay.refunds import store as refunds
@@ -122,11 +131,60 @@ ONE_SIDED = """
 
 # Each noun's list, and how many filters it has besides the externalId.
 LISTS = {
-    "transfers_external_id_key": (transfers.SQL, 4),
-    "payments_external_id_idx": (payments.SQL, 6),
-    "payouts_external_id_idx": (payouts.SQL, 6),
-    "refunds_external_id_idx": (refunds.SQL, 6),
+    "transfers_external_id_key": (transfers.SQL, 5),
+    "payments_external_id_idx": (payments.SQL, 7),
+    "payouts_external_id_idx": (payouts.SQL, 7),
+    "refunds_external_id_idx": (refunds.SQL, 7),
 }
+
+# A year of a merchant's operations, three an hour, with the identifiers that they would have.
+YEAR = datetime(2025, 6, 23, tzinfo=UTC)
+A_YEAR = """
+    with old as materialized (
+        select * from unnest($2::uuid[], $3::timestamptz[]) with ordinality as made (id, at, number)
+    ),
+    instructed as (
+        insert into instructions (
+            application_id, environment, id, type, reference, provider, phone_number, currency,
+            amount, status, next_action, ended_at
+        )
+        select
+            $1, 'TEST', id, type, gen_random_uuid(), 'MTN_MOMO_CMR', '1', 'XAF', 100, 'CANCELLED',
+            'submit', at
+        from old
+        cross join (values ('DEPOSIT'), ('PAYOUT')) as types (type)
+        where (number % 2 = 0) = (type = 'DEPOSIT')
+    ),
+    paid as (
+        insert into payments (
+            application_id, environment, id, suffix, external_id, provider, country, phone_number,
+            currency, amount, fee, created_at
+        )
+        select
+            $1, 'TEST', id, number, number, 'MTN_MOMO_CMR', 'CMR', '1', 'XAF', 100, 5, at
+        from old where number % 2 = 0
+    ),
+    withdrawn as (
+        insert into payouts (
+            application_id, environment, id, suffix, source_country, provider, country,
+            phone_number, currency, amount, fee, payout_currency, payout_amount, rate, rate_source,
+            rate_as_of, rate_margin_bps, created_at
+        )
+        select
+            $1, 'TEST', id, number, 'CMR', 'MTN_MOMO_CMR', 'CMR', '1', 'XAF', 100, 5, 'XAF', 95, 1,
+            'none', at, 0, at
+        from old where number % 2 = 1
+    )
+    insert into transfers (
+        application_id, environment, id, destination_id, suffix, source_country, source_currency,
+        source_amount, destination_country, destination_currency, destination_amount, rate,
+        rate_source, rate_as_of, rate_margin_bps, created_at
+    )
+    select
+        $1, 'TEST', id, gen_random_uuid(), number, 'CMR', 'XAF', 100, 'GAB', 'XAF', 100, 1, 'none',
+        at, 0, at
+    from old where number % 2 = 0
+"""
 
 
 @pytest.fixture
@@ -172,6 +230,67 @@ async def test_a_list_with_an_external_id_is_read_by_its_index(
 
     assert index in await list_plan(database, queries, "order-1", others)
     assert index not in await list_plan(database, queries, None, others)
+
+
+@pytest.fixture
+async def year(database: Database, database_url: str) -> Book:
+    """The book of a merchant who has been here for a year; nothing was analysed since."""
+    book = Book(UUID(int=1), Environment.TEST)
+    connection = await asyncpg.connect(database_url)
+    moments = [YEAR + number * timedelta(minutes=20) for number in range(26_280)]
+    await connection.execute(
+        A_YEAR, book.application_id, [first_id(moment) for moment in moments], moments
+    )
+    await connection.close()
+    return book
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["never analysed", "analysed"])
+async def test_a_day_long_ago_is_read_without_all_that_came_since(
+    database: Database, database_url: str, year: Book, analysed: bool
+) -> None:
+    if analysed:
+        connection = await asyncpg.connect(database_url)
+        await connection.execute("analyze")
+        await connection.close()
+    noon = YEAR + timedelta(days=182, hours=12)
+    wanted = Filter(since=noon, until=noon + timedelta(days=1), limit=100)
+    looked_at: dict[str, int] = {}
+
+    async with listened(database, looked_at):
+        of_payments = await TrackedRows(database, payments.SQL, payments.read).page(year, wanted)
+        of_payouts = await TrackedRows(database, payouts.SQL, payouts.read).page(year, wanted)
+        of_transfers = await transfers.page(database, year, wanted)
+
+    # Thirty-six of each in a day, and those of the week before, whose time may have come late.
+    assert len(of_payments) == len(of_payouts) == len(of_transfers) == 36
+    assert set(looked_at) == {"payments", "payouts", "transfers"}
+    assert all(36 <= rows <= 8 * 36 + 2 for rows in looked_at.values()), looked_at
+
+
+@asynccontextmanager
+async def listened(database: Database, looked_at: dict[str, int]) -> AsyncIterator[None]:
+    """Notes of each search how many rows of its noun's table were looked at."""
+    search = database.search
+
+    async def explained(sql: str, *arguments: object) -> Sequence[Row]:
+        noun = re.search(r"\bfrom (\w+)", sql)
+        assert noun, sql
+        plan = await search(f"explain (analyze, format json) {sql}", *arguments)
+        looked_at[noun[1]] = sum(_rows_of(noun[1], json.loads(plan[0][0])[0]["Plan"]))
+        return await search(sql, *arguments)
+
+    with patch.object(database, "search", explained):
+        yield
+
+
+def _rows_of(table: str, node: dict[str, Any]) -> Iterator[int]:
+    """How many rows each part of a plan took out of a table, or left there."""
+    if node.get("Relation Name") == table:
+        rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        yield round(rows * node["Actual Loops"])
+    for part in node.get("Plans", []):
+        yield from _rows_of(table, part)
 
 
 async def list_plan(

@@ -75,7 +75,7 @@ class Program:
     ) -> Iterator[Server]:
         """A server that answers, stopped at the end however the test ends."""
         port = free_port() if port is None else port
-        with self._started(command, "--port", str(port), *options) as process:
+        with self.started(command, "--port", str(port), *options) as process:
             server = Server(process, port)
             server.wait_until_ready()
             yield server
@@ -83,7 +83,7 @@ class Program:
     @contextmanager
     def working(self) -> Iterator[subprocess.Popen[bytes]]:
         """`kpay worker` once it drives, stopped at the end."""
-        with tempfile.TemporaryFile() as said, self._started("worker", stderr=said) as process:
+        with tempfile.TemporaryFile() as said, self.started("worker", stderr=said) as process:
 
             def drives() -> bool:
                 words = os.pread(said.fileno(), _MOST_READ, 0)
@@ -94,9 +94,10 @@ class Program:
             yield process
 
     @contextmanager
-    def _started(
+    def started(
         self, *words: str, stderr: IO[bytes] | None = None
     ) -> Iterator[subprocess.Popen[bytes]]:
+        """A command that goes on, stopped at the end."""
         with open(self.log or os.devnull, "ab") as said:
             process = subprocess.Popen(
                 self._command(*words),

@@ -116,6 +116,26 @@ def test_an_outside_database_that_is_stopped_is_told_and_waited_for(program: Pro
             outside.release()
 
 
+def test_a_worker_that_is_started_before_its_database_waits_for_it() -> None:
+    with tempfile.TemporaryDirectory(prefix="kpay-outside-", ignore_cleanup_errors=True) as home:
+        with EmbeddedServer.attach(Path(home, "database")) as outside:
+            url = outside.url
+        log = Path(home, "log")
+        own = Program(Path(home, "program"), {**_SETTINGS, "KPAY_DATABASE_URL": url}, log)
+
+        refused = own.run("app", "list")
+        with own.started("worker") as worker:
+            wait_for(lambda: log.exists() and "tried for" in log.read_text(), STOP_SECONDS)
+            with EmbeddedServer.attach(Path(home, "database")):
+                wait_for(lambda: "Driving" in log.read_text(), _BACK_SECONDS)
+                worker.terminate()
+                assert worker.wait(STOP_SECONDS) == 0
+
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("The database cannot be reached: ")
+        assert "tried" not in refused.stderr
+
+
 def test_the_embedded_database_that_is_stopped_is_told_until_it_can_be_started_again(
     program: Program,
 ) -> None:

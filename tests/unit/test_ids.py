@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import RFC_4122, UUID
 
@@ -14,13 +13,17 @@ from hypothesis import strategies as st
 
 from kpay.core.ids import (
     dated_reference,
+    first_id,
+    milliseconds,
     parse_public_id,
     parse_uuid,
     public_id,
     reference_suffix,
 )
+from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
 
+TEN_O_CLOCK = datetime(2026, 6, 23, 10, tzinfo=UTC)
 UUIDS = st.uuids()
 # So many suffixes of six letters there are.
 SIX_LETTERS = 32**6
@@ -32,32 +35,66 @@ def assert_version_7_and_growing(made: list[UUID]) -> None:
 
 
 def test_each_is_a_uuid_of_version_7_greater_than_the_one_before() -> None:
-    source = SystemIds()
+    source = SystemIds(DatabaseClock().now_ms)
 
     assert_version_7_and_growing([source.uuid() for _ in range(10_000)])
 
 
-def test_they_begin_with_the_time_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = datetime(2026, 6, 23, 10, tzinfo=UTC)
-    set_time(monkeypatch, lambda: int(moment.timestamp()) * 10**9)
+def test_they_begin_with_the_clock_s_time_in_milliseconds() -> None:
+    source = SystemIds(lambda: milliseconds(TEN_O_CLOCK))
 
-    assert SystemIds().uuid().int >> 80 == int(moment.timestamp() * 1000)
+    assert source.uuid().int >> 80 == 1_782_208_800_000
 
 
-def test_they_grow_while_the_clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_time(monkeypatch, lambda: 1_782_208_800_000_000_000)
-    source = SystemIds()
+def test_the_database_s_clock_tells_milliseconds_as_it_tells_the_time() -> None:
+    clock = DatabaseClock()
+
+    before, told, after = milliseconds(clock.now()), clock.now_ms(), milliseconds(clock.now())
+
+    # Either rounds down from its own floating point.
+    assert before - 1 <= told <= after + 1
+
+
+def test_they_grow_while_the_clock_stands() -> None:
+    source = SystemIds(lambda: 1_782_208_800_000)
 
     # More than one millisecond's counter can hold, so that it runs over.
     assert_version_7_and_growing([source.uuid() for _ in range(10_000)])
 
 
-def test_they_grow_while_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter(range(2_000_000_000_000_000_000, 0, -(10**15)))
-    set_time(monkeypatch, lambda: next(ticks))
-    source = SystemIds()
+def test_they_grow_while_the_clock_goes_back_a_little() -> None:
+    ticks = iter(range(2_000_000_000_000, 1_999_999_940_000, -60))
+    source = SystemIds(lambda: next(ticks))
 
     assert_version_7_and_growing([source.uuid() for _ in range(1_000)])
+
+
+def test_they_follow_a_clock_that_is_set_back_by_more_than_a_minute() -> None:
+    ticks = iter([2_000_000_000_000, 1_999_999_939_999, 1_999_999_939_999])
+    source = SystemIds(lambda: next(ticks))
+
+    ahead, *made = [source.uuid() for _ in range(3)]
+
+    assert ahead.int >> 80 == 2_000_000_000_000
+    assert [each.int >> 80 for each in made] == [1_999_999_939_999] * 2
+    assert_version_7_and_growing(made)
+
+
+@given(st.integers(0, 250_000_000_000_000))
+def test_the_first_of_a_moment_divides_what_is_made_before_from_what_is_made_then(
+    now: int,
+) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=now)
+    made = SystemIds(lambda: now).uuid()
+
+    assert first_id(moment) < made
+    if now:
+        earlier = SystemIds(lambda: now - 1).uuid()
+        assert earlier < first_id(moment)
+
+
+def test_before_there_were_any_the_first_is_the_least_of_all() -> None:
+    assert first_id(datetime(1, 1, 1, tzinfo=UTC)) == UUID(int=0)
 
 
 @given(st.integers(0, SIX_LETTERS - 1))
@@ -177,7 +214,3 @@ def test_a_reference_says_what_it_is_and_on_which_day() -> None:
 
     assert dated_reference("KPAY-WD", moment, "ABC789") == "KPAY-WD-20260623-ABC789"
     assert dated_reference("KPAY", moment, "ABC789") == "KPAY-20260623-ABC789"
-
-
-def set_time(monkeypatch: pytest.MonkeyPatch, nanoseconds: Callable[[], int]) -> None:
-    monkeypatch.setattr("kpay.database.ids.time.time_ns", nanoseconds)

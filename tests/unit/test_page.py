@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpay.core.fields import page_of, read_cursor
-from kpay.core.ids import parse_uuid
+from kpay.core.ids import first_id, parse_uuid
 from kpay.core.page import (
+    ID_IS_EARLIER_BY_AT_MOST,
+    ID_IS_LATER_BY_AT_MOST,
     MOST,
     USUAL,
     Filter,
@@ -23,6 +25,8 @@ from kpay.core.page import (
     read_period,
 )
 from kpay.core.refusals import Code, Refusal
+from kpay.database.ids import _LONGEST_AHEAD_MS
+from kpay.idempotency.model import KEEP
 
 TEN_O_CLOCK = datetime(2026, 6, 23, 10, tzinfo=UTC)
 
@@ -172,3 +176,38 @@ def test_a_cursor_reads_back() -> None:
     row = uuid4()
 
     assert read_cursor(str(row), parse_uuid) == row
+
+
+def test_a_list_reads_what_may_lie_in_its_period_and_nothing_else() -> None:
+    """A request with an Idempotency-Key may be carried out days after its identifier was drawn."""
+    wanted = Filter(since=TEN_O_CLOCK, until=TEN_O_CLOCK + timedelta(days=1))
+
+    assert wanted.first == first_id(TEN_O_CLOCK - timedelta(days=7))
+    assert wanted.end == first_id(TEN_O_CLOCK + timedelta(days=1, hours=1))
+
+
+def test_a_period_reaches_as_far_as_keys_are_kept_and_clocks_are_off() -> None:
+    assert KEEP + timedelta(days=1) <= ID_IS_EARLIER_BY_AT_MOST
+    assert timedelta(milliseconds=_LONGEST_AHEAD_MS) < ID_IS_LATER_BY_AT_MOST
+
+
+def test_a_page_ends_where_the_last_one_or_its_period_does() -> None:
+    inside, outside = (first_id(TEN_O_CLOCK + timedelta(hours=hours)) for hours in (-1, 3))
+
+    assert Filter(before=outside).end == outside
+    assert Filter(until=TEN_O_CLOCK, before=inside).end == inside
+    assert Filter(until=TEN_O_CLOCK, before=outside).end == first_id(
+        TEN_O_CLOCK + timedelta(hours=1)
+    )
+
+
+def test_a_list_of_no_period_reads_everything() -> None:
+    assert (Filter().first, Filter().end) == (None, None)
+
+
+def test_a_period_may_begin_and_end_where_time_does() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+
+    assert Filter(since=first, until=first).first == UUID(int=0)
+    assert Filter(since=first, until=first).end == UUID(int=0)
+    assert Filter(since=last, until=last).end == first_id(last)

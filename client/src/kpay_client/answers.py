@@ -9,19 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, dataclass_transform
 
 _ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+class _Frozen:
+    """Whatever is derived from it is a frozen dataclass that is made by keywords."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
+
+class Answer(_Frozen):
     """Any answer, or a part of one."""
 
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Named(Answer):
     """An application or a company."""
 
@@ -29,7 +35,6 @@ class Named(Answer):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Me(Answer):
     """Whom the keys belong to. `environment` is TEST or PRODUCTION."""
 
@@ -38,7 +43,6 @@ class Me(Answer):
     environment: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class AccessToken(Answer):
     """A bearer token for the wallets; `expires_in` is such as 30m."""
 
@@ -47,7 +51,6 @@ class AccessToken(Answer):
     environment: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Fx(Answer):
     """A rate with all its digits, where and when it is from, and the margin that is in it."""
 
@@ -57,16 +60,22 @@ class Fx(Answer):
     margin_bps: Decimal | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Operation(Answer):
-    """What payments and withdrawals have in common.
+class Ended(Answer):
+    """How something ended, if it has: one of the two moments, and why it failed."""
+
+    completed_at: datetime | None = None
+    failed_at: datetime | None = None
+    failure_reason: str | None = None
+
+
+class Followed(Ended):
+    """What payments, withdrawals and refunds have in common.
 
     `status` is PENDING, PROCESSING, COMPLETED, FAILED or CANCELLED. What is None was not said: a
     detail says more than the answer to a request.
     """
 
     id: str
-    reference: str
     status: str
     amount: Decimal
     currency: str
@@ -75,19 +84,9 @@ class Operation(Answer):
     provider: str | None = None
     country: str | None = None
     phone_number: str | None = None
-    net_amount: Decimal | None = None
-    fee_amount: Decimal | None = None
     is_test: bool | None = None
     message: str | None = None
-    description: str | None = None
-    metadata: Any = field(default=None, hash=False)
-    mode: str | None = None
-    gateway_url: str | None = None
-    expires_at: datetime | None = None
     created_at: datetime | None = None
-    completed_at: datetime | None = None
-    failed_at: datetime | None = None
-    failure_reason: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -95,7 +94,19 @@ class Operation(Answer):
         return self.status in _ENDS
 
 
-@dataclass(frozen=True, kw_only=True)
+class Operation(Followed):
+    """What payments and withdrawals have in common; `mode` is USSD, or GATEWAY for a hosted one."""
+
+    reference: str
+    net_amount: Decimal | None = None
+    fee_amount: Decimal | None = None
+    description: str | None = None
+    metadata: Any = field(default=None, hash=False)
+    mode: str | None = None
+    gateway_url: str | None = None
+    expires_at: datetime | None = None
+
+
 class Payment(Operation):
     """Money in. A hosted one has a `gateway_url` to send the payer to."""
 
@@ -103,7 +114,6 @@ class Payment(Operation):
     customer_email: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Withdrawal(Operation):
     """Money out. `amount` left the wallet; where it was converted, `payout_amount` arrives."""
 
@@ -114,36 +124,15 @@ class Withdrawal(Operation):
     fx: Fx | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refund(Answer):
+class Refund(Followed):
     """A payment given back to its payer; statuses are those of a withdrawal."""
 
-    id: str
-    status: str
-    amount: Decimal
-    currency: str
     original_payment_id: str
     original_payment_status: str | None = None
     reference: str | None = None
-    external_id: str | None = None
-    provider: str | None = None
-    country: str | None = None
-    phone_number: str | None = None
-    is_test: bool | None = None
-    message: str | None = None
     reason: str | None = None
-    created_at: datetime | None = None
-    completed_at: datetime | None = None
-    failed_at: datetime | None = None
-    failure_reason: str | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether `status` is one that never changes again."""
-        return self.status in _ENDS
 
 
-@dataclass(frozen=True, kw_only=True)
 class Side(Answer):
     """One side of a transfer. `type` is WALLET_TRANSFER_OUT or WALLET_TRANSFER_IN."""
 
@@ -155,7 +144,6 @@ class Side(Answer):
     country: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Transfer(Answer):
     """Money moved between two wallets: done when it is answered."""
 
@@ -169,7 +157,6 @@ class Transfer(Answer):
     fx: Fx | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Wallet(Answer):
     """One country's money: `available_balance` is `balance` less `reserved_balance`."""
 
@@ -180,7 +167,6 @@ class Wallet(Answer):
     available_balance: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
 class Overview(Answer):
     """Every wallet of the application."""
 
@@ -189,7 +175,6 @@ class Overview(Answer):
     wallets: tuple[Wallet, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExchangeRate(Answer):
     """Units of `to_currency` for one unit of `from_currency`, as a conversion now would use it."""
 
@@ -201,7 +186,6 @@ class ExchangeRate(Answer):
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Prediction(Answer):
     """The operator that most likely serves a number."""
 
@@ -210,7 +194,6 @@ class Prediction(Answer):
     phone_number: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class OperationType(Answer):
     """DEPOSIT, PAYOUT or REMITTANCE, and whether it is OPERATIONAL, DELAYED or CLOSED."""
 
@@ -218,19 +201,16 @@ class OperationType(Answer):
     status: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class ProviderAvailability(Answer):
     provider: str
     operation_types: tuple[OperationType, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class CountryAvailability(Answer):
     country: str
     providers: tuple[ProviderAvailability, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Bounds(Answer):
     """The least and the most of one operation, in the currency."""
 
@@ -238,7 +218,6 @@ class Bounds(Answer):
     max: Decimal
 
 
-@dataclass(frozen=True, kw_only=True)
 class CurrencyTerms(Answer):
     """The bounds of each operation in one currency."""
 
@@ -248,7 +227,6 @@ class CurrencyTerms(Answer):
     transfer: Bounds
 
 
-@dataclass(frozen=True, kw_only=True)
 class PlatformInfo(Answer):
     """The usual fees, in per cent, and bounds."""
 
@@ -258,7 +236,6 @@ class PlatformInfo(Answer):
     currencies: tuple[CurrencyTerms, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Event(Answer):
     """Something that happened, such as payout.completed, to the operation `payment_id`."""
 
@@ -268,8 +245,7 @@ class Event(Answer):
     created_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class WebhookEvent(Answer):
+class WebhookEvent(Ended):
     """What a webhook told, verified. `id` is the same whenever the event is told again."""
 
     id: str | None = None
@@ -281,9 +257,6 @@ class WebhookEvent(Answer):
     phone_number: str | None = None
     external_id: str | None = None
     metadata: Any = field(default=None, hash=False)
-    completed_at: datetime | None = None
-    failed_at: datetime | None = None
-    failure_reason: str | None = None
     timestamp: datetime | None = None
     currency: str | None = None
     is_test: bool | None = None

@@ -10,7 +10,7 @@ from kpay.access.model import Application, Company, Key, KeyPair, PublicKey, Ter
 from kpay.core.book import Book, Environment
 from kpay.core.limits import Limits
 from kpay.core.money import Money
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import beside
 
 SQL = beside(__file__)
@@ -126,7 +126,7 @@ async def find_key(database: Database, api_key: str) -> Key | None:
     row = await database.fetchrow(SQL["find_key"], api_key)
     if row is None:
         return None
-    book = Book(row["application_id"], Environment(row["environment"]))
+    book = book_of(row)
     return Key(row["id"], book, row["company_id"], row["secret_hash"])
 
 

@@ -6,7 +6,7 @@ References are the merchant's words: KPAY-WD-20260623-ABC789, TRF-OUT-ABC123.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -17,6 +17,8 @@ _VALUE = {letter: value for value, letter in enumerate(_ALPHABET)}
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _TEXT_LENGTH = 26
 _SUFFIX_LENGTH = 6
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 # The golden ratio in 64 bits, as multiplicative hashing has it.
 _SCATTER = 0x9E3779B97F4A7C15
 
@@ -38,6 +40,16 @@ def reference_suffix(number: int) -> str:
         length += 1
     # An odd factor takes the numbers of so many bits to each other, one to one.
     return _spell(number * _SCATTER & (1 << 5 * length) - 1, length)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, of which a UUIDv7 is made."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def first_id(moment: datetime) -> UUID:
+    """No identifier of this millisecond or a later one is less; every earlier one is."""
+    return UUID(int=max(0, milliseconds(moment)) << 80)
 
 
 def public_id(prefix: str, value: UUID) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from kpay.core.ids import first_id
 from kpay.core.refusals import Code, Refusal
 
 R = TypeVar("R")
@@ -17,6 +18,14 @@ MOST = 100
 USUAL = 20
 # A page of a file: read in a few milliseconds, so that requests beside it are hardly delayed.
 OF_FILE = 100
+
+
+# How far the time in an operation's identifier may be from the operation's own moment. Both come
+# from the house's clock, one after the other, so it is hardly later: an hour is for machines whose
+# clocks were off when identifiers were made from those. It is earlier where a request has an
+# Idempotency-Key: the first attempt draws the identifier, and the last may come days later.
+ID_IS_LATER_BY_AT_MOST = timedelta(hours=1)
+ID_IS_EARLIER_BY_AT_MOST = timedelta(days=7)
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -30,6 +39,27 @@ class Filter(msgspec.Struct, frozen=True):
     until: datetime | None = None
     before: UUID | None = None
     limit: int = USUAL
+
+    @property
+    def first(self) -> UUID | None:
+        """No row of the period has a lesser identifier, so what is older need not be read."""
+        return None if self.since is None else _first_id(self.since, -ID_IS_EARLIER_BY_AT_MOST)
+
+    @property
+    def end(self) -> UUID | None:
+        """Every row of the page has a lesser identifier, so what is newer need not be read."""
+        if self.until is None:
+            return self.before
+        end = _first_id(self.until, ID_IS_LATER_BY_AT_MOST)
+        return end if self.before is None else min(end, self.before)
+
+
+def _first_id(moment: datetime, distance: timedelta) -> UUID:
+    """The first identifier of a moment so far away, or of the first or the last that there is."""
+    try:
+        return first_id(moment + distance)
+    except OverflowError:
+        return first_id(moment)
 
 
 def read_moment(text: str | None, field: str) -> datetime | None:

@@ -22,6 +22,10 @@ class DatabaseClock:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._zero + time.monotonic(), UTC)
 
+    def now_ms(self) -> int:
+        """The same in whole milliseconds since 1970, at a third of the price."""
+        return int((self._zero + time.monotonic()) * 1_000)
+
     async def set(self, database: Database) -> None:
         """Read the database's clock. The answer's way back is half of the round trip."""
         before = time.monotonic()

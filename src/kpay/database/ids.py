@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-import time
+from collections.abc import Callable
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -17,12 +17,15 @@ from asyncpg.pgproto import pgproto
 _DRAW = struct.Struct("512Q")
 _LOW_62 = (1 << 62) - 1
 _VERSION_7 = 0x7 << 76 | 0b10 << 62
+# A clock that was set back so far is followed: lists of a period look for the time in identifiers.
+_LONGEST_AHEAD_MS = 60_000
 
 
 class SystemIds:
-    """Identifiers from the system's clock and its secure random source."""
+    """Identifiers from the house's clock, in milliseconds, and the system's random source."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
         self._last_ms = 0
         self._counter = 0
         self._random: list[int] = []
@@ -30,12 +33,14 @@ class SystemIds:
         os.register_at_fork(after_in_child=self._random.clear)
 
     def uuid(self) -> UUID:
-        """A UUIDv7 (RFC 9562). Within one process each is greater than the one before."""
+        """A UUIDv7 (RFC 9562). Within one process each is greater than the one before, unless the
+        clock was set back by more than a minute.
+        """
         if not self._random:
             self._random.extend(_DRAW.unpack(os.urandom(_DRAW.size)))
         random = self._random.pop()
-        now_ms = time.time_ns() // 1_000_000
-        if now_ms > self._last_ms:
+        now_ms = self._now_ms()
+        if now_ms > self._last_ms or now_ms < self._last_ms - _LONGEST_AHEAD_MS:
             # The counter begins in the lower half, so that it seldom runs over.
             self._last_ms, self._counter = now_ms, random >> 53
         else:

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from kpay.core.book import Book, Environment
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
@@ -36,6 +38,12 @@ UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
 )
 
+# What a server that is there says to an address that is wrong: waiting does not mend it.
+REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
 # How long a statement waits for a connection while all of the pool are in use.
 _CONNECTION_WITHIN_SECONDS = 10.0
 
@@ -54,6 +62,16 @@ _SESSION = {
 }
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+def book_of(row: Row, environment: str = "environment") -> Book:
+    """Whose row it is, by its key. `environment` is the column that has it as text."""
+    return Book(row["application_id"], Environment(row[environment]))
+
+
+def why(problem: BaseException) -> str:
+    """What went wrong, in words; a timeout has none of its own."""
+    return str(problem) or type(problem).__name__
 
 
 def outside_transaction() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from kpay.catalogue.model import OperationType
-from kpay.core.book import Book, Environment
-from kpay.database.pool import Database
+from kpay.database.pool import Database, book_of
 from kpay.database.queries import beside
 from kpay.gateways.model import Addresses, Gateway
 
@@ -17,7 +16,7 @@ async def find(database: Database, token_hash: bytes) -> Gateway | None:
     if row is None:
         return None
     return Gateway(
-        book=Book(row["application_id"], Environment(row["environment"])),
+        book=book_of(row),
         id=row["id"],
         type=OperationType(row["type"]),
         addresses=Addresses(row["return_url"], row["cancel_url"]),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -86,7 +87,7 @@ class Pages:
         limiter: Limiter,
         catalogue: Catalogue,
         clock: Clock,
-        kinds: Mapping[OperationType, Kind],
+        kinds: Mapping[OperationType, Kind[Any]],
     ) -> None:
         self._gateways = gateways
         self._gate = gate
@@ -157,7 +158,7 @@ class Pages:
 
     async def _cancel(self, asked: Asked, gateway: Gateway) -> Answer:
         await read_body(asked.receive)
-        await self._kinds[gateway.type].call_off(gateway.book, gateway.id)
+        await self._kinds[gateway.type].verbs.call_off(gateway.book, gateway.id)
         return redirect(f"{asked.at}{asked.query}")
 
     async def _status(self, _asked: Asked, gateway: Gateway) -> Answer:
@@ -189,7 +190,7 @@ class Pages:
         subject = await kind.find(gateway.book, gateway.id)
         over = self._clock.now() >= subject.hosted.expires_at
         if subject.progress.status is Status.PENDING and over:
-            await kind.run_out(gateway.book, gateway.id)
+            await kind.verbs.run_out(gateway.book, gateway.id)
             subject = await kind.find(gateway.book, gateway.id)
         return subject
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,7 @@ from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.core.book import Book
 from kpay.core.money import Money, to_rail
 from kpay.hosted.view import Quoted, Subject
+from kpay.instructions.flow import Chosen
 from kpay.instructions.model import Hosted, Status, Tracked
 from kpay.payments.flow import Payments
 from kpay.payouts.flow import Payouts
@@ -34,17 +36,24 @@ class Shown(msgspec.Struct, frozen=True):
     quoted: Quoted
 
 
-class Kind(Protocol):
+V = TypeVar("V", bound=Chosen[Any])
+
+
+class Kind(ABC, Generic[V]):
     """One kind of operation, as the page deals with it."""
 
+    def __init__(self, verbs: V) -> None:
+        self.verbs = verbs
+
+    @abstractmethod
     async def find(self, book: Book, identifier: UUID) -> Subject:
         """One that has a page. Refuses: not_found."""
-        ...
 
+    @abstractmethod
     def offers(self, subject: Subject, /, book: Book, terms: Terms) -> Sequence[Provider]:
         """The operators that can be chosen."""
-        ...
 
+    @abstractmethod
     async def pick(
         self, book: Book, identifier: UUID, terms: Terms, picked: Picked
     ) -> Shown | None:
@@ -52,25 +61,13 @@ class Kind(Protocol):
 
         What came too late, or is there already, changes nothing: the page tells how it stands.
         """
-        ...
-
-    async def call_off(self, book: Book, identifier: UUID) -> None:
-        """End it without having moved anything, if no operator has it."""
-        ...
-
-    async def run_out(self, book: Book, identifier: UUID) -> None:
-        """End what was not chosen in time."""
-        ...
 
 
-class PaymentPages:
+class PaymentPages(Kind[Payments]):
     """Payments: the payer picks, and that is all that has to be said."""
 
-    def __init__(self, payments: Payments) -> None:
-        self._payments = payments
-
     async def find(self, book: Book, identifier: UUID) -> Subject:
-        tracked = await self._payments.get(book, identifier)
+        tracked = await self.verbs.get(book, identifier)
         payment = tracked.agreed
         return Subject(
             type=OperationType.DEPOSIT,
@@ -86,35 +83,29 @@ class PaymentPages:
         )
 
     def offers(self, subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
-        return self._payments.offers(book, subject.amount, terms)
+        return self.verbs.offers(book, subject.amount, terms)
 
     async def pick(
         self, book: Book, identifier: UUID, terms: Terms, picked: Picked
     ) -> Shown | None:
-        tracked = await self._payments.get(book, identifier)
+        tracked = await self.verbs.get(book, identifier)
         if tracked.progress.status is Status.PENDING:
-            choice = self._payments.read_choice(
+            choice = self.verbs.read_choice(
                 tracked.agreed, terms, provider=picked.provider, phone_number=picked.number
             )
-            await self._payments.choose(tracked.agreed, choice)
+            await self.verbs.choose(tracked.agreed, choice)
         return None
 
-    async def call_off(self, book: Book, identifier: UUID) -> None:
-        await self._payments.call_off((await self._payments.get(book, identifier)).agreed)
 
-    async def run_out(self, book: Book, identifier: UUID) -> None:
-        await self._payments.run_out((await self._payments.get(book, identifier)).agreed)
-
-
-class PayoutPages:
+class PayoutPages(Kind[Payouts]):
     """Payouts: the beneficiary picks, is shown what arrives there, and confirms it."""
 
     def __init__(self, payouts: Payouts, catalogue: Catalogue) -> None:
-        self._payouts = payouts
+        super().__init__(payouts)
         self._catalogue = catalogue
 
     async def find(self, book: Book, identifier: UUID) -> Subject:
-        tracked = await self._payouts.get(book, identifier)
+        tracked = await self.verbs.get(book, identifier)
         payout = tracked.agreed
         return Subject(
             type=OperationType.PAYOUT,
@@ -130,21 +121,21 @@ class PayoutPages:
         )
 
     def offers(self, _subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
-        return self._payouts.offers(book, terms)
+        return self.verbs.offers(book, terms)
 
     async def pick(
         self, book: Book, identifier: UUID, terms: Terms, picked: Picked
     ) -> Shown | None:
-        tracked = await self._payouts.get(book, identifier)
+        tracked = await self.verbs.get(book, identifier)
         payout = tracked.agreed
         if tracked.progress.status is not Status.PENDING:
             return None
-        choice = await self._payouts.read_choice(
+        choice = await self.verbs.read_choice(
             payout, terms, provider=picked.provider, phone_number=picked.number
         )
         # What was confirmed is what was shown: where the rate has moved since, it is shown anew.
         if picked.receives == str(choice.sent.minor):
-            await self._payouts.choose(payout, choice)
+            await self.verbs.choose(payout, choice)
             return None
         exchanged = choice.sent.currency != payout.amount.currency
         quoted = Quoted(
@@ -154,12 +145,6 @@ class PayoutPages:
             changed=bool(picked.receives),
         )
         return Shown(choice.phone_number, quoted)
-
-    async def call_off(self, book: Book, identifier: UUID) -> None:
-        await self._payouts.call_off((await self._payouts.get(book, identifier)).agreed)
-
-    async def run_out(self, book: Book, identifier: UUID) -> None:
-        await self._payouts.run_out((await self._payouts.get(book, identifier)).agreed)
 
     def _arrives(self, tracked: Tracked[Payout]) -> Money:
         """What the operator is told, once one was chosen that was not refused; else the net."""

@@ -17,8 +17,9 @@ from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Download, Guard, Reply, Route
 from kpay.core.sheet import MEDIA, Cell, file_name, head, sheet
-from kpay.instructions.flow import Attempt, Followed, Outgoing
+from kpay.instructions.flow import Followed, Outgoing
 from kpay.instructions.model import Agreed, Status, Tracked
+from kpay.instructions.rails import Attempt
 
 A = TypeVar("A", bound=Agreed)
 

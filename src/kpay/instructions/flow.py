@@ -1,270 +1,59 @@
-"""How rails are spoken to: claim what is due, commit the intent, call, and hand back the outcome.
+"""What payments, payouts and refunds share of their stories: each is driven, looked at and ended.
 
-The intent is on disk before the call and no transaction is open during it (promise 6), so a process
-that dies at any point leaves a row that says what to do next. What follows from the outcome is the
-business of the payment, the payout or the refund: their flows say which entry goes with an end, and
-`Followed` posts it with the step.
+Their own flows say which entry goes with an end; it is posted here, in one transaction with the
+step. `rails.py` is how the operators are spoken to.
 """
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 from uuid import UUID
 
-import msgspec
-import structlog
-
-from kpay import metrics
-from kpay.access.model import Terms
-from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.connectors.model import Connector, Instruction, Outcome, Unknown
-from kpay.connectors.phones import as_typed, read_phone
-from kpay.connectors.routing import Routing
-from kpay.connectors.sandbox import SandboxConnector
-from kpay.core.book import Book, Environment
-from kpay.core.clock import Clock, iso
+from kpay.catalogue.model import OperationType
+from kpay.connectors.model import Instruction, Outcome
+from kpay.core.book import Book
+from kpay.core.clock import Clock
+from kpay.core.ids import Ids
 from kpay.core.keyed import Keyed
-from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import UNAVAILABLE, Database, Row, outside_transaction
+from kpay.database.pool import Database
+from kpay.database.references import References
 from kpay.instructions import store
 from kpay.instructions.model import (
-    CLAIM,
-    Action,
     Agreed,
     Choice,
     Claim,
-    Progress,
     Status,
     Step,
     Tracked,
     cancellation,
     expiry,
-    outcome_name,
-    ran_out,
     step_after,
 )
+from kpay.instructions.rails import Attempt, Rails
 from kpay.instructions.store import TrackedRows
 from kpay.ledger.model import Entry, Order, Verdict
 from kpay.ledger.poster import Poster
 
-_ANSWER_WITHIN_SECONDS = 30
-_RECORD_TRIES = 100
-_BETWEEN_RECORD_TRIES_SECONDS = 0.25
-_PASSING = (Code.DATABASE_UNAVAILABLE, Code.BUSY)
-
 G = TypeVar("G", bound=Agreed)
 
-log = structlog.get_logger(__name__)
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every flow works with. `something_due` is called when the worker has new work."""
 
-class Attempt(msgspec.Struct, rename="camel"):
-    """One time the operator was spoken to; `outcome` is null while no answer is recorded."""
-
-    number: int
-    action: str
-    connector: str
-    sent: Any
-    sent_at: str
-    outcome: str | None
-    answer: Any
-    answered_at: str | None
-
-
-class Rails:
-    """Speaks to the rails on behalf of payments, payouts and refunds."""
-
-    def __init__(
-        self,
-        database: Database,
-        catalogue: Catalogue,
-        routing: Routing,
-        sandbox: SandboxConnector,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._catalogue = catalogue
-        self._routing = routing
-        self._sandbox = sandbox
-        self._clock = clock
-        self.steps = store.StepRecords()
-
-    def open_provider(self, environment: Environment, code: str, terms: Terms) -> Provider:
-        """A provider that is open and that the application may use.
-
-        Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed.
-        """
-        provider = self._routing.open_provider(environment, code)
-        terms.check_provider(provider.code)
-        return provider
-
-    def open_providers(self, environment: Environment, terms: Terms) -> list[Provider]:
-        """Every provider that is open and that the application may use, country by country."""
-        return [
-            provider
-            for country in self._catalogue.countries
-            for provider in self._catalogue.of_country(country)
-            if self._routing.connector(environment, provider) is not None
-            and terms.may_use(provider.code)
-        ]
-
-    def check_served(self, environment: Environment, code: str) -> None:
-        """Refuses: provider_closed, where nothing serves any more a provider that once was used."""
-        provider = self._catalogue.providers[code]
-        if self._routing.connector(environment, provider) is None:
-            raise Refusal(
-                Code.PROVIDER_CLOSED,
-                f"{code} is closed at present and can give nothing back: try again when "
-                "GET /api/v1/payments/availability says that it is open.",
-            )
-
-    def check_filter(self, wanted: Filter) -> None:
-        """Whether there is what a list is narrowed to; a provider may be suspended by now.
-
-        Refuses: unsupported_country, unknown_provider.
-        """
-        if wanted.country is not None:
-            self._catalogue.country(wanted.country, "country")
-        if wanted.provider is not None:
-            self._catalogue.known_provider(wanted.provider)
-
-    def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
-        """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
-        own = terms.limits.get((type_, amount.currency))
-        (own or self._catalogue.limits[type_, amount.currency]).check(amount)
-
-    def read_phone(
-        self, environment: Environment, type_: OperationType, provider: Provider, text: str
-    ) -> str:
-        """Refuses: invalid_phone_number, not_a_test_number."""
-        return read_phone(self._catalogue, environment, type_, provider, text)
-
-    def read_phone_as_typed(
-        self, environment: Environment, type_: OperationType, provider: Provider, text: str
-    ) -> str:
-        """A number as a person types it. Refuses: invalid_phone_number, not_a_test_number."""
-        calling_code = self._catalogue.countries[provider.country].calling_code
-        readings = as_typed(calling_code, text)
-        for reading in readings[:-1]:
-            with suppress(Refusal):
-                return self.read_phone(environment, type_, provider, reading)
-        return self.read_phone(environment, type_, provider, readings[-1])
-
-    async def choose(self, book: Book, instruction_id: UUID, choice: Choice) -> bool:
-        """Take what was picked on a hosted page. False when that is no longer, or not yet again,
-        possible: it is being tried, it ended, its time is over, or it was tried often enough.
-        """
-        return await store.choose(self._database, book, instruction_id, choice, self._clock.now())
-
-    async def expire(
-        self,
-        type_: OperationType,
-        limit: int,
-        rows: TrackedRows[G],
-        end: Callable[[G, Step], Awaitable[object]],
-    ) -> int:
-        """End up to `limit` of those that nobody chose on their pages in time; `end` writes it.
-
-        Returns how many. Two processes may find the same one: the second changes nothing.
-        """
-        now = self._clock.now()
-        over = await store.expired(self._database, type_, now, limit)
-        found = await rows.of_ids(over) if over else {}
-        await asyncio.gather(
-            *(end(found[one].agreed, expiry(book, one, type_, now)) for book, one in over)
-        )
-        return len(over)
-
-    async def claim(self, type_: OperationType, limit: int) -> list[Claim]:
-        """Take up to `limit` of what is due; nobody else does, until the claim runs out."""
-        now = self._clock.now()
-        return await store.claim(
-            self._database,
-            type_,
-            now=now,
-            until=now + CLAIM,
-            limit=limit,
-            connectors=self._routing.names,
-        )
-
-    async def ask(self, claim: Claim) -> Outcome:
-        """Make the attempt. Whatever goes wrong on the way is unknown, never failed (promise 5)."""
-        outside_transaction()
-        instruction = claim.instruction
-        provider = self._catalogue.providers[instruction.provider]
-        connector = self._routing.connector(instruction.book.environment, provider)
-        if connector is None:
-            return Unknown("no connector serves this provider now")
-        if ran_out(claim, self._clock.now()):
-            return Unknown("the claim ran out before the call: somebody else may have made it")
-        outcome = await _call(connector, claim)
-        metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
-        return outcome
-
-    async def work(
-        self,
-        type_: OperationType,
-        limit: int,
-        rows: TrackedRows[G],
-        record: Callable[[Claim, G, Outcome], Awaitable[object]],
-    ) -> int:
-        """Make one attempt at each of up to `limit` that are due; `record` writes what it came to.
-
-        Returns how many attempts were made.
-        """
-        claims = await self.claim(type_, limit)
-        if claims:
-            found = await rows.of_ids([(claim.book, claim.id) for claim in claims])
-
-            async def attempt(claim: Claim) -> None:
-                outcome = await self.ask(claim)
-                await _surely(lambda: record(claim, found[claim.id].agreed, outcome))
-
-            for came in await asyncio.gather(*map(attempt, claims), return_exceptions=True):
-                if isinstance(came, Exception):
-                    # It is still due: another attempt is made when the claim has run out.
-                    log.error("attempt_failed", type=type_, exc_info=came)
-        return len(claims)
-
-    async def keep_late_answer(self, step: Step) -> None:
-        """Keep an answer that came too late: it changes nothing, and is evidence all the same.
-
-        That is after the end, or without certainty when a later attempt has begun. One that
-        contradicts the end is for a person to look at, so it is said loudly.
-        """
-        await store.record_late_answer(self._database, step)
-        log.warning(
-            "answer_after_end",
-            instruction=str(step.id),
-            attempt=step.attempt,
-            outcome=None if step.outcome is None else outcome_name(step.outcome),
-        )
-
-    async def attempts(self, book: Book, instruction_id: UUID) -> list[Attempt]:
-        """The evidence trail of one payment, payout or refund, oldest first."""
-        rows = await store.attempts(self._database, book, instruction_id)
-        return [_attempt(row) for row in rows]
-
-    async def finish_in_sandbox(
-        self, book: Book, instruction_id: UUID, progress: Progress, failure_code: str | None
-    ) -> None:
-        """Decide how an open sandbox operation ends; the worker settles it as if the rail had said.
-
-        Refuses: not_open, in production too, where only the rail decides.
-        """
-        if not book.is_test or progress.status is not Status.PROCESSING:
-            raise Refusal(
-                Code.NOT_OPEN,
-                "Only an operation of the sandbox that is PROCESSING can be finished.",
-            )
-        await self._sandbox.decide(book, progress.reference, failure_code)
-        await store.hasten(self._database, book, instruction_id, self._clock.now())
+    database: Database
+    poster: Poster
+    rails: Rails
+    clock: Clock
+    ids: Ids
+    references: References
+    something_due: Callable[[], None]
 
 
 class Followed(ABC, Generic[G]):
@@ -274,11 +63,15 @@ class Followed(ABC, Generic[G]):
     """The merchant's word for one of them, in sentences."""
     type: OperationType
 
-    def __init__(self, rows: TrackedRows[G], rails: Rails, poster: Poster, clock: Clock) -> None:
+    def __init__(self, rows: TrackedRows[G], means: Means) -> None:
         self._rows = rows
-        self._rails = rails
-        self._poster = poster
-        self._clock = clock
+        self._database = means.database
+        self._poster = means.poster
+        self._rails = means.rails
+        self._clock = means.clock
+        self._ids = means.ids
+        self._references = means.references
+        self._something_due = means.something_due
 
     async def work(self, limit: int) -> int:
         """Make one attempt at each of up to `limit` that are due. Returns how many."""
@@ -334,6 +127,10 @@ class Followed(ABC, Generic[G]):
         await self._rails.finish_in_sandbox(book, identifier, found.progress, failure_code)
         return found
 
+    def _new_id(self, keyed: Keyed | None) -> UUID:
+        """What is made under an Idempotency-Key has an identifier that all its attempts share."""
+        return self._ids.uuid() if keyed is None else keyed.operation_id
+
     async def _post(
         self, agreed: G, step: Step, entry: Entry | None, keyed: Keyed | None = None
     ) -> Verdict:
@@ -374,48 +171,51 @@ class Outgoing(Followed[G]):
         return await self.get(book, identifier)
 
 
-async def _surely(record: Callable[[], Awaitable[object]]) -> None:
-    """Record what a rail said, however long the database is away, while the claim is ours.
-
-    Otherwise an answer that is at hand would be lost, and asked for again a minute later.
+class Chosen(Followed[G]):
+    """What payments and payouts share: somebody else may choose on a hosted page who pays or is
+    paid, and may end it there as long as no operator has it.
     """
-    for _ in range(_RECORD_TRIES):
-        try:
-            await record()
-        except (Refusal, *UNAVAILABLE) as problem:
-            if isinstance(problem, Refusal) and problem.code not in _PASSING:
-                raise
-            await asyncio.sleep(_BETWEEN_RECORD_TRIES_SECONDS)
-        else:
-            return
-    raise RuntimeError("the database was away for as long as the claim was ours")
 
+    @abstractmethod
+    def unchosen(self, agreed: G) -> Entry | None:
+        """The entry of an end on the page: nobody chose in time, or whoever was to does not want
+        it.
+        """
 
-async def _call(connector: Connector, claim: Claim) -> Outcome:
-    verb = connector.submit if claim.action is Action.SUBMIT else connector.check
-    try:
-        async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
-            return await verb(claim.instruction)
-    except Exception as problem:
-        log.warning(
-            "rail_call_unknown",
-            connector=connector.name,
-            action=claim.action,
-            reference=str(claim.instruction.reference),
-            exc_info=problem,
+    async def choose(self, agreed: G, choice: Choice) -> bool:
+        """Take what was picked; due at once. False when that is no longer, or not yet again,
+        possible: it is being tried, it ended, its time is over, or it was tried often enough.
+        """
+        now = self._clock.now()
+        taken = await store.choose(self._database, agreed.book, agreed.id, choice, now)
+        if taken:
+            self._something_due()
+        return taken
+
+    async def call_off(self, book: Book, identifier: UUID) -> bool:
+        """It is not wanted. False where an operator has it, or it has ended. Refuses: not_found."""
+        found = await self.get(book, identifier)
+        return await self._end(
+            found.agreed, cancellation(book, identifier, self.type, self._clock.now())
         )
-        return Unknown(type(problem).__name__)
 
+    async def run_out(self, book: Book, identifier: UUID) -> bool:
+        """End what was not chosen in time before the worker comes by. Refuses: not_found."""
+        found = await self.get(book, identifier)
+        return await self._end(found.agreed, expiry(book, identifier, self.type, self._clock.now()))
 
-def _attempt(row: Row) -> Attempt:
-    answered_at: datetime | None = row["answered_at"]
-    return Attempt(
-        number=row["number"],
-        action=row["action"],
-        connector=row["connector"],
-        sent=msgspec.Raw(row["sent"].encode()),
-        sent_at=iso(row["sent_at"]),
-        outcome=row["outcome"],
-        answer=None if row["answer"] is None else msgspec.Raw(row["answer"].encode()),
-        answered_at=None if answered_at is None else iso(answered_at),
-    )
+    async def expire(self, limit: int) -> int:
+        """End up to `limit` of those that nobody chose in time. Returns how many.
+
+        Two processes may find the same one: the second changes nothing.
+        """
+        now = self._clock.now()
+        over = await store.expired(self._database, self.type, now, limit)
+        found = await self._rows.of_ids(over) if over else {}
+        await asyncio.gather(
+            *(self._end(found[one].agreed, expiry(book, one, self.type, now)) for book, one in over)
+        )
+        return len(over)
+
+    async def _end(self, agreed: G, step: Step) -> bool:
+        return (await self._post(agreed, step, self.unchosen(agreed))).posted

@@ -13,7 +13,7 @@ from kpay.connectors.model import Instruction, Outcome, outcome_evidence
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.page import Filter
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import Queries, beside
 from kpay.instructions.model import (
     MOST_CHOICES,
@@ -131,9 +131,7 @@ async def expired(
 ) -> list[tuple[Book, UUID]]:
     """What nobody chose on its hosted page in time, the longest over first."""
     rows = await database.fetch(SQL["expired"], type_, now, limit)
-    return [
-        (Book(row["application_id"], Environment(row["environment"])), row["id"]) for row in rows
-    ]
+    return [(book_of(row), row["id"]) for row in rows]
 
 
 def read_hosted(row: Row) -> Hosted | None:
@@ -188,7 +186,8 @@ class TrackedRows(Generic[A]):
             wanted.provider,
             wanted.since,
             wanted.until,
-            wanted.before,
+            wanted.first,
+            wanted.end,
             wanted.limit + 1,
         )
         return [self._tracked(row) for row in rows]
@@ -209,7 +208,7 @@ def _claim(row: Row, type_: OperationType) -> Claim:
         number=row["number"],
         action=Action(row["action"]),
         instruction=Instruction(
-            book=Book(row["application_id"], Environment(row["environment"])),
+            book=book_of(row),
             type=type_,
             reference=row["reference"],
             provider=row["provider"],

@@ -33,8 +33,8 @@ from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import check_method, counts_as, refuse_destination, require_destination
 from kpay.instructions.api import Shapes, reading_routes, recall
-from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
+from kpay.instructions.rails import Attempt
 from kpay.payments.flow import Payments
 from kpay.payments.model import PREFIX, Payment
 

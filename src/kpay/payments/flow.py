@@ -11,63 +11,36 @@ as any other payment is, and a refusal leads back to the page until its time is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from msgspec.structs import replace
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import OperationType, Provider
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book
-from kpay.core.clock import Clock
-from kpay.core.ids import Ids, public_id
+from kpay.core.ids import public_id
 from kpay.core.keyed import Keyed
 from kpay.core.money import Money, fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import Database
-from kpay.database.references import References
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import check_addresses
-from kpay.instructions.flow import Followed, Rails
-from kpay.instructions.model import (
-    Choice,
-    Hosted,
-    Progress,
-    Status,
-    Step,
-    Tracked,
-    cancellation,
-    expiry,
-)
+from kpay.instructions.flow import Chosen, Means
+from kpay.instructions.model import Choice, Hosted, Progress, Status, Step, Tracked
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Verdict
-from kpay.ledger.poster import Poster
 from kpay.payments import store
 from kpay.payments.model import PREFIX, USUAL_CURRENCY, Payment, Wanted, WantedPage, takes
 
 
-class Payments(Followed[Payment]):
-    """The verbs of payments. `something_due` is called when the worker has new work."""
+class Payments(Chosen[Payment]):
+    """The verbs of payments."""
 
     word = "payment"
     type = OperationType.DEPOSIT
 
-    def __init__(
-        self,
-        database: Database,
-        poster: Poster,
-        rails: Rails,
-        clock: Clock,
-        ids: Ids,
-        references: References,
-        gateways: Gateways,
-        something_due: Callable[[], None],
-    ) -> None:
-        super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
-        self._ids = ids
-        self._references = references
+    def __init__(self, means: Means, gateways: Gateways) -> None:
+        super().__init__(TrackedRows(means.database, store.SQL, store.read), means)
         self._gateways = gateways
-        self._database = database
-        self._something_due = something_due
         self._new = store.PaymentRecords()
 
     # Init: is what was asked for possible, and if so, on record.
@@ -113,7 +86,12 @@ class Payments(Followed[Payment]):
         self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
     ) -> Tracked[Payment]:
         """Accept a payment: on disk, and due at once. Refuses: external_id_used."""
-        payment = self._draw(book, wanted, terms, await self._references.draw(), keyed)
+        payment = replace(
+            await self._draw(book, wanted, terms, keyed),
+            provider=wanted.provider.code,
+            country=wanted.provider.country,
+            phone_number=wanted.phone_number,
+        )
         instruction = self._instruction(payment, wanted)
         order = Order(book, None, (payment, instruction), claim=("payment", payment.external_id))
         verdict = await self._poster.post(order, self._new, keyed)
@@ -165,26 +143,10 @@ class Payments(Followed[Payment]):
         self, book: Book, wanted: WantedPage, terms: Terms, keyed: Keyed | None = None
     ) -> Tracked[Payment]:
         """Accept a payment whose payer is to choose. Refuses: external_id_used."""
-        identifier = self._ids.uuid() if keyed is None else keyed.operation_id
+        payment = await self._draw(book, wanted, terms, keyed)
+        opened = self._gateways.open(book, payment.id, wanted.addresses)
+        payment = replace(payment, hosted=Hosted(opened.expires_at))
         reference = self._ids.uuid()
-        opened = self._gateways.open(book, identifier, wanted.addresses)
-        payment = Payment(
-            book=book,
-            id=identifier,
-            suffix=await self._references.draw(),
-            external_id=wanted.external_id,
-            provider=None,
-            country=None,
-            phone_number=None,
-            amount=wanted.amount,
-            fee=fee_of(wanted.amount, terms.payment_fee_bps),
-            customer_name=wanted.customer_name,
-            customer_email=wanted.customer_email,
-            description=wanted.description,
-            metadata=wanted.metadata,
-            created_at=self._clock.now(),
-            hosted=Hosted(opened.expires_at),
-        )
         verdict = await store.write_hosted(self._database, payment, reference, opened, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
@@ -221,31 +183,8 @@ class Payments(Followed[Payment]):
             sent=payment.amount,
         )
 
-    async def choose(self, payment: Payment, choice: Choice) -> bool:
-        """Hand over what a payer picked; False where it is too late, or being tried already."""
-        taken = await self._rails.choose(payment.book, payment.id, choice)
-        if taken:
-            self._something_due()
-        return taken
-
-    async def call_off(self, payment: Payment) -> bool:
-        """The payer does not want to pay; False where an operator has it, or it has ended."""
-        step = cancellation(payment.book, payment.id, OperationType.DEPOSIT, self._clock.now())
-        return await self._end(payment, step)
-
-    async def expire(self, limit: int) -> int:
-        """End up to `limit` payments that nobody chose how to pay in time. Returns how many."""
-        return await self._rails.expire(OperationType.DEPOSIT, limit, self._rows, self._end)
-
-    async def run_out(self, payment: Payment) -> bool:
-        """End a payment that nobody chose how to pay in time, before the worker comes by."""
-        now = self._clock.now()
-        return await self._end(
-            payment, expiry(payment.book, payment.id, OperationType.DEPOSIT, now)
-        )
-
-    async def _end(self, payment: Payment, step: Step) -> bool:
-        return (await self._post(payment, step, None)).posted
+    def unchosen(self, _agreed: Payment) -> None:
+        """Nobody chose how to pay, or the payer does not want to: there is nothing to undo."""
 
     def _no_currency(self, book: Book, terms: Terms) -> Refusal:
         providers = self._rails.open_providers(book.environment, terms)
@@ -270,17 +209,15 @@ class Payments(Followed[Payment]):
             fee=agreed.fee,
         )
 
-    def _draw(
-        self, book: Book, wanted: Wanted, terms: Terms, suffix: str, keyed: Keyed | None
+    async def _draw(
+        self, book: Book, wanted: Wanted | WantedPage, terms: Terms, keyed: Keyed | None
     ) -> Payment:
+        """A payment without its payer and without a page: one of them is still to be added."""
         return Payment(
             book=book,
-            id=self._ids.uuid() if keyed is None else keyed.operation_id,
-            suffix=suffix,
+            suffix=await self._references.draw(),
+            id=self._new_id(keyed),
             external_id=wanted.external_id,
-            provider=wanted.provider.code,
-            country=wanted.provider.country,
-            phone_number=wanted.phone_number,
             amount=wanted.amount,
             fee=fee_of(wanted.amount, terms.payment_fee_bps),
             customer_name=wanted.customer_name,

@@ -64,9 +64,6 @@ class Payment(msgspec.Struct, frozen=True):
     id: UUID
     suffix: str
     external_id: str
-    provider: str | None
-    country: str | None
-    phone_number: str | None
     amount: Money
     fee: Money
     customer_name: str | None
@@ -74,6 +71,9 @@ class Payment(msgspec.Struct, frozen=True):
     description: str | None
     metadata: str | None
     created_at: datetime
+    provider: str | None = None
+    country: str | None = None
+    phone_number: str | None = None
     hosted: Hosted | None = None
 
     @property

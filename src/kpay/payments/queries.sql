@@ -152,6 +152,7 @@ where payments.application_id = $1 and payments.environment = $2
     and ($6::text is null or coalesce(payments.provider, choices.provider) = $6)
     and ($7::timestamptz is null or payments.created_at >= $7)
     and ($8::timestamptz is null or payments.created_at < $8)
-    and ($9::uuid is null or payments.id < $9)
+    and ($9::uuid is null or payments.id >= $9)
+    and ($10::uuid is null or payments.id < $10)
 order by payments.id desc
-limit $10;
+limit $11;

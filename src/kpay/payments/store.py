@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kpay.connectors.model import Instruction
-from kpay.core.book import Book, Environment
 from kpay.core.keyed import Keyed
 from kpay.core.money import Money
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import beside
 from kpay.gateways.model import Opened
 from kpay.instructions.store import read_hosted
@@ -101,7 +100,7 @@ def _row(payment: Payment, instruction: Instruction) -> tuple[object, ...]:
 def read(row: Row) -> Payment:
     """A row as the payment that was agreed."""
     return Payment(
-        book=Book(row["application_id"], Environment(row["book_environment"])),
+        book=book_of(row, "book_environment"),
         id=row["id"],
         suffix=row["suffix"],
         external_id=row["external_id"],

@@ -32,8 +32,8 @@ from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import counts_as, refuse_destination, require_destination
 from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
-from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
+from kpay.instructions.rails import Attempt
 from kpay.payouts.flow import Payouts
 from kpay.payouts.model import PREFIX, Payout
 from kpay.rates.api import Exchange, exchange, shown_rate

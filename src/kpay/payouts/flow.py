@@ -12,73 +12,46 @@ of that moment. A refusal leads back to the page until its time is over; then th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book
-from kpay.core.clock import Clock
-from kpay.core.ids import Ids, public_id
+from kpay.core.ids import public_id
 from kpay.core.keyed import Keyed
-from kpay.core.money import fee_of, read_amount
+from kpay.core.money import Money, fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import Database
-from kpay.database.references import References
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import check_addresses
-from kpay.instructions.flow import Outgoing, Rails
-from kpay.instructions.model import (
-    Choice,
-    Hosted,
-    Progress,
-    Status,
-    Step,
-    Tracked,
-    cancellation,
-    expiry,
-)
+from kpay.instructions.flow import Chosen, Means, Outgoing
+from kpay.instructions.model import Choice, Hosted, Progress, Status, Tracked
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Reason, Verdict
-from kpay.ledger.poster import Poster
 from kpay.payouts import store
 from kpay.payouts.model import PREFIX, Payout, Price, Wanted, WantedPage, price, price_after
 from kpay.rates.flow import Rates
-from kpay.rates.model import Quote
 from kpay.wallets.store import wallets
 
 R = TypeVar("R")
 
 
-class Payouts(Outgoing[Payout]):
-    """The verbs of payouts. `something_due` is called when the worker has new work."""
+class Payouts(Outgoing[Payout], Chosen[Payout]):
+    """The verbs of payouts."""
 
     word = "withdrawal"
     type = OperationType.PAYOUT
 
     def __init__(
-        self,
-        database: Database,
-        poster: Poster,
-        rates: Rates,
-        rails: Rails,
-        catalogue: Catalogue,
-        clock: Clock,
-        ids: Ids,
-        references: References,
-        gateways: Gateways,
-        something_due: Callable[[], None],
+        self, means: Means, gateways: Gateways, rates: Rates, catalogue: Catalogue
     ) -> None:
-        super().__init__(TrackedRows(database, store.SQL, store.read), rails, poster, clock)
+        super().__init__(TrackedRows(means.database, store.SQL, store.read), means)
+        self._gateways = gateways
         self._rates = rates
         self._catalogue = catalogue
-        self._ids = ids
-        self._references = references
-        self._gateways = gateways
-        self._database = database
-        self._something_due = something_due
         self._new = store.PayoutRecords()
         self._new_hosted = store.HostedPayoutRecords()
 
@@ -129,8 +102,14 @@ class Payouts(Outgoing[Payout]):
             book.environment, wanted.amount.currency, wanted.provider.currency
         )
         agreed = price(wanted, quote, terms.payout_fee_bps)
-        suffix = await self._references.draw()
-        payout = self._draw(book, wanted, agreed, quote, suffix, keyed)
+        payout = replace(
+            await self._draw(book, wanted, agreed.fee, keyed),
+            provider=wanted.provider.code,
+            country=wanted.provider.country,
+            phone_number=wanted.phone_number,
+            payout_amount=agreed.payout_amount,
+            quote=quote,
+        )
         instruction = self._instruction(payout, wanted, agreed)
         order = _reserve(payout, (payout, instruction))
         verdict = await self._poster.post(order, self._new, keyed)
@@ -176,27 +155,11 @@ class Payouts(Outgoing[Payout]):
 
         Refuses: no_wallet, withdrawal_exceeds_balance, external_id_used.
         """
-        identifier = self._ids.uuid() if keyed is None else keyed.operation_id
+        fee = fee_of(wanted.amount, terms.payout_fee_bps)
+        payout = await self._draw(book, wanted, fee, keyed)
+        opened = self._gateways.open(book, payout.id, wanted.addresses)
+        payout = replace(payout, hosted=Hosted(opened.expires_at))
         reference = self._ids.uuid()
-        opened = self._gateways.open(book, identifier, wanted.addresses)
-        payout = Payout(
-            book=book,
-            id=identifier,
-            suffix=await self._references.draw(),
-            external_id=wanted.external_id,
-            source_country=wanted.source_country,
-            amount=wanted.amount,
-            fee=fee_of(wanted.amount, terms.payout_fee_bps),
-            provider=None,
-            country=None,
-            phone_number=None,
-            payout_amount=None,
-            quote=None,
-            description=wanted.description,
-            metadata=wanted.metadata,
-            created_at=self._clock.now(),
-            hosted=Hosted(opened.expires_at),
-        )
         order = _reserve(payout, (payout, reference, opened))
         verdict = await self._poster.post(order, self._new_hosted, keyed)
         if not verdict.posted:
@@ -233,29 +196,9 @@ class Payouts(Outgoing[Payout]):
             quote=quote,
         )
 
-    async def choose(self, payout: Payout, choice: Choice) -> bool:
-        """Hand over what a beneficiary picked; False where it is too late, or is under way."""
-        taken = await self._rails.choose(payout.book, payout.id, choice)
-        if taken:
-            self._something_due()
-        return taken
-
-    async def call_off(self, payout: Payout) -> bool:
-        """The beneficiary does not want it; False where an operator has it, or it has ended."""
-        step = cancellation(payout.book, payout.id, OperationType.PAYOUT, self._clock.now())
-        return await self._give_back(payout, step)
-
-    async def run_out(self, payout: Payout) -> bool:
-        """End a payout that nobody chose for in time, before the worker comes by."""
-        step = expiry(payout.book, payout.id, OperationType.PAYOUT, self._clock.now())
-        return await self._give_back(payout, step)
-
-    async def expire(self, limit: int) -> int:
-        """End up to `limit` payouts that nobody chose for in time. Returns how many."""
-        return await self._rails.expire(OperationType.PAYOUT, limit, self._rows, self._give_back)
-
-    async def _give_back(self, payout: Payout, step: Step) -> bool:
-        return (await self._post(payout, step, self.released(payout))).posted
+    def unchosen(self, agreed: Payout) -> Entry:
+        """Nobody chose in time, or they do not want it: the hold is given back, as of a failure."""
+        return self.released(agreed)
 
     async def _only_wallet(self, book: Book) -> str:
         """The country of a book's one wallet. Refuses: invalid_body, where there is not one."""
@@ -291,28 +234,18 @@ class Payouts(Outgoing[Payout]):
             agreed.id, country=agreed.source_country, amount=agreed.amount
         )
 
-    def _draw(
-        self,
-        book: Book,
-        wanted: Wanted,
-        agreed: Price,
-        quote: Quote,
-        suffix: str,
-        keyed: Keyed | None,
+    async def _draw(
+        self, book: Book, wanted: Wanted | WantedPage, fee: Money, keyed: Keyed | None
     ) -> Payout:
+        """A payout without a destination and without a page: one of them is still to be added."""
         return Payout(
             book=book,
-            id=self._ids.uuid() if keyed is None else keyed.operation_id,
-            suffix=suffix,
+            suffix=await self._references.draw(),
+            id=self._new_id(keyed),
             external_id=wanted.external_id,
             source_country=wanted.source_country,
             amount=wanted.amount,
-            fee=agreed.fee,
-            provider=wanted.provider.code,
-            country=wanted.provider.country,
-            phone_number=wanted.phone_number,
-            payout_amount=agreed.payout_amount,
-            quote=quote,
+            fee=fee,
             description=wanted.description,
             metadata=wanted.metadata,
             created_at=self._clock.now(),

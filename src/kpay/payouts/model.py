@@ -68,14 +68,14 @@ class Payout(msgspec.Struct, frozen=True):
     source_country: str
     amount: Money
     fee: Money
-    provider: str | None
-    country: str | None
-    phone_number: str | None
-    payout_amount: Money | None
-    quote: Quote | None
     description: str | None
     metadata: str | None
     created_at: datetime
+    provider: str | None = None
+    country: str | None = None
+    phone_number: str | None = None
+    payout_amount: Money | None = None
+    quote: Quote | None = None
     hosted: Hosted | None = None
 
     @property

@@ -186,6 +186,7 @@ where payouts.application_id = $1 and payouts.environment = $2
     and ($6::text is null or coalesce(payouts.provider, choices.provider) = $6)
     and ($7::timestamptz is null or payouts.created_at >= $7)
     and ($8::timestamptz is null or payouts.created_at < $8)
-    and ($9::uuid is null or payouts.id < $9)
+    and ($9::uuid is null or payouts.id >= $9)
+    and ($10::uuid is null or payouts.id < $10)
 order by payouts.id desc
-limit $10;
+limit $11;

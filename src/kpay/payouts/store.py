@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kpay.connectors.model import Instruction
-from kpay.core.book import Book, Environment
 from kpay.core.money import Money
-from kpay.database.pool import Connection, Row
+from kpay.database.pool import Connection, Row, book_of
 from kpay.database.queries import beside
 from kpay.gateways.model import Opened
 from kpay.instructions.store import read_hosted
@@ -108,7 +107,7 @@ def read(row: Row) -> Payout:
     chosen = "chosen_" if row["provider"] is None else ""
     arrives, rate = row[f"{chosen}payout_amount"], row[f"{chosen}rate"]
     return Payout(
-        book=Book(row["application_id"], Environment(row["book_environment"])),
+        book=book_of(row, "book_environment"),
         id=row["id"],
         suffix=row["suffix"],
         external_id=row["external_id"],

@@ -11,8 +11,8 @@ from kpay.core.fields import ExternalId, Number, Text
 from kpay.core.money import to_number
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.instructions.api import Shapes, cancelling_route, read_id, reading_routes, recall
-from kpay.instructions.flow import Attempt
 from kpay.instructions.model import Status, Tracked
+from kpay.instructions.rails import Attempt
 from kpay.payments.api import PaymentRefund
 from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payments.model import Payment

@@ -9,23 +9,17 @@ payment can be refunded again. The payment itself stays as it is: COMPLETED.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book
-from kpay.core.clock import Clock
-from kpay.core.ids import Ids
 from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import Database
-from kpay.database.references import References
-from kpay.instructions.flow import Outgoing, Rails
+from kpay.instructions.flow import Means, Outgoing
 from kpay.instructions.model import Progress, Status, Tracked
 from kpay.ledger import movements
 from kpay.ledger.model import Entry, Order, Reason, Verdict
-from kpay.ledger.poster import Poster
 from kpay.payments.flow import Payments
 from kpay.payments.model import Payment
 from kpay.refunds import store
@@ -33,29 +27,16 @@ from kpay.refunds.model import Refund, check_refundable, is_live
 
 
 class Refunds(Outgoing[Refund]):
-    """The verbs of refunds. `something_due` is called when the worker has new work."""
+    """The verbs of refunds."""
 
     word = "refund"
     type = OperationType.REFUND
 
-    def __init__(
-        self,
-        database: Database,
-        poster: Poster,
-        rails: Rails,
-        payments: Payments,
-        clock: Clock,
-        ids: Ids,
-        references: References,
-        something_due: Callable[[], None],
-    ) -> None:
-        rows = store.RefundRows(database)
-        super().__init__(rows, rails, poster, clock)
+    def __init__(self, means: Means, payments: Payments) -> None:
+        rows = store.RefundRows(means.database)
+        super().__init__(rows, means)
         self._of_payment = rows.of_payment
         self._payments = payments
-        self._ids = ids
-        self._references = references
-        self._something_due = something_due
         self._new = store.RefundRecords()
 
     # Request: can the payment be given back, and is nobody else doing it?
@@ -84,8 +65,7 @@ class Refunds(Outgoing[Refund]):
                 if is_live(earlier):
                     raise _exists(earlier.agreed, external_id) from None
             raise
-        suffix = await self._references.draw()
-        refund = self._draw(payment.agreed, reason, external_id, suffix, keyed)
+        refund = await self._draw(payment.agreed, reason, external_id, keyed)
         instruction = self._instruction(refund, payment.progress.reference)
         verdict = await self._poster.post(_reserve(refund, instruction), self._new, keyed)
         if not verdict.posted:
@@ -109,19 +89,14 @@ class Refunds(Outgoing[Refund]):
         """All of the hold is given back: the refund failed or was cancelled."""
         return movements.refund_released(agreed.id, country=agreed.country, amount=agreed.amount)
 
-    def _draw(
-        self,
-        payment: Payment,
-        reason: str | None,
-        external_id: str | None,
-        suffix: str,
-        keyed: Keyed | None,
+    async def _draw(
+        self, payment: Payment, reason: str | None, external_id: str | None, keyed: Keyed | None
     ) -> Refund:
         payer = payment.paid_from
         return Refund(
             book=payment.book,
-            id=self._ids.uuid() if keyed is None else keyed.operation_id,
-            suffix=suffix,
+            suffix=await self._references.draw(),
+            id=self._new_id(keyed),
             external_id=external_id,
             payment_id=payment.id,
             provider=payer.provider,

@@ -108,6 +108,7 @@ where refunds.application_id = $1 and refunds.environment = $2
     and ($6::text is null or refunds.provider = $6)
     and ($7::timestamptz is null or refunds.created_at >= $7)
     and ($8::timestamptz is null or refunds.created_at < $8)
-    and ($9::uuid is null or refunds.id < $9)
+    and ($9::uuid is null or refunds.id >= $9)
+    and ($10::uuid is null or refunds.id < $10)
 order by refunds.id desc
-limit $10;
+limit $11;

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kpay.connectors.model import Instruction
-from kpay.core.book import Book, Environment
+from kpay.core.book import Book
 from kpay.core.money import Money
-from kpay.database.pool import Connection, Database, Row
+from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import beside
 from kpay.instructions.model import Tracked
 from kpay.instructions.store import TrackedRows
@@ -68,7 +68,7 @@ def _row(refund: Refund, instruction: Instruction) -> tuple[object, ...]:
 def read(row: Row) -> Refund:
     """A row as the refund that was agreed."""
     return Refund(
-        book=Book(row["application_id"], Environment(row["book_environment"])),
+        book=book_of(row, "book_environment"),
         id=row["id"],
         suffix=row["suffix"],
         external_id=row["external_id"],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from kpay.core.book import Book
 from kpay.core.page import MOST, Filter
 from kpay.instructions.flow import Followed
-from kpay.instructions.model import Tracked
+from kpay.instructions.model import Agreed, Tracked
 from kpay.ledger.model import Kind
 from kpay.payments.model import Payment
 from kpay.payouts.model import Payout
@@ -18,6 +18,8 @@ from kpay.refunds.model import Refund
 from kpay.statements.model import Operation
 from kpay.transfers.flow import Transfers
 from kpay.transfers.model import Transfer
+
+A = TypeVar("A", bound=Agreed)
 
 Tell: TypeAlias = Callable[[Book, str, Sequence[UUID]], Awaitable[Mapping[UUID, Operation]]]
 Named: TypeAlias = Callable[[Book, str], Awaitable[Sequence[UUID]]]
@@ -37,40 +39,30 @@ class Teller:
 
 
 def of_payments(payments: Followed[Payment]) -> Teller:
-    async def tell(book: Book, _country: str, ids: Sequence[UUID]) -> dict[UUID, Operation]:
-        found = await payments.of_ids([(book, identifier) for identifier in ids])
-        return {identifier: _payment(each.agreed) for identifier, each in found.items()}
-
-    async def named(book: Book, external_id: str) -> list[UUID]:
-        rows = await payments.page(book, Filter(external_id=external_id, limit=MOST))
-        return [row.agreed.id for row in rows]
-
-    return Teller(frozenset({Kind.PAYMENT_COMPLETED}), tell, named)
+    return _of_followed(payments, _payment, Kind.PAYMENT_COMPLETED)
 
 
 def of_payouts(payouts: Followed[Payout]) -> Teller:
-    async def tell(book: Book, _country: str, ids: Sequence[UUID]) -> dict[UUID, Operation]:
-        found = await payouts.of_ids([(book, identifier) for identifier in ids])
-        return {identifier: _payout(each) for identifier, each in found.items()}
-
-    async def named(book: Book, external_id: str) -> list[UUID]:
-        rows = await payouts.page(book, Filter(external_id=external_id, limit=MOST))
-        return [row.agreed.id for row in rows]
-
-    kinds = {Kind.PAYOUT_REQUESTED, Kind.PAYOUT_COMPLETED, Kind.PAYOUT_RELEASED}
-    return Teller(frozenset(kinds), tell, named)
+    kinds = Kind.PAYOUT_REQUESTED, Kind.PAYOUT_COMPLETED, Kind.PAYOUT_RELEASED
+    return _of_followed(payouts, _payout, *kinds)
 
 
 def of_refunds(refunds: Followed[Refund]) -> Teller:
+    kinds = Kind.REFUND_REQUESTED, Kind.REFUND_COMPLETED, Kind.REFUND_RELEASED
+    return _of_followed(refunds, _refund, *kinds)
+
+
+def _of_followed(
+    verbs: Followed[A], told: Callable[[Tracked[A]], Operation], *kinds: Kind
+) -> Teller:
     async def tell(book: Book, _country: str, ids: Sequence[UUID]) -> dict[UUID, Operation]:
-        found = await refunds.of_ids([(book, identifier) for identifier in ids])
-        return {identifier: _refund(each) for identifier, each in found.items()}
+        found = await verbs.of_ids([(book, identifier) for identifier in ids])
+        return {identifier: told(each) for identifier, each in found.items()}
 
     async def named(book: Book, external_id: str) -> list[UUID]:
-        rows = await refunds.page(book, Filter(external_id=external_id, limit=MOST))
+        rows = await verbs.page(book, Filter(external_id=external_id, limit=MOST))
         return [row.agreed.id for row in rows]
 
-    kinds = {Kind.REFUND_REQUESTED, Kind.REFUND_COMPLETED, Kind.REFUND_RELEASED}
     return Teller(frozenset(kinds), tell, named)
 
 
@@ -86,7 +78,8 @@ def of_transfers(transfers: Transfers) -> Teller:
     return Teller(frozenset({Kind.TRANSFER}), tell, named)
 
 
-def _payment(payment: Payment) -> Operation:
+def _payment(tracked: Tracked[Payment]) -> Operation:
+    payment = tracked.agreed
     return Operation(
         id=payment.public_id,
         reference=payment.reference,

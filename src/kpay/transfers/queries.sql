@@ -70,6 +70,7 @@ where application_id = $1 and environment = $2
     and ($4::text is null or source_country = $4 or destination_country = $4)
     and ($5::timestamptz is null or created_at >= $5)
     and ($6::timestamptz is null or created_at < $6)
-    and ($7::uuid is null or id < $7)
+    and ($7::uuid is null or id >= $7)
+    and ($8::uuid is null or id < $8)
 order by id desc
-limit $8;
+limit $9;

@@ -74,7 +74,8 @@ async def page(database: Database, book: Book, wanted: Filter) -> list[Transfer]
         wanted.country,
         wanted.since,
         wanted.until,
-        wanted.before,
+        wanted.first,
+        wanted.end,
         wanted.limit + 1,
     )
     return [_transfer(row) for row in rows]

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from kpay.core.book import Book, Environment
-from kpay.database.pool import Database, Row
+from kpay.core.book import Book
+from kpay.database.pool import Database, Row, book_of
 from kpay.database.queries import beside
 from kpay.webhooks.model import (
     PAUSE_AFTER,
@@ -156,7 +156,7 @@ async def record(
         now,
         PAUSE_AFTER,
     )
-    return [Turn(_book(row), row["topic"], row["paused"], row["reason"]) for row in rows]
+    return [Turn(book_of(row), row["topic"], row["paused"], row["reason"]) for row in rows]
 
 
 async def page(database: Database, book: Book, wanted: DeliveryFilter) -> list[Delivery]:
@@ -266,13 +266,9 @@ async def count_paused(database: Database) -> int:
     return count
 
 
-def _book(row: Row) -> Book:
-    return Book(row["application_id"], Environment(row["environment"]))
-
-
 def _endpoint(row: Row) -> Endpoint:
     return Endpoint(
-        book=_book(row),
+        book=book_of(row),
         topic=Topic(row["topic"]),
         url=row["url"],
         created_at=row["created_at"],
@@ -286,7 +282,7 @@ def _endpoint(row: Row) -> Endpoint:
 
 def _delivery(row: Row) -> Delivery:
     return Delivery(
-        book=_book(row),
+        book=book_of(row),
         id=row["id"],
         topic=Topic(row["topic"]),
         type=row["type"],
