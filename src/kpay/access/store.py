@@ -60,9 +60,7 @@ async def of_company(database: Database, company_id: UUID) -> list[Application]:
     return [_application(row) for row in await database.fetch(SQL["of_company"], company_id)]
 
 
-async def keys_in_force(
-    database: Database, application_id: UUID
-) -> dict[Environment, PublicKey]:
+async def keys_in_force(database: Database, application_id: UUID) -> dict[Environment, PublicKey]:
     rows = await database.fetch(SQL["keys_in_force"], application_id)
     return {
         Environment(row["environment"]): PublicKey(row["api_key"], row["created_at"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 import msgspec
 
@@ -10,14 +11,14 @@ from kpay.access.flow import AccessError, Office
 from kpay.access.model import Application, KeyPair, PublicKey
 from kpay.core.book import Environment
 from kpay.core.refusals import Code, Refusal
-from kpay.dashboard.drawing import HEADERS, draw
-from kpay.dashboard.menu import menu
-from kpay.dashboard.page import PREFIX, Page, Reach, Visit, book_address
+from kpay.dashboard.house import drawn
+from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address
 from kpay.people.model import Membership, Right
 from kpay.web.pages import Answer, redirect
-from kpay.webhooks.flow import Webhooks
+from kpay.webhooks.flow import Secrets, Webhooks
 from kpay.webhooks.model import Endpoint, Topic
 
+_NOTHING: Mapping[str, str] = {}
 _SETTINGS = f"{PREFIX}/app/{{application}}/{{environment}}/settings"
 
 
@@ -35,99 +36,110 @@ class Shelf(msgspec.Struct, frozen=True):
     cards: list[Card]
 
 
-def pages(office: Office, webhooks: Webhooks) -> list[Page]:
+class Applications:
     """The overview, and the settings of an application in one environment."""
 
-    async def overview(visit: Visit) -> Answer:
+    def __init__(self, office: Office, webhooks: Webhooks) -> None:
+        self._office = office
+        self._webhooks = webhooks
+
+    def pages(self) -> list[Page]:
+        right = Right.APPLICATIONS
+        return [
+            Page("GET", f"{PREFIX}/applications", Reach.PERSON, self.overview),
+            Page("GET", _SETTINGS, Reach.BOOK, self.settings, right),
+            Page("POST", f"{_SETTINGS}/keys", Reach.BOOK, self.regenerate, right),
+            Page("POST", f"{_SETTINGS}/webhooks/{{topic}}", Reach.BOOK, self.set_url, right),
+            Page("POST", f"{_SETTINGS}/secret", Reach.BOOK, self.reveal, right),
+        ]
+
+    async def overview(self, visit: Visit) -> Answer:
         shelves = [
-            Shelf(
-                membership,
-                [
-                    Card(application, await office.keys(application.id))
-                    for application in await office.of_company(membership.company_id)
-                ],
-            )
+            Shelf(membership, await self._cards(membership.company_id))
             for membership in visit.session.memberships
         ]
-        return _drawn(visit, "applications.html", shelves=shelves)
+        return drawn(visit, "applications.html", shelves=shelves)
 
-    async def settings(visit: Visit) -> Answer:
-        return await shown(visit)
+    async def settings(self, visit: Visit) -> Answer:
+        return await self._shown(visit)
 
-    async def shown(visit: Visit, status: int = 200, **more: object) -> Answer:
-        keys = await office.keys(visit.application.id)
-        given = {
-            "key": keys.get(visit.book.environment),
-            "endpoints": await _endpoints(visit),
-            "topics": list(Topic),
-            "pair": None,
-            "secret": None,
-            "errors": {},
-            "typed": {},
-            "asked": visit.query.get("ask"),
-            "done": visit.query.get("done"),
-            **more,
-        }
-        return _drawn(visit, "settings.html", status, **given)
-
-    async def _endpoints(visit: Visit) -> dict[Topic, Endpoint]:
-        return {each.topic: each for each in await webhooks.endpoints(visit.book)}
-
-    async def regenerate(visit: Visit) -> Answer:
+    async def regenerate(self, visit: Visit) -> Answer:
         """A new pair, shown on this answer and never again: it is not led to another page."""
-        visit.session.check(
-            visit.where.membership.company_id, Right.APPLICATIONS, visit.book.environment
-        )
+        _check(visit)
         try:
-            pair: KeyPair = await office.regenerate_keys(
-                visit.application.id, visit.book.environment
-            )
+            pair = await self._office.regenerate_keys(visit.application.id, visit.book.environment)
         except AccessError:
             # Live keys of a company that was not approved: the page says so in the form's place.
-            return await shown(visit, 409)
-        return await shown(visit, pair=pair)
+            return await self._shown(visit, 409)
+        return await self._shown(visit, pair=pair)
 
-    async def set_url(visit: Visit) -> Answer:
-        topic, url = visit.path["topic"], visit.form.get("url", "").strip()
-        if topic not in set(Topic):
-            raise Refusal(Code.NOT_FOUND, "There is no such topic.")
-        visit.session.check(
-            visit.where.membership.company_id, Right.APPLICATIONS, visit.book.environment
-        )
+    async def set_url(self, visit: Visit) -> Answer:
+        """Set a topic's URL, or take it away where the field was left empty."""
+        _check(visit)
+        name, url = visit.path["topic"], visit.form.get("url", "").strip()
+        topic = next((each for each in Topic if each == name), None)
+        if topic is None:
+            raise Gone
         try:
-            if url:
-                await webhooks.set_url(visit.book, Topic(topic), url)
-            else:
-                await webhooks.remove_url(visit.book, Topic(topic))
+            await self._set(visit, topic, url)
         except Refusal as refusal:
-            if refusal.code is Code.NOT_FOUND:
-                return redirect(book_address(visit.book, "settings"))
             if refusal.code is not Code.INVALID_WEBHOOK_URL:
                 raise
             words = visit.speech.say(
                 "This address cannot be used: it must be a public one, and begin with https:// "
                 "in live."
             )
-            return await shown(visit, 422, errors={topic: words}, typed={topic: url})
+            return await self._shown(visit, 422, errors={name: words}, typed={name: url})
         return redirect(book_address(visit.book, "settings") + "?done=url#webhooks")
 
-    async def reveal(visit: Visit) -> Answer:
+    async def reveal(self, visit: Visit) -> Answer:
         """The secret that webhooks are signed with, on this answer alone."""
-        visit.session.check(
-            visit.where.membership.company_id, Right.APPLICATIONS, visit.book.environment
+        _check(visit)
+        return await self._shown(visit, secret=await self._webhooks.secrets(visit.book))
+
+    async def _cards(self, company_id: UUID) -> list[Card]:
+        return [
+            Card(application, await self._office.keys(application.id))
+            for application in await self._office.of_company(company_id)
+        ]
+
+    async def _set(self, visit: Visit, topic: Topic, url: str) -> None:
+        if url:
+            await self._webhooks.set_url(visit.book, topic, url)
+        elif topic in await self._endpoints(visit):
+            await self._webhooks.remove_url(visit.book, topic)
+
+    async def _endpoints(self, visit: Visit) -> dict[Topic, Endpoint]:
+        return {each.topic: each for each in await self._webhooks.endpoints(visit.book)}
+
+    async def _shown(
+        self,
+        visit: Visit,
+        status: int = 200,
+        *,
+        pair: KeyPair | None = None,
+        secret: Secrets | None = None,
+        errors: Mapping[str, str] = _NOTHING,
+        typed: Mapping[str, str] = _NOTHING,
+    ) -> Answer:
+        keys = await self._office.keys(visit.application.id)
+        return drawn(
+            visit,
+            "settings.html",
+            status,
+            key=keys.get(visit.book.environment),
+            endpoints=await self._endpoints(visit),
+            topics=list(Topic),
+            pair=pair,
+            secret=secret,
+            errors=errors,
+            typed=typed,
+            asked=visit.query.get("ask"),
+            done=visit.query.get("done"),
         )
-        return await shown(visit, secret=await webhooks.secrets(visit.book))
-
-    return [
-        Page("GET", f"{PREFIX}/applications", Reach.PERSON, overview),
-        Page("GET", _SETTINGS, Reach.BOOK, settings, Right.APPLICATIONS),
-        Page("POST", f"{_SETTINGS}/keys", Reach.BOOK, regenerate, Right.APPLICATIONS),
-        Page("POST", f"{_SETTINGS}/webhooks/{{topic}}", Reach.BOOK, set_url, Right.APPLICATIONS),
-        Page("POST", f"{_SETTINGS}/secret", Reach.BOOK, reveal, Right.APPLICATIONS),
-    ]
 
 
-def _drawn(visit: Visit, template: str, status: int = 200, **given: object) -> Answer:
-    return Answer(
-        status, draw(template, visit.speech, visit=visit, menu=menu(visit), **given), HEADERS
-    )
+def _check(visit: Visit) -> None:
+    """Refuses: second_factor_needed, where an owner changes what is live without one."""
+    company_id = visit.where.membership.company_id
+    visit.session.check(company_id, Right.APPLICATIONS, visit.book.environment)

@@ -149,9 +149,7 @@ class Site:
         here = None
         if session is not None and page.reach in (Reach.COMPANY, Reach.BOOK):
             here = await self._place(session, path)
-            if page.right is not None and not session.right(
-                here.membership.company_id, page.right
-            ):
+            if page.right is not None and not session.right(here.membership.company_id, page.right):
                 raise Gone
         form: dict[str, str] = {}
         if page.method == "POST":
@@ -320,5 +318,3 @@ def _with_retry(answer: Answer, refusal: Refusal) -> Answer:
     return Answer(
         answer.status, answer.body, (*answer.headers, (b"retry-after", b"%d" % retry_after))
     )
-
-

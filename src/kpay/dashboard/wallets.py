@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kpay.core.book import Book
 from kpay.core.money import Money, convert
-from kpay.core.refusals import Refusal
-from kpay.dashboard.drawing import HEADERS, draw
-from kpay.dashboard.menu import menu
+from kpay.core.refusals import Code, Refusal
+from kpay.dashboard.house import drawn
 from kpay.dashboard.page import PREFIX, Page, Reach, Visit
 from kpay.database.pool import Database
 from kpay.people.model import Right
@@ -26,7 +26,7 @@ class Share(msgspec.Struct, frozen=True):
     held: Money
     worth: Money
     quote: Quote | None
-    """None for the currency itself, and within a pair at par."""
+    """None for the currency itself."""
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -37,56 +37,47 @@ class Whole(msgspec.Struct, frozen=True):
     missing: Sequence[Money]
 
 
-def pages(database: Database, rates: Rates) -> list[Page]:
+class Wallets:
     """The overview of an application's wallets."""
 
-    async def overview(visit: Visit) -> Answer:
-        wallets = await store.wallets(database, visit.book)
+    def __init__(self, database: Database, rates: Rates) -> None:
+        self._database = database
+        self._rates = rates
+
+    def pages(self) -> list[Page]:
+        address = f"{PREFIX}/app/{{application}}/{{environment}}/wallets"
+        return [Page("GET", address, Reach.BOOK, self.overview, Right.VIEW_MONEY)]
+
+    async def overview(self, visit: Visit) -> Answer:
+        wallets = await store.wallets(self._database, visit.book)
         currencies = sorted({wallet.available.currency for wallet in wallets})
-        wanted = visit.query.get("in", "")
         whole = None
         if currencies:
+            wanted = visit.query.get("in", "")
             target = wanted if wanted in currencies else _largest(wallets)
-            whole = await _whole(visit, wallets, target)
-        body = draw(
-            "wallets.html",
-            visit.speech,
-            visit=visit,
-            menu=menu(visit),
-            wallets=wallets,
-            currencies=currencies,
-            whole=whole,
-        )
-        return Answer(200, body, HEADERS)
+            whole = await self._whole(visit.book, wallets, target)
+        return drawn(visit, "wallets.html", wallets=wallets, currencies=currencies, whole=whole)
 
-    async def _whole(visit: Visit, wallets: Sequence[Wallet], target: str) -> Whole:
+    async def _whole(self, book: Book, wallets: Sequence[Wallet], target: str) -> Whole:
         worth, shares, missing = Money(0, target), [], []
         for held in _by_currency(wallets):
             try:
-                share = await _share(visit, held, target)
-            except Refusal:
-                # No rate at the moment: said beside the sum, which is then not of everything.
+                share = await self._share(book, held, target)
+            except Refusal as refusal:
+                if refusal.code is not Code.NO_RATE:
+                    raise
+                # Said beside the sum, which is then not of everything.
                 missing.append(held)
                 continue
             worth += share.worth
             shares.append(share)
         return Whole(worth, shares, missing)
 
-    async def _share(visit: Visit, held: Money, target: str) -> Share:
+    async def _share(self, book: Book, held: Money, target: str) -> Share:
         if held.currency == target:
             return Share(held, held, None)
-        quote = await rates.quote(visit.book.environment, held.currency, target)
+        quote = await self._rates.quote(book.environment, held.currency, target)
         return Share(held, convert(held, quote.rate, target), quote)
-
-    return [
-        Page(
-            "GET",
-            f"{PREFIX}/app/{{application}}/{{environment}}/wallets",
-            Reach.BOOK,
-            overview,
-            Right.VIEW_MONEY,
-        )
-    ]
 
 
 def _by_currency(wallets: Sequence[Wallet]) -> list[Money]:
