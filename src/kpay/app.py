@@ -23,6 +23,7 @@ from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
+from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
@@ -53,6 +54,7 @@ from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts import api as payouts_api
 from kpay.payouts.flow import Payouts
 from kpay.payouts.model import PREFIX as PAYOUT
+from kpay.people.flow import People
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
@@ -110,6 +112,15 @@ class House:
         self.keys = Keys(self.database, self.clock, self.ids)
         self.office = Office(
             self.database, self.vault, self.clock, self.ids, changed=self._access_changed
+        )
+        self.audit = Audit(self.database, self.ids)
+        self.people = People(
+            self.database,
+            self.vault,
+            self.clock,
+            self.ids,
+            self.audit,
+            public_url=settings.public_url,
         )
         self.poster = Poster(self.database, self.clock, queue_limit=settings.queue_limit)
         self.rates = Rates(self.database, settings, self.clock)
@@ -194,6 +205,7 @@ class House:
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
+            Job("sign-ins", self.people.sweep, idle_seconds=60),
         )
         self._signals = Signals(settings.database_url, {"access": self._access_changed})
         self._clock_task: asyncio.Task[None] | None = None
@@ -253,6 +265,7 @@ class House:
             await asyncio.gather(self._clock_task, return_exceptions=True)
         await self._signals.stop()
         await self.rates.close()
+        self.people.close()
         await self.database.close()
 
     async def finish_in_sandbox(

@@ -14,6 +14,7 @@ from uuid import UUID
 from cyclopts import App, Parameter
 
 from kpay import __version__
+from kpay.person_commands import persons
 from kpay.settings import Settings
 from kpay.terminal import (
     ended_by_a_signal,
@@ -44,7 +45,7 @@ keys = App(name="key", help="The key pairs that applications call with.")
 token_keys = App(name="token-key", help="The keys that sign tokens.")
 sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
 wallets = App(name="wallet", help="What an application holds in a country.")
-for group in (companies, applications, keys, token_keys, sandbox, wallets, webhooks):
+for group in (companies, applications, keys, token_keys, sandbox, wallets, webhooks, persons):
     app.command(group)
 
 Host = Annotated[str, Parameter(help="The address to listen on.")]
