@@ -23,6 +23,7 @@ from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
+from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
@@ -33,6 +34,11 @@ from kpay.core.clock import Clock
 from kpay.core.ids import Ids, milliseconds, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
+from kpay.dashboard.applications import Applications
+from kpay.dashboard.door import pages as door
+from kpay.dashboard.page import PREFIX as DASHBOARD
+from kpay.dashboard.site import Cookies, Site
+from kpay.dashboard.wallets import Wallets
 from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
 from kpay.database.pool import UNAVAILABLE, Database
@@ -54,6 +60,7 @@ from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts import api as payouts_api
 from kpay.payouts.flow import Payouts
 from kpay.payouts.model import PREFIX as PAYOUT
+from kpay.people.flow import People
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
@@ -67,6 +74,7 @@ from kpay.statements.operations import of_payments, of_payouts, of_refunds, of_t
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
+from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
@@ -127,6 +135,15 @@ class House:
         self.keys = Keys(self.database, self.clock, self.ids)
         self.office = Office(
             self.database, self.vault, self.clock, self.ids, changed=self._access_changed
+        )
+        self.audit = Audit(self.database, self.ids)
+        self.people = People(
+            self.database,
+            self.vault,
+            self.clock,
+            self.ids,
+            self.audit,
+            public_url=self.settings.public_url,
         )
 
     def _build_books(self) -> None:
@@ -206,6 +223,7 @@ class House:
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
+            Job("sign-ins", self.people.sweep, idle_seconds=60),
         )
 
     def routes(self) -> list[Route]:
@@ -263,6 +281,7 @@ class House:
             await asyncio.gather(self._clock_task, return_exceptions=True)
         await self._signals.stop()
         await self.rates.close()
+        self.people.close()
         await self.database.close()
 
     async def finish_in_sandbox(
@@ -300,6 +319,22 @@ class House:
                 # The database is away; the clock runs on and is set at the next turn.
                 continue
 
+    def _dashboard(self) -> Site:
+        """The pages for people, over the same flows as the API."""
+        cookies = Cookies(self.settings.public_url)
+        return Site(
+            [
+                *door(self.people, cookies),
+                *Applications(self.office, self.webhooks).pages(),
+                *Wallets(self.database, self.rates).pages(),
+            ],
+            self.people,
+            self.gate,
+            cookies,
+            Addresses(self.settings.trusted_proxies),
+            self.settings.public_url,
+        )
+
     def asgi(self) -> Api:
         """The web application, which opens and closes the house with its own life."""
 
@@ -313,7 +348,7 @@ class House:
             finally:
                 await self.close()
 
-        pages = Pages(
+        hosted = Pages(
             self.gateways,
             self.gate,
             self.limiter,
@@ -332,7 +367,7 @@ class House:
             self.database,
             lifespan,
             self.settings,
-            {PAGES: pages},
+            {PAGES: hosted, DASHBOARD: self._dashboard()},
         )
 
 

@@ -40,13 +40,15 @@ def pages(people: People, cookies: Cookies) -> list[Page]:
     async def give_code(visit: Visit) -> Answer:
         back = visit.form.get("next", "")
         try:
-            await people.give_code(visit.token or "", visit.form.get("code", ""))
+            signed_in = await people.give_code(
+                visit.token or "", visit.form.get("code", ""), address=visit.address
+            )
         except Refusal as refusal:
             return _code(visit, back, _error(visit, refusal))
-        return redirect(_inside(back))
+        return redirect(_inside(back), cookies.keep(signed_in))
 
     async def sign_out(visit: Visit) -> Answer:
-        await people.sign_out(visit.token or "")
+        await people.sign_out(visit.session)
         return redirect(SIGN_IN, cookies.drop())
 
     return [

@@ -142,7 +142,7 @@ class Site:
         self, asked: _Asked, page: Page, path: dict[str, str], receive: Receive
     ) -> Answer:
         token = self._cookies.token(asked.cookies)
-        session = await self._people.session(token, asked.address) if token else None
+        session = await self._people.session(token, address=asked.address) if token else None
         turned = _turned_away(page, session, asked)
         if turned is not None:
             return turned
@@ -155,8 +155,9 @@ class Site:
         if page.method == "POST":
             asked.check_sent_from(self._origin)
             form = read_form(await read_body(receive))
-            if token and session is not None and page.reach is not Reach.ANYBODY:
-                self._check_token(token, form)
+            known = session if page.reach is not Reach.ANYBODY else None
+            if known is not None and not known.matches(form.get("csrf", "")):
+                raise NotFromHere
         return await page.handler(
             Visit(
                 path=path,
@@ -185,10 +186,6 @@ class Site:
             raise Gone
         membership = _membership(session, application.company.id)
         return Where(membership, application, Book(application.id, environment))
-
-    def _check_token(self, token: str, form: Mapping[str, str]) -> None:
-        if not self._people.matches(token, form.get("csrf", "")):
-            raise NotFromHere
 
 
 def _membership(session: Session, company_id: UUID | None) -> Membership:
