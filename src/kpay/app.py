@@ -36,6 +36,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.dashboard.applications import Applications
 from kpay.dashboard.door import pages as door
+from kpay.dashboard.links import Links
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.site import Cookies, Site
 from kpay.dashboard.wallets import Wallets
@@ -325,6 +326,7 @@ class House:
         return Site(
             [
                 *door(self.people, cookies),
+                *Links(self.people, cookies).pages(),
                 *Applications(self.office, self.webhooks).pages(),
                 *Wallets(self.database, self.rates).pages(),
             ],

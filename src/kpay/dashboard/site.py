@@ -64,8 +64,12 @@ class Cookies:
         """The session until the browser is closed, and for a year that it was here."""
         return (
             self._header(self._session, signed_in.token, ""),
-            self._header(self._device, signed_in.device, f"; Max-Age={_YEAR_SECONDS}"),
+            *self.know(signed_in.device),
         )
+
+    def know(self, device: str) -> Headers:
+        """That its owner may come from this browser, whoever else fails meanwhile."""
+        return (self._header(self._device, device, f"; Max-Age={_YEAR_SECONDS}"),)
 
     def drop(self) -> Headers:
         return (self._header(self._session, "", "; Max-Age=0"),)
