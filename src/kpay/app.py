@@ -320,7 +320,7 @@ class House:
                 # The database is away; the clock runs on and is set at the next turn.
                 continue
 
-    def _dashboard(self) -> Site:
+    def dashboard(self) -> Site:
         """The pages for people, over the same flows as the API."""
         cookies = Cookies(self.settings.public_url)
         return Site(
@@ -369,7 +369,7 @@ class House:
             self.database,
             lifespan,
             self.settings,
-            {PAGES: hosted, DASHBOARD: self._dashboard()},
+            {PAGES: hosted, DASHBOARD: self.dashboard()},
         )
 
 

@@ -92,7 +92,8 @@ class Site:
         addresses: Addresses,
         public_url: str,
     ) -> None:
-        self._pages = [(page.path.split("/"), page) for page in pages]
+        self.pages = tuple(pages)
+        self._patterns = [(page.path.split("/"), page) for page in pages]
         self._people = people
         self._gate = gate
         self._cookies = cookies
@@ -131,7 +132,7 @@ class Site:
             return redirect(HOME)
         parts = asked.path.split("/")
         allowed = set()
-        for pattern, page in self._pages:
+        for pattern, page in self._patterns:
             values = _matched(pattern, parts)
             if values is not None:
                 if page.method == asked.method:
