@@ -72,6 +72,24 @@ class Code(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
 
 
+OF_PEOPLE = frozenset(
+    {
+        Code.WRONG_SIGN_IN,
+        Code.WRONG_CODE,
+        Code.SESSION_OVER,
+        Code.SECOND_FACTOR_NEEDED,
+        Code.NOT_ALLOWED,
+        Code.WEAK_PASSWORD,
+        Code.EMAIL_TAKEN,
+        Code.ALREADY_MEMBER,
+        Code.LAST_OWNER,
+        Code.INVITATION_OVER,
+        Code.LINK_OVER,
+    }
+)
+"""What the dashboard's pages and the operator's commands refuse, and the API never does."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """How a code is answered over HTTP; `retry_after` in seconds where trying again can help."""
 
