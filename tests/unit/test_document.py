@@ -14,7 +14,7 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from kpay.catalogue.data import catalogue
-from kpay.core.refusals import OF_PEOPLE, ANSWERS, Code, Refusal
+from kpay.core.refusals import ANSWERS, OF_PEOPLE, Code, Refusal
 from kpay.core.routes import Guard, Route, refusals_of
 from kpay.idempotency.model import read_key
 from kpay.instructions.model import ENDS, Status
