@@ -31,7 +31,7 @@ AT_REST_MOST = 400
 _EVERY_SECONDS = 5
 _REST_SECONDS = 10
 _MINUTE = 60
-_MB = 1024 * 1024
+MB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -109,25 +109,25 @@ def _watch(home: Path, server: Server, load: Future[HalfRound], length: int) -> 
 
 def _sample(home: Path, server: Server, seconds: float) -> Sample:
     postmaster = int((home / "postgres/data/postmaster.pid").read_text().split("\n")[0])
-    postgres = _family(postmaster)
+    postgres = family(postmaster)
     theirs = {process.pid for process in postgres}
-    ours = [process for process in _family(server.process.pid) if process.pid not in theirs]
-    pss = _sum(postgres, "pss")
+    ours = [process for process in family(server.process.pid) if process.pid not in theirs]
+    pss = summed(postgres, "pss")
     return Sample(
         seconds=round(seconds, 1),
-        ours_uss=_sum(ours, "uss"),
-        ours_rss=_sum(ours, "rss"),
+        ours_uss=summed(ours, "uss"),
+        ours_rss=summed(ours, "rss"),
         postgres_pss=pss,
-        whole_pss=round(_sum(ours, "pss") + pss, 1),
+        whole_pss=round(summed(ours, "pss") + pss, 1),
     )
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def family(pid: int) -> list[psutil.Process]:
     parent = psutil.Process(pid)
     return [parent, *parent.children(recursive=True)]
 
 
-def _sum(processes: Sequence[psutil.Process], kind: str) -> float:
+def summed(processes: Sequence[psutil.Process], kind: str) -> float:
     total = 0
     for process in processes:
         try:
@@ -135,7 +135,7 @@ def _sum(processes: Sequence[psutil.Process], kind: str) -> float:
         except psutil.NoSuchProcess:
             # One of PostgreSQL's helpers that had done its work.
             continue
-    return round(total / _MB, 1)
+    return round(total / MB, 1)
 
 
 def section(memory: Memory) -> str:

@@ -9,7 +9,9 @@ merchants, the rails, the sources of rates, the time, who goes first, and where 
 | `simulation.py` | one run: its steps and its end |
 | `turns.py`, `loop.py` | who goes next, and an event loop on which nothing else decides that |
 | `process.py`, `ports.py` | a process of the program, its death, and its way to the database |
-| `merchants.py`, `rail.py`, `feed.py`, `clock.py`, `ids.py` | the world around it |
-| `oracle.py`, `books.py`, `operations.py` | what must be true |
+| `acts.py`, `asking.py` | what happens in a step, and how a process is asked for it |
+| `merchants.py`, `payers.py`, `receivers.py` | who asks, who opens pages, who hears of it |
+| `rail.py`, `feed.py`, `clock.py`, `ids.py` | the rest of the world around it |
+| `oracle.py`, `deliveries.py`, `books.py`, `prices.py`, `operations.py` | what must be true |
 | `checks.py`, `reading.py` | what is |
 """

@@ -66,8 +66,10 @@ def _run(settings: Settings, seed: int, steps: int, reached: Callable[[int], Non
 def _words(report: Report, seconds: float) -> str:
     return (
         f"Seed {report.seed}: every promise held over {report.steps} steps, {report.operations} "
-        f"operations, {report.deaths} deaths and {report.contradictions} ends that the rail told "
-        f"wrongly; {report.digest[:16]}, {seconds:.0f} s"
+        f"operations ({report.sent_again} sent again with their key), {report.choices} picks on "
+        f"pages, {report.webhooks} webhooks ({report.pauses} pauses), {report.deaths} deaths and "
+        f"{report.contradictions} ends that the rail told wrongly; {report.digest[:16]}, "
+        f"{seconds:.0f} s"
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
 from kpay.access.model import Terms
 from kpay.core.book import Book
+from kpay.core.routes import Principal
 from simulator.turns import Seat
 
 
@@ -40,13 +40,26 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
 
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+
 @dataclass(frozen=True)
 class Shop:
-    """An application, with its terms."""
+    """An application, with its terms and what it hears of by webhook."""
 
     name: str
-    book: Book
+    principal: Principal
     terms: Terms
+    topics: frozenset[str] = frozenset()
+
+    @property
+    def book(self) -> Book:
+        return self.principal.book
+
+    def hears_of(self, kind: Kind) -> str | None:
+        """The topic at which it hears of such operations, if it does."""
+        own = f"{kind.value}s"
+        return next((topic for topic in (own, "generic") if topic in self.topics), None)
 
 
 @dataclass(frozen=True)
@@ -73,11 +86,56 @@ class Record:
     reference: UUID | None
     payment_id: UUID | None = None
     """Of a refund: the payment that it gives back."""
+    expires_at: datetime | None = None
+    """Of what has a hosted page: until when it can be chosen on."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was picked on a hosted page, as it is on record; `currency` and on of a payout only."""
+
+    number: int
+    provider: str
+    country: str
+    reference: UUID
+    at: datetime
+    currency: str | None
+    arrives: int | None
+    rate: Decimal | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an operation stands on record."""
+
+    status: str
+    failure_code: str | None
+    ended_at: datetime | None
+
+
+@dataclass(eq=False)
+class Sending:
+    """One time that a request was sent: to which process, and what came back."""
+
+    seat: Seat
+    answer: Answer = Answer.NONE
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer that decides: accepted, as what; or refused, why, and for which other one."""
+
+    answer: Answer
+    code: str
+    id: UUID | None
 
 
 @dataclass(eq=False)
 class Operation:
-    """One request of a merchant and what is known of it. `token` is its description: unique."""
+    """One request of a merchant and what is known of it. `token` is its description: unique.
+
+    With an Idempotency-Key it may be sent more than once, to several processes.
+    """
 
     token: str
     kind: Kind
@@ -86,13 +144,13 @@ class Operation:
     country: str
     amount: int
     target: str
-    seat: Seat | None = None
-    """The process that it was sent to."""
-    answer: Answer = Answer.NONE
-    code: str = ""
-    existing: UUID | None = None
-    accepted: Any = None
-    """What the flow answered: a payment, a transfer, a payout or a refund."""
+    currency: str = ""
+    """Of a payment with a hosted page, for which nothing else says it."""
+    hosted: bool = False
+    key: str | None = None
+    sendings: list[Sending] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    """Every answer that decided, in their order."""
     payment: Operation | None = None
     """Of a refund: the payment that is to be given back."""
     payment_was: str = ""
@@ -101,12 +159,43 @@ class Operation:
     status: str = ""
     cancel_asked: bool = False
     cancel_accepted: bool = False
+    picks: list[str] = field(default_factory=list)
+    """The providers that somebody tried to pick on its page."""
+    choices: list[Choice] = field(default_factory=list)
+    """Those that were taken; the last one holds."""
+
+    def hear(self, sending: Sending, answer: Answer, code: str, identifier: UUID | None) -> None:
+        sending.answer = answer
+        if answer in (Answer.ACCEPTED, Answer.REFUSED):
+            self.told.append(Told(answer, code, identifier))
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a process that lives may still do it."""
+        return any(one.answer is Answer.NONE and one.seat.alive for one in self.sendings)
+
+    @property
+    def answer(self) -> Answer:
+        """The first answer that decided; without one, whether any came."""
+        if self.told:
+            return self.told[0].answer
+        heard = {one.answer for one in self.sendings}
+        return Answer.UNKNOWN if Answer.UNKNOWN in heard else Answer.NONE
+
+    @property
+    def code(self) -> str:
+        """Why it was refused."""
+        return self.told[0].code if self.answer is Answer.REFUSED else ""
+
+    @property
+    def existing(self) -> UUID | None:
+        """What stands in its way, as the refusal named it."""
+        return self.told[0].id if self.answer is Answer.REFUSED else None
 
     @property
     def accepted_id(self) -> UUID | None:
         """The identifier that was answered."""
-        accepted = getattr(self.accepted, "agreed", self.accepted)
-        return None if accepted is None else accepted.id
+        return self.told[0].id if self.answer is Answer.ACCEPTED else None
 
     @property
     def live(self) -> bool:
@@ -117,11 +206,24 @@ class Operation:
     def open(self) -> bool:
         return self.record is not None and self.status in ("PENDING", "PROCESSING")
 
+    @property
+    def references(self) -> list[UUID]:
+        """What the rail was told it under: of a hosted page one for each choice."""
+        if self.hosted:
+            return [choice.reference for choice in self.choices]
+        reference = None if self.record is None else self.record.reference
+        return [] if reference is None else [reference]
+
     def __str__(self) -> str:
         called = f", externalId {self.external_id}" if self.external_id else ""
         if self.payment is not None:
             called += f", of {self.payment.token}"
+        if self.key is not None:
+            called += f", with key {self.key}"
+        where = f"{self.country} → {self.target}"
+        if self.hosted:
+            where = f"{self.country or self.currency} → hosted page"
         return (
             f"{self.kind.value} {self.token} of {self.shop.name}: {self.amount / Decimal(100)} "
-            f"{self.country} → {self.target}{called}"
+            f"{where}{called}"
         )

@@ -8,24 +8,28 @@ account must hold. It reads the program's records and believes none of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from uuid import UUID
 
 from kpay.catalogue.model import Catalogue, OperationType
-from simulator.books import Books, at_rate, fee_of, in_decimals
+from simulator.books import Books, in_decimals
 from simulator.clock import Time
-from simulator.feed import Feed
-from simulator.operations import Answer, Kind, Operation, Record, Violation
+from simulator.operations import (
+    ENDED,
+    Answer,
+    Choice,
+    Kind,
+    Operation,
+    Record,
+    Standing,
+    Told,
+    Violation,
+)
+from simulator.prices import Prices
 from simulator.rail import Dealings, Rail, Truth
 from simulator.reading import Account
-
-# A rate has eighteen digits before its margin, as the program's own document has it.
-_DIGITS = Context(prec=18, rounding=ROUND_HALF_UP)
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
-# The clock may be set back and forth by so much between a look at the rates and an acceptance.
-_CLOCK_SLACK = timedelta(minutes=10)
 
 _SHORT = frozenset(
     {
@@ -36,32 +40,27 @@ _SHORT = frozenset(
     }
 )
 
+_MOST_CHOICES = 10
+# How what was not chosen in time has failed, and what never arrived anywhere.
+_EXPIRED, _NEVER_ARRIVED = "EXPIRED", "NOT_FOUND"
+
 _STEPS = {
     "": {"PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"},
     "PENDING": {"PROCESSING", "COMPLETED", "FAILED", "CANCELLED"},
     "PROCESSING": {"COMPLETED", "FAILED"},
 }
+# Between two looks a payer may be refused, pick again and call off.
+_HOSTED_STEPS = {**_STEPS, "PROCESSING": {"PENDING", "COMPLETED", "FAILED", "CANCELLED"}}
 
 
 class Oracle:
     """What must be true after every step."""
 
-    def __init__(
-        self,
-        rail: Rail,
-        feed: Feed,
-        time: Time,
-        catalogue: Catalogue,
-        *,
-        margin_bps: int,
-        rates_live: timedelta,
-    ) -> None:
+    def __init__(self, rail: Rail, time: Time, prices: Prices, catalogue: Catalogue) -> None:
         self._rail = rail
-        self._feed = feed
         self._time = time
+        self._prices = prices
         self._catalogue = catalogue
-        self._kept = Decimal(10_000 - margin_bps) / 10_000
-        self._rates_live = rates_live
         self.books = Books()
         self.by_id: dict[UUID, Operation] = {}
 
@@ -69,11 +68,17 @@ class Oracle:
         """An operation is on record. It must be what was asked for, at a price that is right."""
         if operation.record is not None:
             raise Violation(f"{operation} exists twice")
-        asked = (operation.external_id, operation.country, operation.amount, operation.target)
+        # What a refund goes by may have been picked after it was asked for the first time.
+        where = operation if operation.payment is None else operation.payment.record
+        if where is None:
+            raise Violation(f"{operation} is of a payment that is not on record")
+        asked = (operation.external_id, where.country, operation.amount, where.target)
         found = (record.external_id, record.country, record.amount, record.target)
         if asked != found or not _of_its_payment(operation, record):
             raise Violation(f"{operation} is on record as {found}")
-        self._check_price(operation, record)
+        if operation.hosted != (record.expires_at is not None):
+            raise Violation(f"{operation} is on record with a page until {record.expires_at}")
+        self._prices.check(operation, record)
         operation.record = record
         self.by_id[record.id] = operation
         if operation.kind is Kind.TRANSFER:
@@ -100,12 +105,53 @@ class Oracle:
             if one.open or (not one.status and one.kind is not Kind.TRANSFER)
         ]
 
-    def stands(self, operation: Operation, status: str, failure_code: str | None) -> None:
+    def chosen(self, operation: Operation, choices: Sequence[Choice]) -> None:
+        """All that is on record as picked on its page, in order; some of it may be new."""
+        record = operation.record
+        for choice in choices[len(operation.choices) :]:
+            if record is None or record.expires_at is None:
+                raise Violation(f"{operation} has no page, and {choice.provider} was picked on it")
+            operation.choices.append(choice)
+            if choice.at >= record.expires_at:
+                raise Violation(
+                    f"{operation} could be chosen on until {record.expires_at}, and "
+                    f"{choice.provider} was picked at {choice.at}"
+                )
+            if operation.status in ENDED:
+                raise Violation(f"{operation} was {operation.status}, and is chosen on")
+            if len(operation.choices) > min(len(operation.picks), _MOST_CHOICES):
+                raise Violation(f"{operation} was chosen on {len(operation.choices)} times")
+            if choice.provider not in operation.picks:
+                raise Violation(f"{operation} goes by {choice.provider}, which nobody picked")
+            record = operation.record = self._as_chosen(operation, record, choice)
+
+    def _as_chosen(self, operation: Operation, record: Record, choice: Choice) -> Record:
+        """What a choice makes of a record, at a price that is right."""
+        provider = self._catalogue.providers[choice.provider]
+        if choice.country != provider.country:
+            raise Violation(f"{operation} goes to {choice.provider} in {choice.country}")
+        changed = replace(record, target=choice.provider, reference=choice.reference)
+        if operation.kind is Kind.PAYMENT:
+            if provider.currency != record.currency:
+                raise Violation(f"{operation} is to be paid by {choice.provider}")
+            return replace(changed, country=choice.country, sent=record.amount)
+        changed = replace(
+            changed,
+            target_currency=choice.currency or "",
+            arrives=choice.arrives or 0,
+            sent=in_decimals(choice.arrives or 0, provider.payout_decimals),
+            rate=choice.rate or Decimal(0),
+        )
+        self._prices.check_exchange(operation, changed, choice.at)
+        return changed
+
+    def stands(self, operation: Operation, now: Standing) -> None:
         """How an operation stands now. Each step must be one that the truth allows."""
-        before, record = operation.status, operation.record
+        before, record, status = operation.status, operation.record, now.status
         if record is None or record.reference is None or status == before:
             return
-        if status not in _STEPS.get(before, set()):
+        steps = _HOSTED_STEPS if operation.hosted else _STEPS
+        if status not in steps.get(before, set()):
             raise Violation(f"{operation} went from {before} to {status}")
         operation.status = status
         dealings = self._rail.dealings.get(record.reference)
@@ -115,15 +161,27 @@ class Oracle:
                     raise Violation(f"{operation} is COMPLETED, and no rail said so")
                 self.books.complete(operation, record)
             case "FAILED":
-                if not failure_code:
-                    raise Violation(f"{operation} is FAILED without a code")
+                self._check_failure(operation, record, now)
                 self.books.give_back(operation, record)
             case "CANCELLED":
                 if not operation.cancel_asked:
                     raise Violation(f"{operation} is CANCELLED, and nobody asked for it")
                 self.books.give_back(operation, record)
 
-    def check_answers(self, operations: Iterable[Operation]) -> None:
+    def _check_failure(self, operation: Operation, record: Record, now: Standing) -> None:
+        """What has a page fails when its time is over, and a refusal before leads back to it."""
+        if not now.failure_code:
+            raise Violation(f"{operation} is FAILED without a code")
+        over = record.expires_at is not None and (now.ended_at or record.expires_at) >= (
+            record.expires_at
+        )
+        if now.failure_code == _EXPIRED and not over:
+            raise Violation(f"{operation} ran out before its time, at {now.ended_at}")
+        again = operation.hosted and not over and len(operation.choices) < _MOST_CHOICES
+        if again and now.failure_code != _NEVER_ARRIVED:
+            raise Violation(f"{operation} is FAILED, and something else could still be picked")
+
+    def check_answers(self, operations: Iterable[Operation], asked: Sequence[Operation]) -> None:
         """A refusal for what there is already names it; a refusal for what is not, is true."""
         for operation in operations:
             existing = self.by_id.get(operation.existing) if operation.existing else None
@@ -137,6 +195,12 @@ class Oracle:
                     true = existing is not None and existing.payment is operation.payment
                 case "not_refundable":
                     true = operation.payment_was != "COMPLETED"
+                case "idempotency_key_reused":
+                    true = any(
+                        (one.key, one.shop) == (operation.key, operation.shop)
+                        for one in asked
+                        if one is not operation
+                    )
                 case "refund_window_closed":
                     # No run is as long as that.
                     true = False
@@ -144,6 +208,18 @@ class Oracle:
                     continue
             if not true:
                 raise Violation(f"{operation} was refused ({operation.code}) for {existing}")
+
+    def check_keys(self, operations: Iterable[Operation]) -> None:
+        """However often a request with a key is sent, one thing comes of it and one is answered."""
+        done: dict[tuple[str, str], Operation] = {}
+        for operation in operations:
+            if len(set(map(_decided, operation.told))) > 1:
+                raise Violation(f"{operation} was answered {list(map(_decided, operation.told))}")
+            if operation.key is None or operation.record is None:
+                continue
+            first = done.setdefault((operation.shop.name, operation.key), operation)
+            if first is not operation:
+                raise Violation(f"{first} and {operation} exist")
 
     def check_refusals(
         self,
@@ -166,10 +242,11 @@ class Oracle:
         for operation in operations:
             if operation.cancel_accepted and operation.status != "CANCELLED":
                 raise Violation(f"{operation} was cancelled and is {operation.status}")
-            if operation.record is not None and operation.record.reference is not None:
-                dealings = self._rail.dealings.get(operation.record.reference)
-                if dealings is not None:
-                    self._check_end(operation, dealings)
+            for reference in operation.references[:-1]:
+                self._check_given_up(operation, reference)
+            for reference in operation.references[-1:]:
+                if reference in self._rail.dealings:
+                    self._check_end(operation, self._rail.dealings[reference])
 
     def check_claims(self, operations: Iterable[Operation]) -> None:
         """An externalId has one live operation, and a payment, when it is complete, one refund."""
@@ -217,6 +294,11 @@ class Oracle:
             "transfers": kinds[Kind.TRANSFER],
             "refunds": kinds[Kind.REFUND],
             "entries": self.books.entries,
+            "events": sum(one.status in ENDED for one in self.by_id.values()),
+            "deliveries": sum(
+                one.status in ENDED and one.shop.hears_of(one.kind) is not None
+                for one in self.by_id.values()
+            ),
         }
         if dict(counts) != expected:
             raise Violation(f"there are {dict(counts)} and must be {expected}")
@@ -224,7 +306,7 @@ class Oracle:
     def check_providers(self, accounts: Iterable[Account]) -> None:
         """The providers' accounts are what the rail truly moved, but for what it told wrongly."""
         by_reference = {
-            one.record.reference: one for one in self.by_id.values() if one.record is not None
+            reference: one for one in self.by_id.values() for reference in one.references
         }
         moved: Counter[tuple[UUID, str]] = Counter()
         for reference, dealings in self._rail.dealings.items():
@@ -233,8 +315,8 @@ class Oracle:
             if operation is None:
                 raise Violation(f"the rail was told of {reference}, which is not on record")
             times = dealings.times if dealings.truth(self._time.true) is Truth.PAID else 0
-            if self.contradicted(operation):
-                times = int(operation.status == "COMPLETED")
+            if self._contradicts(operation, dealings):
+                times = int(_completed_by(operation, reference))
             sign = -1 if told.type is OperationType.DEPOSIT else 1
             account = told.book.application_id, f"provider:{told.provider}"
             moved[account] += sign * times * told.amount.minor
@@ -249,25 +331,37 @@ class Oracle:
 
     def contradicted(self, operation: Operation) -> bool:
         """Whether it ended otherwise than the truth, because the rail said so."""
-        dealings = self._dealings(operation)
-        if dealings is None:
-            return False
+        return any(self._contradicts(operation, each) for each in self._dealings(operation))
+
+    def _contradicts(self, operation: Operation, dealings: Dealings) -> bool:
         paid = dealings.truth(self._time.true) is Truth.PAID
-        return paid != (operation.status == "COMPLETED")
+        return paid != _completed_by(operation, dealings.instruction.reference)
 
-    def evidence(self, operation: Operation) -> set[str]:
-        """The answers that speak against its end and that a process which still lives has got."""
-        dealings = self._dealings(operation)
-        against = {"COMPLETED": "refused", "FAILED": "paid"}.get(operation.status)
-        if dealings is None or against is None:
-            return set()
-        return {against} if any(seat.alive for seat in dealings.told.get(against, ())) else set()
+    def evidence(self, operation: Operation) -> dict[UUID, str]:
+        """The answers against its end that a process which still lives has got, by reference."""
+        against = {}
+        for dealings in self._dealings(operation):
+            reference = dealings.instruction.reference
+            word = "refused" if _completed_by(operation, reference) else "paid"
+            if any(seat.alive for seat in dealings.told.get(word, ())):
+                against[reference] = word
+        return against
 
-    def _dealings(self, operation: Operation) -> Dealings | None:
-        record = operation.record
-        if record is None or record.reference is None:
-            return None
-        return self._rail.dealings.get(record.reference)
+    def _dealings(self, operation: Operation) -> list[Dealings]:
+        known = self._rail.dealings
+        return [known[reference] for reference in operation.references if reference in known]
+
+    def _check_given_up(self, operation: Operation, reference: UUID) -> None:
+        """What was picked before the last choice: that is made when the rail has refused this."""
+        dealings = self._rail.dealings.get(reference)
+        if dealings is None:
+            raise Violation(f"{operation} was chosen on again before a rail had heard of it")
+        refused = dealings.truth(self._time.true) is Truth.REFUSED and not dealings.may_still_arrive
+        if not refused and "refused" not in dealings.lied:
+            raise Violation(
+                f"{operation} was chosen on again, and the rail has the choice before "
+                f"{dealings.truth(self._time.true).value}"
+            )
 
     def _check_end(self, operation: Operation, dealings: Dealings) -> None:
         truth = dealings.truth(self._time.true)
@@ -286,50 +380,22 @@ class Oracle:
                         f"{operation} is FAILED, and the rail has it {truth.value}"
                         + (", with a request on its way" if dealings.may_still_arrive else "")
                     )
+            case "CANCELLED" | "PENDING" if operation.hosted:
+                self._check_given_up(operation, dealings.instruction.reference)
             case "CANCELLED" | "PENDING":
                 raise Violation(f"{operation} is {operation.status}, and a rail has heard of it")
-
-    def _check_price(self, operation: Operation, record: Record) -> None:
-        terms = operation.shop.terms
-        if operation.kind is Kind.REFUND:
-            if record.sent != operation.amount:
-                raise Violation(f"{operation} gives back {record.sent}")
-            return
-        if operation.kind is Kind.PAYMENT:
-            if record.fee != fee_of(record.amount, terms.payment_fee_bps):
-                raise Violation(f"{operation} has a fee of {record.fee}")
-            return
-        fee = fee_of(record.amount, terms.payout_fee_bps) if operation.kind is Kind.PAYOUT else 0
-        arrives = at_rate(record.amount - fee, record.rate)
-        sent = arrives
-        if operation.kind is Kind.PAYOUT:
-            sent = in_decimals(arrives, self._catalogue.providers[record.target].payout_decimals)
-        if (record.fee, record.arrives, record.sent) != (fee, arrives, sent):
-            raise Violation(
-                f"{operation} is on record with fee {record.fee}, {record.arrives} arriving, "
-                f"{record.sent} sent; it must be {fee}, {arrives}, {sent}"
-            )
-        if not self._served(record):
-            raise Violation(f"{operation} was made at {record.rate}, which nobody served in time")
-
-    def _served(self, record: Record) -> bool:
-        """Whether a source served this rate, in earnest and not too long before."""
-        if record.currency == record.target_currency:
-            return record.rate == 1
-        for served in reversed(self._feed.served):
-            age = record.created_at - served.at
-            cross = _DIGITS.divide(
-                served.rates[record.target_currency], served.rates[record.currency]
-            )
-            if (
-                record.rate == _EXACT.multiply(cross, self._kept)
-                and -_CLOCK_SLACK < age < self._rates_live + _CLOCK_SLACK
-            ):
-                return True
-        return False
 
 
 def _of_its_payment(operation: Operation, record: Record) -> bool:
     """Whether a refund is of the payment that it was asked for; anything else is of none."""
     payment = operation.payment.record if operation.payment is not None else None
     return record.payment_id == (None if payment is None else payment.id)
+
+
+def _completed_by(operation: Operation, reference: UUID) -> bool:
+    """Whether it is complete by what the rail was told under this reference."""
+    return operation.status == "COMPLETED" and operation.references[-1] == reference
+
+
+def _decided(told: Told) -> tuple[Answer, str, UUID | None]:
+    return told.answer, told.code, told.id

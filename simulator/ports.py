@@ -17,7 +17,7 @@ from simulator.turns import Seat, Turns
 
 _STATEMENTS = ("fetch", "fetchrow", "fetchval", "execute", "executemany")
 # A batch of claims has no order of its own; where its rows lie in the table is up to the server.
-_UNORDERED = "instructions.claim"
+_UNORDERED = frozenset({"instructions.claim", "webhooks.claim"})
 
 
 def _names() -> dict[str, str]:
@@ -58,11 +58,38 @@ class GatedPool:
         await self._pool.close()
 
 
+class _Transaction:
+    """A transaction of the real connection, from its first statement on."""
+
+    def __init__(self) -> None:
+        self._real: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._real is not None
+
+    async def begin(self, connection: Any) -> None:
+        if self._real is None:
+            real = connection.transaction()
+            await real.start()
+            self._real = real
+
+    async def commit(self) -> None:
+        real, self._real = self._real, None
+        await real.commit()
+
+    async def rollback(self) -> None:
+        if self._real is not None:
+            real, self._real = self._real, None
+            await real.rollback()
+
+
 class GatedConnection:
-    """A connection each of whose statements waits for its turn."""
+    """A connection each of whose statements, and commits, waits for its turn."""
 
     def __init__(self, pool: Any, seat: Seat, turns: Turns) -> None:
         self.real: Any = None
+        self._begun: _Transaction | None = None
         self._pool = pool
         self._seat = seat
         self._turns = turns
@@ -72,20 +99,42 @@ class GatedConnection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        async with (await self._have()).transaction():
+        """It begins with its first statement; how it ends has a turn, as a statement has."""
+        begun = self._begun = _Transaction()
+        try:
             yield
+            await self._end(begun, "commit")
+        except BaseException:
+            try:
+                if self._seat.alive:
+                    await self._end(begun, "rollback")
+            finally:
+                await begun.rollback()
+            raise
+        finally:
+            self._begun = None
+            self._turns.release(begun)
+
+    async def _end(self, begun: _Transaction, how: str) -> None:
+        if begun.is_open:
+            await self._turns.take(self._seat, "database", how, getattr(begun, how), holder=begun)
 
     def __getattr__(self, verb: str) -> Any:
         if verb not in _STATEMENTS:
             raise AttributeError(verb)
 
         async def statement(sql: str, *arguments: object) -> Any:
+            begun = self._begun
+
             async def call() -> Any:
-                return await getattr(await self._have(), verb)(sql, *arguments)
+                real = await self._have()
+                if begun is not None:
+                    await begun.begin(real)
+                return await getattr(real, verb)(sql, *arguments)
 
             name = name_of(sql)
-            found = await self._turns.take(self._seat, "database", name, call)
-            return sorted(found, key=lambda row: row["id"]) if name == _UNORDERED else found
+            found = await self._turns.take(self._seat, "database", name, call, holder=begun)
+            return sorted(found, key=lambda row: row["id"]) if name in _UNORDERED else found
 
         return statement
 

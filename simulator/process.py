@@ -7,7 +7,7 @@ one has died; what the dead one knew is lost, and what it committed is not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import Any
@@ -16,12 +16,16 @@ from kpay.app import House
 from kpay.connectors.model import Instruction, Outcome
 from kpay.core.book import Environment
 from kpay.core.ids import Ids
+from kpay.database.pool import UNAVAILABLE
+from kpay.hosted.pages import Pages
 from kpay.settings import Settings
+from simulator.asking import Counter
 from simulator.clock import Time
 from simulator.feed import SERVICES, Feed, FeedPort
 from simulator.loop import OWNER, VirtualLoop
 from simulator.ports import GatedPool
 from simulator.rail import Rail, Said, short
+from simulator.receivers import HookPort, Receivers
 from simulator.transcript import Transcript
 from simulator.turns import Seat, Turns
 
@@ -64,10 +68,20 @@ class Outside:
     """What every process speaks to, and how: one for the whole simulation."""
 
     def __init__(
-        self, rail: Rail, feed: Feed, turns: Turns, time: Time, ids: Ids, transcript: Transcript
+        self,
+        rail: Rail,
+        feed: Feed,
+        receivers: Receivers,
+        turns: Turns,
+        time: Time,
+        ids: Ids,
+        jitter: Callable[[], float],
+        transcript: Transcript,
     ) -> None:
         self.rail = rail
         self.feed = feed
+        self.receivers = receivers
+        self.jitter = jitter
         self.turns = turns
         self.time = time
         self.ids = ids
@@ -83,6 +97,10 @@ class Process:
         self._outside = outside
         self._tasks = tasks
         self._house: House | None = None
+        self.counter: Counter
+        """Where it takes requests."""
+        self.pages: Pages
+        """Where it shows hosted pages."""
 
     @property
     def name(self) -> str:
@@ -110,28 +128,33 @@ class Process:
             await house.open()
         finally:
             OWNER.reset(token)
-        # The three ports, each in the place of what leads outside.
+        # The ports, each in the place of what leads outside.
         database: Any = house.database
         database._opened = GatedPool(database._opened, self.seat, outside.turns)
         rates: Any = house.rates
         rates._session = FeedPort(outside.feed, self.seat, outside.turns)
         port = RailPort(outside.rail, self.seat, outside.turns, outside.transcript)
         house.routing._connectors[Environment.TEST] = port
-        # No merchant listens here and no page is opened, so both would only take turns
-        # from what moves money.
-        worker: Any = house.worker
-        worker._jobs = tuple(
-            job
-            for job in worker._jobs
-            if not job.name.startswith(("webhooks", "payment pages", "payout pages"))
-        )
+        hooks: Any = HookPort(outside.receivers, self.seat, outside.turns, outside.transcript)
+        courier = house.webhooks.courier
+        courier.posts[Environment.TEST] = hooks
+        courier.jitter = outside.jitter
         self._house = house
+        self.counter = Counter(house)
+        self.pages = house.pages()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something in this process."""
         context = copy_context()
         context.run(OWNER.set, self.name)
         return asyncio.get_running_loop().create_task(work, context=context)
+
+    async def work(self) -> None:
+        """One round of the worker. What a lost connection left undone is still due."""
+        try:
+            await self.house.worker.step()
+        except UNAVAILABLE as problem:
+            self._outside.transcript.operation(f"{self.name}'s worker: {type(problem).__name__}")
 
     async def die(self) -> None:
         """End without a word: whatever it was doing stays as it is."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from simulator.operations import Kind, Record
+from simulator.operations import Choice, Kind, Record, Standing
 
 _PAYMENTS = """
     select payments.*, instructions.reference, instructions.amount as sent
@@ -28,15 +28,32 @@ _REFUNDS = """
     where reason = any($1::text[])
 """
 _TRANSFERS = "select * from transfers where description = any($1::text[])"
-_STATUSES = "select id, status::text, failure_code from instructions where id = any($1::uuid[])"
+_STATUSES = """
+    select id, status::text, failure_code, ended_at from instructions where id = any($1::uuid[])
+"""
+_CHOICES = """
+    select id, number, provider, country, reference, at, payout_currency, payout_amount, rate
+    from choices where id = any($1::uuid[]) order by id, number
+"""
 _ACCOUNTS = "select application_id, code, currency, balance from accounts where version > 0"
 _COUNTS = """
     select
         (select count(*) from payments) as payments, (select count(*) from payouts) as payouts,
         (select count(*) from transfers) as transfers, (select count(*) from refunds) as refunds,
-        (select count(*) from entries) as entries
+        (select count(*) from entries) as entries, (select count(*) from events) as events,
+        (select count(*) from deliveries) as deliveries
 """
-_OUTCOMES = "select array_agg(outcome) from attempts where instruction_id = $1"
+# The outcomes of the attempts under one reference: a hosted page has one for each choice.
+_OUTCOMES = """
+    select array_agg(outcome) from attempts
+    where instruction_id = $1 and sent ->> 'reference' = $2::uuid::text
+"""
+# What is new, what waits, and what waited when it was read last.
+_DELIVERIES = """
+    select id, application_id, topic, type, operation_id, resource_id, status, tries
+    from deliveries where id > $1 or due_at is not null or id = any($2::uuid[]) order by id
+"""
+_NIL = UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,20 @@ class Account:
     code: str
     currency: str
     balance: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A webhook as it stands on record."""
+
+    id: UUID
+    application_id: UUID
+    topic: str
+    type: str
+    operation_id: UUID
+    resource_id: UUID
+    status: str
+    tries: int
 
 
 class Reader:
@@ -63,25 +94,40 @@ class Reader:
         rows = await self._connection.fetch(sql, tokens)
         return [(row[token], read(row)) for row in rows]
 
-    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, tuple[str, str | None]]:
-        """Status and failure code of instructions."""
+    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
+        """How instructions stand."""
         if not ids:
             return {}
         rows = await self._connection.fetch(_STATUSES, ids)
-        return {row["id"]: (row["status"], row["failure_code"]) for row in rows}
+        return {
+            row["id"]: Standing(row["status"], row["failure_code"], row["ended_at"]) for row in rows
+        }
+
+    async def choices(self, ids: Sequence[UUID]) -> dict[UUID, list[Choice]]:
+        """All that was picked on the pages of instructions, in its order."""
+        found: dict[UUID, list[Choice]] = {}
+        for row in await self._connection.fetch(_CHOICES, ids) if ids else ():
+            identifier, *fields = row
+            found.setdefault(identifier, []).append(Choice(*fields))
+        return found
+
+    async def deliveries(self, waiting: Sequence[UUID], last: UUID | None) -> list[Delivery]:
+        """Those that are unsettled or were in `waiting`, and all after the `last` one, in order."""
+        rows = await self._connection.fetch(_DELIVERIES, last or _NIL, waiting)
+        return [Delivery(*row) for row in rows]
 
     async def accounts(self) -> list[Account]:
         """Every account that was ever posted to."""
         return [Account(*row) for row in await self._connection.fetch(_ACCOUNTS)]
 
     async def counts(self) -> dict[str, int]:
-        """How many payments, payouts, transfers, refunds and entries there are."""
+        """How many there are of what an operation leaves behind."""
         row = await self._connection.fetchrow(_COUNTS)
         return dict(row or {})
 
-    async def outcomes(self, instruction_id: UUID) -> list[str | None]:
-        """What is kept of each attempt's answer."""
-        return await self._connection.fetchval(_OUTCOMES, instruction_id) or []
+    async def outcomes(self, instruction_id: UUID, reference: UUID) -> list[str | None]:
+        """What is kept of the answer to each attempt under a reference."""
+        return await self._connection.fetchval(_OUTCOMES, instruction_id, reference) or []
 
 
 def _payment(row: Any) -> Record:
@@ -89,17 +135,18 @@ def _payment(row: Any) -> Record:
         id=row["id"],
         application_id=row["application_id"],
         external_id=row["external_id"],
-        country=row["country"],
+        country=row["country"] or "",
         currency=row["currency"],
         amount=row["amount"],
         fee=row["fee"],
-        target=row["provider"],
+        target=row["provider"] or "",
         target_currency=row["currency"],
         arrives=row["amount"] - row["fee"],
         sent=row["sent"],
         rate=Decimal(1),
         created_at=row["created_at"],
         reference=row["reference"],
+        expires_at=row["expires_at"],
     )
 
 
@@ -112,13 +159,14 @@ def _payout(row: Any) -> Record:
         currency=row["currency"],
         amount=row["amount"],
         fee=row["fee"],
-        target=row["provider"],
-        target_currency=row["payout_currency"],
-        arrives=row["payout_amount"],
-        sent=row["sent"],
-        rate=row["rate"],
+        target=row["provider"] or "",
+        target_currency=row["payout_currency"] or "",
+        arrives=row["payout_amount"] or 0,
+        sent=row["sent"] or 0,
+        rate=row["rate"] or Decimal(1),
         created_at=row["created_at"],
         reference=row["reference"],
+        expires_at=row["expires_at"],
     )
 
 

@@ -16,25 +16,30 @@ import structlog
 from kpay.app import House
 from kpay.catalogue.data import catalogue
 from kpay.database.embedded import as_program
-from kpay.database.pool import UNAVAILABLE
 from kpay.settings import Settings
+from simulator.acts import Acts
 from simulator.checks import Checks
 from simulator.clock import ONE_MINUTE, Time
 from simulator.feed import Feed
 from simulator.ids import SeededIds
 from simulator.loop import MICROSECONDS, VirtualLoop
 from simulator.merchants import Merchants
-from simulator.operations import OUTGOING, Kind, Operation, Violation
+from simulator.operations import Violation
 from simulator.oracle import Oracle
+from simulator.payers import Payers
+from simulator.prices import Prices
 from simulator.process import Outside, Process, Tasks
 from simulator.rail import Rail
 from simulator.reading import Reader
+from simulator.receivers import Receivers
 from simulator.transcript import Transcript
 from simulator.turns import Armed, Fate, ProcessDied, Turns
 
 VERIFY_EVERY = 200
 _MARGIN_BPS = 50
 _RATES_LIVE = timedelta(hours=1)
+# Long enough for a rail to refuse and for another choice, short enough for many to run out.
+_PAGES_LIVE = timedelta(minutes=10)
 _PROCESSES = ("A", "B")
 # The clock is never further from the truth than this: a quarter of an hour by the clock must be
 # long enough for what is on its way, for what the rail denies, and for a claim.
@@ -42,10 +47,6 @@ _CLOCK_OFF = 3 * ONE_MINUTE
 _ROUNDS_TO_END = 300
 _SECRET = "a secret for simulations that is long enough"
 
-_KINDS = {Kind.PAYMENT: 40, Kind.TRANSFER: 25, Kind.PAYOUT: 35}
-_ACTS = {"ask": 50, "twins": 7, "cancel": 8, "work": 35, "refund": 7, "refund twice": 3}
-# How often a refund is asked of a payment that can be refunded.
-_SENSIBLE = 0.85
 _FATES = {
     Fate.DIES_BEFORE: 3,
     Fate.DIES_AFTER: 3,
@@ -78,6 +79,14 @@ class Report:
     deaths: int
     contradictions: int
     """How many ended otherwise than the truth because the rail had said the opposite."""
+    sent_again: int
+    """How often a request was sent once more with its key."""
+    choices: int
+    """How often somebody's pick on a page was taken."""
+    webhooks: int
+    """How often a receiver heard one."""
+    pauses: int
+    """How often a receiver was left alone for a while."""
 
 
 @dataclass
@@ -123,6 +132,7 @@ async def _run(
         fx_max_age=_RATES_LIVE,
         fx_margins={"*": _MARGIN_BPS},
         rate_limit=0,
+        gateway_life=_PAGES_LIVE,
     )
     connection = await asyncpg.connect(database_url)
     simulation: Simulation | None = None
@@ -156,21 +166,33 @@ class Simulation:
         self._rail = Rail(self._dice.of("rail"), self._time)
         self._feed = Feed(self._dice.of("rates"), self._time)
         self._ids = SeededIds(self._dice.of("ids"))
+        self._receivers = Receivers(self._dice.of("receivers"))
         outside = Outside(
-            self._rail, self._feed, self._turns, self._time, self._ids, self._transcript
+            self._rail,
+            self._feed,
+            self._receivers,
+            self._turns,
+            self._time,
+            self._ids,
+            self._dice.of("jitter").random,
+            self._transcript,
         )
         tasks = Tasks(loop)
         self._processes = [Process(name, settings, outside, tasks) for name in _PROCESSES]
         self._merchants = Merchants(self._dice.story, self._transcript)
-        oracle = Oracle(
-            self._rail,
-            self._feed,
-            self._time,
-            catalogue(),
-            margin_bps=_MARGIN_BPS,
-            rates_live=_RATES_LIVE,
+        known = catalogue()
+        prices = Prices(self._feed, known, margin_bps=_MARGIN_BPS, rates_live=_RATES_LIVE)
+        oracle = Oracle(self._rail, self._time, prices, known)
+        self._checks = Checks(oracle, reader, self._merchants, self._receivers, logs)
+        self._acts = Acts(
+            self._dice.story,
+            self._dice.faults,
+            self._processes,
+            self._merchants,
+            Payers(self._dice.of("payers"), self._transcript),
+            self._checks,
+            self._spawn,
         )
-        self._checks = Checks(oracle, reader, self._merchants, logs)
         self._tasks: list[asyncio.Task[Any]] = []
         self._stray: list[str] = []
         self._deaths = 0
@@ -190,13 +212,18 @@ class Simulation:
             raise SimulationFailed(
                 self._dice.seed, self._step, str(problem), self._transcript.tail
             ) from problem
+        asked = self._merchants.operations
         return Report(
             seed=self._dice.seed,
             steps=steps,
             digest=self._transcript.digest,
-            operations=len(self._merchants.operations),
+            operations=len(asked),
             deaths=self._deaths,
-            contradictions=await self._checks.contradictions(),
+            contradictions=self._checks.contradictions,
+            sent_again=sum(len(one.sendings) > 1 for one in asked),
+            choices=sum(len(one.choices) for one in asked),
+            webhooks=self._receivers.count,
+            pauses=self._checks.pauses,
         )
 
     async def close(self) -> None:
@@ -211,7 +238,7 @@ class Simulation:
     async def _open(self) -> None:
         house = House(self._settings, clock=self._time, ids=self._ids)
         await house.open()
-        await self._merchants.join(house)
+        await self._merchants.join(house, self._receivers)
         await house.close()
         for process in self._processes:
             await process.start()
@@ -223,15 +250,19 @@ class Simulation:
         await self._revive(0.7)
         self._break_something()
         self._move_time()
-        self._move_rates()
+        self._move_moods()
         for _ in range(self._dice.story.randint(1, 4)):
-            self._act()
+            self._acts.act()
         await self._go_on()
         await self._look(step)
 
     def _begin(self, step: int) -> None:
         self._step = self._transcript.step = self._turns.step = step
         self._transcript.turn(f"{self._time.true} {self._time.off}")
+        for process in self._processes:
+            # What was to strike one request, and did not meet it.
+            if process.seat.armed is not None and process.seat.armed.at:
+                process.seat.armed = None
 
     async def _revive(self, likely: float) -> None:
         for process in self._processes:
@@ -264,52 +295,16 @@ class Simulation:
             self._transcript.operation(f"{microseconds / MICROSECONDS:.1f} seconds pass")
         self._rail.tick()
 
-    def _move_rates(self) -> None:
+    def _move_moods(self) -> None:
         if self._dice.faults.random() < 0.06:
             self._feed.move()
         if self._dice.faults.random() < 0.04:
             self._transcript.operation(self._feed.change_mood())
-
-    def _act(self) -> None:
-        story = self._dice.story
-        running = [process for process in self._processes if process.runs]
-        if not running:
-            return
-        (act,) = story.choices(list(_ACTS), list(_ACTS.values()))
-        process, other = story.choice(running), story.choice(running)
-        if act == "work":
-            self._spawn(process, self._work(process))
-            return
-        if act == "cancel":
-            held = [one for one in self._checks.open if one.kind in OUTGOING]
-            if held:
-                self._spawn(process, self._merchants.cancel(process, story.choice(held)))
-            return
-        if act in ("refund", "refund twice"):
-            payments = self._checks.payments(complete=story.random() < _SENSIBLE)
-            if payments:
-                asked = self._merchants.draw_refund(story.choice(payments))
-                self._ask(process, asked)
-                if act == "refund twice":
-                    self._ask(other, self._merchants.twin(asked))
-            return
-        asked = self._merchants.draw(story.choices(list(_KINDS), list(_KINDS.values()))[0])
-        self._ask(process, asked)
-        if act == "twins" and asked.external_id:
-            self._ask(other, self._merchants.twin(asked))
-
-    def _ask(self, process: Process, operation: Operation) -> None:
-        self._spawn(process, self._merchants.send(process, operation))
+        if self._dice.faults.random() < 0.08:
+            self._transcript.operation(self._receivers.change_mood())
 
     def _spawn(self, process: Process, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(process.spawn(work))
-
-    async def _work(self, process: Process) -> None:
-        """One round of the worker. What a lost connection left undone is still due."""
-        try:
-            await process.house.worker.step()
-        except UNAVAILABLE as problem:
-            self._transcript.operation(f"{process.name}'s worker: {type(problem).__name__}")
 
     async def _go_on(self) -> None:
         """Until nobody can go on. Who dies meanwhile is dead at once, and the others go on."""
@@ -341,7 +336,7 @@ class Simulation:
     # The end: nothing breaks any more, and time passes until everything has ended.
 
     async def _end(self) -> None:
-        self._rail.honest = True
+        self._rail.honest = self._receivers.honest = True
         self._feed.calm()
         self._transcript.operation("from here on, nothing breaks")
         for process in self._processes:
@@ -351,14 +346,24 @@ class Simulation:
             # Far enough for all that was kept back to have been let go.
             self._begin(self._step + 100)
             await self._revive(1)
-            self._pass(5 * ONE_MINUTE)
+            # Money moves within minutes; a receiver that failed often is left alone for hours.
+            self._pass((5 if self._checks.open else 60) * ONE_MINUTE)
             for process in self._processes:
-                self._spawn(process, self._work(process))
+                self._spawn(process, process.work())
+            failed = {one.application_id for one in self._checks.deliveries.failed}
+            for shop in self._merchants.shops:
+                if shop.book.application_id in failed:
+                    self._spawn(process, self._merchants.replay(process, shop))
             await self._go_on()
             await self._look(self._step)
-            if extra and not self._checks.open and not self._tasks:
+            if extra and not self._tasks and not self._left:
                 break
         else:
-            raise Violation(f"this does not end: {self._checks.open[0]}")
+            raise Violation(f"this does not end: {self._left[0]}")
         await self._checks.at_the_end()
         await self._checks.verify(self._url)
+
+    @property
+    def _left(self) -> list[object]:
+        """What has not ended, and what was not taken by who is to hear it."""
+        return [*self._checks.open, *self._checks.deliveries.waiting]

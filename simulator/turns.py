@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 # A caller that waits no longer than this before it tries again is waited for within a step.
 _BRIEF = MICROSECONDS
+# What is on the wire already arrives, whatever becomes of the process that sent it.
+_ON_THE_WIRE = frozenset({"rail", "hook"})
 
 
 class ProcessDied(BaseException):
@@ -46,9 +48,11 @@ class Armed:
     """A fault that strikes the so-manyth call of a process from now on."""
 
     fate: Fate
-    calls: int
+    calls: int = 1
     steps: int = 0
     """For a pause: how many steps it lasts."""
+    at: str = ""
+    """Where only calls of one name count: that name."""
 
 
 @dataclass(eq=False)
@@ -67,6 +71,7 @@ class _Turn:
     port: str
     name: str
     not_before: int
+    holder: object
     granted: asyncio.Future[Fate]
     over: asyncio.Future[None]
 
@@ -79,6 +84,7 @@ class Turns:
         self._random = random
         self._transcript = transcript
         self._waiting: list[_Turn] = []
+        self._alone: tuple[Seat, object] | None = None
         self.step = 0
 
     async def take(
@@ -89,8 +95,13 @@ class Turns:
         act: Callable[[], Awaitable[T]],
         *,
         not_before: int = 0,
+        holder: object = None,
     ) -> T:
-        """Wait for the turn, then act; what becomes of it is the turn's fate."""
+        """Wait for the turn, then act; what becomes of it is the turn's fate.
+
+        `holder` is a transaction that is open. From its first statement on nobody else has a turn
+        until `release`: whoever wanted what it has locked would wait for good.
+        """
         if not seat.alive:
             raise ProcessDied
         turn = _Turn(
@@ -98,6 +109,7 @@ class Turns:
             port,
             name,
             not_before,
+            holder,
             self._loop.create_future(),
             self._loop.create_future(),
         )
@@ -127,6 +139,11 @@ class Turns:
                 return None
             self._loop.advance(pause, asleep=asleep())
 
+    def release(self, holder: object) -> None:
+        """A transaction has ended."""
+        if self._alone is not None and self._alone[1] is holder:
+            self._alone = None
+
     def forget(self, seat: Seat) -> None:
         """Nothing that a dead process waited for will be called."""
         for turn in [turn for turn in self._waiting if turn.seat is seat]:
@@ -139,8 +156,9 @@ class Turns:
             turn.granted.cancel()
 
     def _may_go(self, turn: _Turn) -> bool:
-        # What is on the wire already arrives, whatever becomes of the process that sent it.
-        paused = turn.port != "rail" and turn.seat.paused_until > self.step
+        if self._alone is not None and self._alone[1] is not turn.holder:
+            return False
+        paused = turn.port not in _ON_THE_WIRE and turn.seat.paused_until > self.step
         return not paused and turn.not_before <= self.step
 
     async def _give(self, turn: _Turn) -> bool:
@@ -149,6 +167,8 @@ class Turns:
         if fate is Fate.PAUSES_BEFORE:
             return False
         self._waiting.remove(turn)
+        if turn.holder is not None:
+            self._alone = turn.seat, turn.holder
         self._transcript.turn(f"{turn.seat.name} {turn.port} {turn.name}")
         dies = fate in (Fate.DIES_BEFORE, Fate.DIES_AFTER)
         if dies:
@@ -159,9 +179,13 @@ class Turns:
 
     def _fate(self, turn: _Turn) -> Fate:
         armed = turn.seat.armed
-        if armed is None:
+        if armed is None or armed.at not in ("", turn.name):
             return Fate.GOES_ON
         if turn.port != "database" and armed.fate in (Fate.LOST_BEFORE, Fate.LOST_AFTER):
+            return Fate.GOES_ON
+        # A process that stands still with something locked is tried in tests/flows.
+        locks = self._alone is not None
+        if armed.fate is Fate.PAUSES_BEFORE and locks:
             return Fate.GOES_ON
         armed.calls -= 1
         if armed.calls > 0:
@@ -173,7 +197,7 @@ class Turns:
         )
         if armed.fate is Fate.PAUSES_BEFORE:
             turn.seat.paused_until = self.step + armed.steps
-            return Fate.GOES_ON if turn.port == "rail" else Fate.PAUSES_BEFORE
+            return Fate.GOES_ON if turn.port in _ON_THE_WIRE else Fate.PAUSES_BEFORE
         return armed.fate
 
 

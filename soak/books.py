@@ -42,6 +42,11 @@ def _effect(wanted: Wanted) -> Counter[str]:
         moved[f"wallet:{route.destination}"] += wanted.net
         moved[f"fees:{_CURRENCY[route.destination]}"] += wanted.fee
         return moved
+    if wanted.kind is Kind.REFUND:
+        # All that was paid goes back, and the fee stays earned.
+        moved[f"wallet:{route.source}"] -= wanted.amount
+        moved[f"provider:{route.provider}"] += wanted.amount
+        return moved
     given, got = _CURRENCY[route.source], _CURRENCY[route.destination]
     moved[f"wallet:{route.source}"] -= wanted.amount
     if route.is_converted:

@@ -25,11 +25,13 @@ _PATHS = {
     Kind.PAYMENT: "/api/v1/payments/init",
     Kind.PAYOUT: "/api/v1/payments/withdraw",
     Kind.TRANSFER: "/api/wallets/transfer",
+    Kind.REFUND: "/api/v1/payments/{payment}/refund",
 }
 _LISTS = {
     Kind.PAYMENT: "/api/v1/payments",
     Kind.PAYOUT: "/api/v1/payments/withdrawals",
     Kind.TRANSFER: "/api/wallets/transfers",
+    Kind.REFUND: "/api/v1/payments/refunds",
 }
 
 
@@ -70,7 +72,15 @@ class Client:
         """Ask for an operation once. Raises NotSentError where nobody listens."""
         merchant = self.merchants[wanted.merchant]
         headers = merchant.token if wanted.kind is Kind.TRANSFER else merchant.keys
-        return await self._once("POST", _PATHS[wanted.kind], headers, _body(wanted, merchant))
+        if wanted.is_keyed:
+            headers = {**headers, "Idempotency-Key": f"of {wanted.external_id}"}
+        path = _PATHS[wanted.kind].format(payment=wanted.payment)
+        return await self._once("POST", path, headers, _body(wanted, merchant))
+
+    async def look_at_payment(self, merchant: int, payment_id: str) -> Answer:
+        """How a payment stands, asked once. Raises NotSentError where nobody listens."""
+        path = f"{_LISTS[Kind.PAYMENT]}/{payment_id}"
+        return await self._once("GET", path, self.merchants[merchant].keys)
 
     async def recall(self, merchant: int, payout_id: str) -> Answer:
         """Cancel a payout, once. Raises NotSentError where nobody listens."""
@@ -139,6 +149,8 @@ class Client:
 def _body(wanted: Wanted, merchant: Merchant) -> str:
     route = wanted.route
     fields: dict[str, object] = {"externalId": wanted.external_id}
+    if wanted.kind is Kind.REFUND:
+        return json.dumps(fields)
     if wanted.kind is Kind.TRANSFER:
         fields |= {
             "applicationId": merchant.application_id,

@@ -12,6 +12,13 @@ OK = 200
 CREATED = 201
 CONFLICT = 409
 UNAVAILABLE = 503
+_IN_PROGRESS = "idempotency_in_progress"
+_PASSING = ("status", "message")
+
+
+def lasting(body: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer without what it says of the moment, and not of the operation."""
+    return {name: value for name, value in body.items() if name not in _PASSING}
 
 
 class Defect(AssertionError):
@@ -27,8 +34,11 @@ class Answer:
 
     @property
     def is_decided(self) -> bool:
-        """Whether it says what became of the operation. A 503 does not: it may be on record."""
-        return self.status not in (0, UNAVAILABLE)
+        """Whether it says what became of the operation. A 503 does not: it may be on record.
+
+        Nor does it say so that another request with the same key is being carried out.
+        """
+        return self.status not in (0, UNAVAILABLE) and self.body.get("code") != _IN_PROGRESS
 
 
 @dataclass(slots=True)
@@ -36,13 +46,14 @@ class Record:
     """One operation and every answer to it, in the order in which they came.
 
     `recalls` are the answers to its cancellation, and `is_cancelled` is what the program's list
-    says of it.
+    says of it. `repeats` counts how often it was sent again with its key and answered the same.
     """
 
     wanted: Wanted
     answers: list[Answer] = field(default_factory=list)
     recalls: list[Answer] = field(default_factory=list)
     is_cancelled: bool = False
+    repeats: int = 0
 
     @property
     def acknowledged(self) -> Mapping[str, Any] | None:
@@ -85,10 +96,21 @@ class Record:
         self.answers.append(answer)
         if answer.status in (CREATED, 0, UNAVAILABLE):
             return
-        # Only what was sent before, without an answer, can be on record already.
-        if answer.status == CONFLICT and len(self.answers) > 1:
+        # Only what was sent before, without an answer, can be on record already, or be under way;
+        # and one with a key is answered then as it was, or would have been.
+        again = answer.status == CONFLICT and len(self.answers) > 1
+        if again and answer.is_decided is not self.wanted.is_keyed:
             return
         raise Defect(f"{self.wanted} was answered {answer} after {self.answers[:-1]}")
+
+    def add_repeat(self, answer: Answer) -> None:
+        """Keep an answer to what was acknowledged. Raises Defect where it is not the same again."""
+        if answer.status in (0, UNAVAILABLE):
+            return
+        told = self.acknowledged or {}
+        if answer.status != CREATED or lasting(answer.body) != lasting(told):
+            raise Defect(f"{self.wanted} was answered {told}, and to the same key {answer}")
+        self.repeats += 1
 
 
 class Journal:

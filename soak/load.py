@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from soak.client import Client, NotSentError
-from soak.journal import CREATED, Answer, Defect, Journal, Record
-from soak.operations import Wanted
+from soak.journal import CREATED, OK, Answer, Defect, Journal, Record
+from soak.operations import Wanted, refund_of
 
 _AT_ONCE = 32
 # What a client leaves between two tries while the service is away.
 _AGAIN_SECONDS = 0.1
+# So many payments are acknowledged before the first of them is given back: it is complete by then,
+# unless something was killed.
+_PAID_BEFORE = 40
 
 
 class Load:
-    """Sends what `operations` yields, from the moment it is entered until it is left."""
+    """Sends what `operations` yields, from the moment it is entered until it is left.
 
-    def __init__(self, client: Client, journal: Journal, operations: Iterator[Wanted]) -> None:
+    `to_refund` are payments that are to be given back, and outlive one load.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        operations: Iterator[Wanted],
+        to_refund: deque[Record],
+    ) -> None:
+        self._to_refund = to_refund
         self._client = client
         self._journal = journal
         self._operations = operations
@@ -82,10 +96,32 @@ class Load:
 
     async def _play(self) -> None:
         while not self._stopping:
-            record = self._journal.open(next(self._operations))
+            record = await self._next()
             await self.settle(record)
-            if record.wanted.is_recalled and record.acknowledged is not None:
+            if record.acknowledged is None:
+                continue
+            if record.wanted.is_recalled:
                 await self._recall(record)
+            if record.wanted.is_repeated:
+                await self._repeat(record)
+            if record.wanted.is_refunded:
+                self._to_refund.append(record)
+
+    async def _next(self) -> Record:
+        """A refund, if enough payments wait for theirs that the first is complete; else any."""
+        if len(self._to_refund) >= _PAID_BEFORE:
+            paid = self._to_refund.popleft()
+            if await self._is_complete(paid):
+                return self._journal.open(refund_of(paid.wanted, paid.id or ""))
+            self._to_refund.append(paid)
+        return self._journal.open(next(self._operations))
+
+    async def _is_complete(self, paid: Record) -> bool:
+        try:
+            answer = await self._client.look_at_payment(paid.wanted.merchant, paid.id or "")
+        except NotSentError:
+            return False
+        return answer.status == OK and answer.body["status"] == "COMPLETED"
 
     async def settle(self, record: Record, *, surely: bool = False) -> None:
         """Send one operation until its answer decides it; an impatient merchant tries once."""
@@ -93,6 +129,12 @@ class Load:
             lambda: self._client.send(record.wanted),
             record.add,
             patiently=surely or record.wanted.is_patient,
+        )
+
+    async def _repeat(self, record: Record) -> None:
+        """Send it once more with its key: nobody may do it again, even where it has failed."""
+        await self._ask(
+            lambda: self._client.send(record.wanted), record.add_repeat, patiently=False
         )
 
     async def _recall(self, record: Record) -> None:

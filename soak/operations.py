@@ -26,6 +26,7 @@ class Kind(Enum):
     PAYMENT = "payments"
     PAYOUT = "withdrawals"
     TRANSFER = "transfers"
+    REFUND = "refunds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Wanted:
     """One operation as a merchant wants it: `merchant` is its number, `amount` in hundredths.
 
     A patient merchant sends again until it has an answer; another one leaves it at one try. A
-    payout that `is_recalled` is cancelled as soon as it is acknowledged, if that is not too late.
+    payout that `is_recalled` is cancelled as soon as it is acknowledged, if that is not too late; a
+    payment that `is_refunded` is given back once it is complete: of that, `payment` is the id. What
+    `is_keyed` has an Idempotency-Key, and what `is_repeated` too is sent again after its answer.
     """
 
     merchant: int
@@ -76,6 +79,10 @@ class Wanted:
     amount: int
     is_patient: bool = True
     is_recalled: bool = False
+    is_refunded: bool = False
+    is_keyed: bool = False
+    is_repeated: bool = False
+    payment: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -84,7 +91,8 @@ class Wanted:
     @property
     def fee(self) -> int:
         """5 %, a half rounded up."""
-        return 0 if self.kind is Kind.TRANSFER else _rounded(self.amount * FEE_BPS, 10_000)
+        free = self.kind in (Kind.TRANSFER, Kind.REFUND)
+        return 0 if free else _rounded(self.amount * FEE_BPS, 10_000)
 
     @property
     def net(self) -> int:
@@ -108,6 +116,7 @@ def draw(seed: str, number: int, merchants: int) -> Wanted:
     chance = random.Random(f"{seed} {number}")
     route = chance.choices(ROUTES, [route.weight for route in ROUTES])[0]
     amount = chance.randint(_LEAST * _UNIT, _MOST * _UNIT)
+    is_keyed = chance.random() < 0.4
     return Wanted(
         merchant=chance.randrange(merchants),
         external_id=f"{route.kind.value}-{number}",
@@ -115,6 +124,28 @@ def draw(seed: str, number: int, merchants: int) -> Wanted:
         amount=amount - amount % _UNIT if route.decimals == 0 else amount,
         is_patient=chance.random() < 0.5,
         is_recalled=route.kind is Kind.PAYOUT and chance.random() < 0.3,
+        is_refunded=route.kind is Kind.PAYMENT
+        and route.ends == "COMPLETED"
+        and chance.random() < 0.4,
+        is_keyed=is_keyed,
+        is_repeated=is_keyed and chance.random() < 0.5,
+    )
+
+
+def refund_of(paid: Wanted, payment_id: str) -> Wanted:
+    """All of a payment back to its payer, asked for in the manner in which the payment was."""
+    route = paid.route
+    return Wanted(
+        merchant=paid.merchant,
+        external_id=f"refund-{paid.external_id}",
+        route=Route(
+            Kind.REFUND, route.destination, route.destination, 0, route.provider, route.phone
+        ),
+        amount=paid.amount,
+        is_patient=paid.is_patient,
+        is_keyed=paid.is_keyed,
+        is_repeated=paid.is_repeated,
+        payment=payment_id,
     )
 
 

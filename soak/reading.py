@@ -15,7 +15,7 @@ import asyncpg
 from kpay.database.embedded import EmbeddedServer
 from soak.books import Balances, expected
 from soak.client import Client, gathered
-from soak.journal import CONFLICT, Defect, Journal, Record
+from soak.journal import CONFLICT, Defect, Journal, Record, lasting
 from soak.load import Load
 from soak.operations import Kind, Wanted
 
@@ -24,8 +24,6 @@ FAILED, CANCELLED = "FAILED", "CANCELLED"
 # A claim of a dead process holds for a minute; one that was hit twice still ends well before this.
 _OVERDUE = timedelta(minutes=5)
 _LOOK_AGAIN_SECONDS = 0.5
-# What an answer says of a moment, and not of the operation.
-_PASSING = ("status", "message")
 
 Row = Mapping[str, Any]
 
@@ -62,9 +60,12 @@ async def settle_undecided(client: Client, journal: Journal, load: Load) -> tupl
         _check(record, rows)
         await load.settle(record, surely=True)
         there, absent = there + bool(rows), absent + (not rows)
-        was_conflict = any(answer.status == CONFLICT for answer in record.answers)
+        named = any(answer.status == CONFLICT for answer in record.answers)
+        if wanted.is_keyed:
+            named = any(row["id"] == record.id for row in rows)
         # What failed gives its externalId back, perhaps between the look and the second try.
-        if wanted.route.ends == "COMPLETED" and was_conflict != bool(rows):
+        lasts = wanted.is_keyed or wanted.route.ends == "COMPLETED"
+        if lasts and named != bool(rows):
             raise Defect(f"{wanted} had {rows} on record and was then answered {record.answers}")
     return there, absent
 
@@ -74,7 +75,7 @@ async def wait_until_all_ended(client: Client, seconds: float) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while left := [
         row
-        for kind in (Kind.PAYMENT, Kind.PAYOUT)
+        for kind in (Kind.PAYMENT, Kind.PAYOUT, Kind.REFUND)
         for status in OPEN
         for rows in await gathered(client, kind, status=status)
         for row in rows
@@ -126,8 +127,10 @@ def _check(record: Record, rows: Sequence[Row]) -> None:
         if len(own) != 1:
             raise Defect(f"{wanted} is {record.id} and has {rows} on record")
         told = record.acknowledged
-        if told is not None and _lasting(told) != _lasting(own[0]):
+        if told is not None and lasting(told) != lasting(own[0]):
             raise Defect(f"{wanted} was answered {told} and is now {own[0]}")
+    if wanted.is_keyed and len(rows) > 1:
+        raise Defect(f"{wanted} was sent with one key and is {rows}")
     if len(rows) > len(record.answers):
         raise Defect(f"{wanted} was sent {len(record.answers)} times and is {rows}")
     if sum(row.get("status") not in (FAILED, CANCELLED) for row in rows) > 1:
@@ -157,7 +160,8 @@ def _as_asked(wanted: Wanted) -> dict[str, object]:
             "destinationTransaction.country": route.destination,
             "destinationTransaction.amount": _number(wanted.converted),
         }
-    asked: dict[str, object] = {
+    own = {"originalPaymentId": wanted.payment} if wanted.kind is Kind.REFUND else {}
+    asked: dict[str, object] = own | {
         "provider": route.provider,
         "phoneNumber": route.phone,
         "amount": _number(wanted.amount),
@@ -186,7 +190,3 @@ def _at(row: Any, name: str) -> object:
 
 def _is_open(row: Row) -> bool:
     return row.get("status") in OPEN
-
-
-def _lasting(row: Row) -> dict[str, object]:
-    return {name: value for name, value in row.items() if name not in _PASSING}

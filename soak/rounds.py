@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from tests.system.program import key_headers
 
 from soak import reading
 from soak.client import Client, Merchant
-from soak.journal import Defect, Journal
+from soak.journal import Defect, Journal, Record
 from soak.load import Load
-from soak.operations import Wanted, draw, funds
+from soak.operations import Kind, Wanted, draw, funds
 from soak.processes import Kill, Processes, Shape
 
 _MERCHANTS = 8
@@ -43,6 +43,9 @@ class Result:
     found_whole: int = 0
     found_absent: int = 0
     cancelled: int = 0
+    refunded: int = 0
+    keyed: int = 0
+    repeated: int = 0
     accounts: int = 0
     # The longest that each kind of kill kept the program from work, in seconds.
     longest: dict[str, float] = field(default_factory=dict)
@@ -61,8 +64,9 @@ class Result:
         return (
             f"{self.kills.total()} kills survived: {killed}.\n"
             f"{self.acknowledged:,} operations acknowledged, {self.named:,} more named by a 409, "
-            f"each on record once and as it was answered; {self.cancelled:,} cancellations "
-            f"acknowledged, each kept.\n"
+            f"each on record once and as it was answered: {self.refunded:,} refunds among them, "
+            f"and {self.keyed:,} with a key, {self.repeated:,} of which were sent again and "
+            f"answered the same; {self.cancelled:,} cancellations acknowledged, each kept.\n"
             f"{self.tries_without_answer:,} tries had no answer and {self.tries_unavailable:,} "
             f"were told 503; of those left at that, {self.found_whole:,} were on record whole and "
             f"{self.found_absent:,} not at all.\n"
@@ -105,6 +109,7 @@ class _Soak:
         self._result = result
         self._say = say
         self._journal = Journal()
+        self._to_refund: deque[Record] = deque()
         self._operations = (draw(result.seed, number, _MERCHANTS) for number in itertools.count())
 
     async def fund(self) -> None:
@@ -159,7 +164,7 @@ class _Soak:
         self._count()
 
     def _load(self, operations: Iterator[Wanted]) -> Load:
-        return Load(self._client, self._journal, operations)
+        return Load(self._client, self._journal, operations, self._to_refund)
 
     async def _verify(self) -> None:
         done = await asyncio.to_thread(self._processes.program.run, "verify", "--json")
@@ -179,6 +184,10 @@ class _Soak:
             record.id is not None and record.acknowledged is None for record in self._journal
         )
         result.cancelled = sum(record.must_be_cancelled for record in self._journal)
+        acknowledged = [each for each in self._journal if each.acknowledged is not None]
+        result.refunded = sum(each.wanted.kind is Kind.REFUND for each in acknowledged)
+        result.keyed = sum(each.wanted.is_keyed for each in acknowledged)
+        result.repeated = sum(each.repeats for each in acknowledged)
         tries = Counter(answer.status for record in self._journal for answer in record.answers)
         result.tries_without_answer, result.tries_unavailable = tries[0], tries[503]
 

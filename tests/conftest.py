@@ -12,6 +12,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -27,15 +28,49 @@ from kpay.database.grants import grant, make_role
 from kpay.database.migrate import migrate
 from kpay.settings import Settings
 from tests.client import Merchant
+from tests.folders import temporary_in_memory
 
 START = datetime(2026, 6, 23, 10, 0, 0, tzinfo=UTC)
 _TEMPLATE = "template_of_tests"
+_ORDER = {name: rank for rank, name in enumerate(("unit", "system", "simulator", "browser"))}
+_TOGETHER = {"browser", "kpay_client"}
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs no database goes first: the sooner something is wrong, the sooner it is known."""
-    items.sort(key=lambda item: "unit" not in item.path.parts)
+def pytest_configure(config: pytest.Config) -> None:
+    """What is temporary goes into memory; processes that share the tests are told by the first."""
+    if not hasattr(config, "workerinput"):
+        temporary = ExitStack()
+        temporary.enter_context(temporary_in_memory())
+        config.add_cleanup(temporary.close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`make test`: one process for each core that we may use, and never less than two.
+
+    Half of what a test takes is another process's time or nobody's, so two do not wait for each
+    other even on one core.
+    """
+    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
+# Before xdist itself reads the groups.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs no database goes first: the sooner something is wrong, the sooner it is known.
+
+    Then what has long files, so that none of those is left to one process at the end.
+    """
+    items.sort(key=lambda item: _ORDER.get(item.path.parent.name, len(_ORDER)))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+
+
+def _group(path: Path) -> str:
+    """What one process runs together: a file, or a folder that shares a browser or a server."""
+    return path.parent.name if path.parent.name in _TOGETHER else f"{path.parent.name}/{path.stem}"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +85,7 @@ def quiet_logs() -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
-    """The run's own PostgreSQL, or one that is kept up for many short runs (see `make mutants`).
+    """This process's own PostgreSQL, or one that is kept up for many short runs (`make mutants`).
 
     Not under pytest's own folder: another run's start resets that folder's mode, and with it the
     passage that a server of another user needs.
@@ -60,7 +95,7 @@ def server() -> Iterator[EmbeddedServer]:
             yield running
         return
     with (
-        tempfile.TemporaryDirectory(prefix="kpay-tests-", ignore_cleanup_errors=True) as home,
+        tempfile.TemporaryDirectory(prefix="kpay-server-", ignore_cleanup_errors=True) as home,
         EmbeddedServer.attach(Path(home)) as running,
     ):
         yield running

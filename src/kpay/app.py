@@ -350,7 +350,20 @@ class House:
             finally:
                 await self.close()
 
-        hosted = Pages(
+        return web_application(
+            self.routes(),
+            self.gate,
+            self.limiter,
+            self.keys,
+            self.database,
+            lifespan,
+            self.settings,
+            {PAGES: self.pages(), DASHBOARD: self.dashboard()},
+        )
+
+    def pages(self) -> Pages:
+        """The hosted pages of payments and payouts."""
+        return Pages(
             self.gateways,
             self.gate,
             self.limiter,
@@ -360,16 +373,6 @@ class House:
                 OperationType.DEPOSIT: PaymentPages(self.payments),
                 OperationType.PAYOUT: PayoutPages(self.payouts, self.catalogue),
             },
-        )
-        return web_application(
-            self.routes(),
-            self.gate,
-            self.limiter,
-            self.keys,
-            self.database,
-            lifespan,
-            self.settings,
-            {PAGES: hosted, DASHBOARD: self.dashboard()},
         )
 
 

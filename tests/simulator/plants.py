@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -17,6 +18,8 @@ import msgspec
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Outcome, Refused, Unknown
+from kpay.idempotency import flow as keys
+from kpay.idempotency import store as key_store
 from kpay.instructions import flow as instructions
 from kpay.instructions import model as life
 from kpay.instructions import rails
@@ -30,6 +33,8 @@ from kpay.payouts import store as payout_store
 from kpay.rates.model import Quote
 from kpay.transfers import flow as transfers
 from kpay.transfers.model import credited_for
+from kpay.webhooks import model as webhooks
+from kpay.webhooks import store as webhook_store
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -198,4 +203,77 @@ def refunds_are_forgotten() -> AbstractContextManager[Any]:
         end,
         ended_at ="""
     changed = _without(instruction_store.SQL, "write", ("ended_at =", forgotten))
+    return patch.object(instruction_store, "SQL", changed)
+
+
+def any_answer_is_a_delivery() -> AbstractContextManager[Any]:
+    """A webhook is delivered when its receiver has answered, whatever it said."""
+    return patch.object(webhooks, "is_delivered", lambda answer: answer.status is not None)
+
+
+def webhooks_overtake_each_other() -> AbstractContextManager[Any]:
+    """A webhook does not wait for those before it, of what happened to the same operation."""
+    changed = _without(webhook_store.SQL, "claim", ("and earlier.id < deliveries.id", "and false"))
+    return patch.object(webhook_store, "SQL", changed)
+
+
+def lost_webhooks_are_given_up() -> AbstractContextManager[Any]:
+    """What a process that died was about to send is not sent by another."""
+    changed = _without(
+        webhook_store.SQL, "claim", ("set due_at = $2, att", "set due_at = $2 + '9 years', att")
+    )
+    return patch.object(webhook_store, "SQL", changed)
+
+
+def keys_are_forgotten() -> AbstractContextManager[Any]:
+    """The row of an Idempotency-Key is removed as soon as anybody tidies up."""
+    return patch.object(keys, "KEEP", timedelta(0))
+
+
+def attempts_have_operations_of_their_own() -> AbstractContextManager[Any]:
+    """A second attempt at a request with a key does not make what the first was to make."""
+    changed = _without(
+        key_store.SQL,
+        "claim",
+        ("attempt + 1,", "attempt + 1, operation_id = excluded.operation_id,"),
+    )
+    return patch.object(key_store, "SQL", changed)
+
+
+def keys_fit_any_request() -> AbstractContextManager[Any]:
+    """A key is answered without a look at what it was sent with."""
+    real = keys._answer_of
+
+    def answer_of(known: Any, fingerprint: bytes) -> Any:
+        return real(known and msgspec.structs.replace(known, fingerprint=fingerprint), fingerprint)
+
+    return patch.object(keys, "_answer_of", answer_of)
+
+
+def pages_never_close() -> AbstractContextManager[Any]:
+    """A page whose time is over is chosen on all the same, if nobody has ended it."""
+    changed = _without(
+        instruction_store.SQL, "choose", ("and due_at > $4 and choice", "and choice")
+    )
+    return patch.object(instruction_store, "SQL", changed)
+
+
+def choices_are_taken_twice() -> AbstractContextManager[Any]:
+    """Another operator is picked while the first is still asking the payer."""
+    changed = _without(
+        instruction_store.SQL,
+        "choose",
+        (
+            "and next_action = 'choose' and due_at > $4",
+            "and (next_action = 'choose' and due_at > $4 or status = 'PROCESSING')",
+        ),
+    )
+    return patch.object(instruction_store, "SQL", changed)
+
+
+def answers_of_other_choices_count() -> AbstractContextManager[Any]:
+    """What is learnt of an earlier choice decides over the one that was made since."""
+    changed = _without(
+        instruction_store.SQL, "write", ("wanted.attempt <= instructions.earlier_attempts", "false")
+    )
     return patch.object(instruction_store, "SQL", changed)

@@ -21,6 +21,9 @@ def test_nothing_breaks_a_promise_whatever_breaks_around_it(
 
     assert report.operations > SEEDS[seed]
     assert report.deaths > 0
+    assert report.sent_again > 0
+    assert report.choices > 0
+    assert report.webhooks > 0
 
 
 def test_one_seed_is_one_run(database_url: str, second_url: str, tmp_path: Path) -> None:

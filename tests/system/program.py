@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -13,18 +14,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import psutil  # type: ignore[import-untyped]
 
-# Bounds, not expectations: a healthy program needs a fraction of them.
-START_SECONDS = 30
-STOP_SECONDS = 30
-COMMAND_SECONDS = 60
-ANSWER_SECONDS = 30
+# Bounds, not expectations: a healthy program needs a fraction of them, a starved machine a part.
+START_SECONDS = 120
+STOP_SECONDS = 120
+COMMAND_SECONDS = 180
+ANSWER_SECONDS = 60
+# What a fresh shell has.
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
+# Each has ports of its own.
+_MOST_WORKERS = 16
 # Of what a program said; more than it says before it is ready.
 _MOST_READ = 65_536
 
@@ -44,7 +49,7 @@ class Program:
 
         A merchant here calls as often as a test, a load or a fuzzer wants, unless one says not.
         """
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         source = str(Path(__file__).parents[2] / "src")
         ours = {"PYTHONPATH": source, "KPAY_HOME": str(self.home), "KPAY_RATE_LIMIT": "0"}
         return {**kept, **ours, **self.extra}
@@ -182,11 +187,27 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def _own_ports() -> Iterator[int]:
+    """Ports that no other process of the run tries, each once in a long while.
+
+    They lie below those that a system gives to whoever connects: one of those could be taken by a
+    connection in the moment before the program listens on it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = range(10_000 + worker % _MOST_WORKERS, 32_000, _MOST_WORKERS)
+    return itertools.islice(itertools.cycle(own), os.getpid() % len(own), None)
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports have no end")
 
 
 def key_headers(pair: Mapping[str, str]) -> dict[str, str]:

@@ -26,5 +26,7 @@ async def test_whatever_is_killed_what_was_acknowledged_is_there_once_and_everyt
     }
     # Each round kills while requests are under way and goes on afterwards.
     assert result.acknowledged > ROUNDS * 100
+    assert result.refunded > 0
+    assert result.repeated > 0
     assert result.tries_without_answer + result.tries_unavailable > 0
     assert result.accounts > 0

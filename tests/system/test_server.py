@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -83,6 +84,20 @@ def test_a_server_that_is_killed_as_soon_as_it_answers_leaves_no_process_behind(
             children = psutil.Process(server.process.pid).children(recursive=True)
             server.stop(signal.SIGKILL)
             wait_for(lambda left=children: not any(map(alive, left)), STOP_SECONDS)
+
+
+def test_a_server_that_is_told_to_end_as_soon_as_it_answers_has_nobody_to_kill(
+    program: Program, tmp_path: Path
+) -> None:
+    """A process that is still about to start hears it too, and is not waited for in vain."""
+    log = tmp_path / "server.log"
+    talkative = replace(program, extra={**program.extra, "KPAY_LOG_LEVEL": "debug"}, log=log)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        with talkative.serving("serve", "--workers", "2") as server:
+            assert server.stop(number) == 0
+    told = log.read_text()
+    assert told.count("Stopped worker-2") == 3
+    assert "Killing worker" not in told
 
 
 def test_a_database_that_is_killed_is_started_again_and_the_server_goes_on(

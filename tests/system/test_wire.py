@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,8 +20,8 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 # A second request, hidden where a proxy and we could disagree on the end of the first.
 HIDDEN = b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: hidden\r\n\r\n"
 WAITED_SECONDS = max(_HEADERS_WITHIN_SECONDS, BODY_WITHIN_SECONDS)
-# Bounds on the machine's own slowness, beside those that are tested.
-GRACE_SECONDS = 10
+# A bound on the machine's own slowness, beside those that are tested: without them nothing ends.
+GRACE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -135,25 +134,24 @@ def test_a_head_or_a_body_that_does_not_come_is_not_waited_for(
 ) -> None:
     server, head = served
 
-    def wait(sent: bytes) -> tuple[list[int], float]:
-        began = time.monotonic()
-        told = answers(server, sent, seconds=WAITED_SECONDS + GRACE_SECONDS)
-        return told, time.monotonic() - began
-
+    # Many at once, for what is told of one must not keep hold of another.
     slow = (
         HEALTH,
-        head + LENGTH + b"\r\n" + BODY[:5],
-        head + CHUNKED + b"\r\n5\r\n" + BODY[:5] + b"\r\n",
+        *[head + LENGTH + b"\r\n" + BODY[:5]] * 20,
+        *[head + CHUNKED + b"\r\n5\r\n" + BODY[:5] + b"\r\n"] * 20,
     )
     with ThreadPoolExecutor(len(slow)) as pool:
-        waits = [pool.submit(wait, sent) for sent in slow]
+        # Each raises TimeoutError where the server does not close it.
+        waits = [
+            pool.submit(answers, server, sent, seconds=WAITED_SECONDS + GRACE_SECONDS)
+            for sent in slow
+        ]
         # Nobody else waits for them.
         assert server.request("GET", "/healthz")[0] == 200
-        ended = [each.result() for each in waits]
+        no_head, *half_a_body = (each.result() for each in waits)
 
-    assert [told for told, _ in ended[1:]] == [[408], [408]]
-    assert ended[0][0] in ([408], [])
-    assert max(seconds for _, seconds in ended) < WAITED_SECONDS + GRACE_SECONDS
+    assert half_a_body == [[408]] * 40
+    assert no_head in ([408], [])
 
 
 def test_a_body_that_nobody_reads_does_not_keep_a_connection(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from soak import reading
 from soak.books import expected
 from soak.journal import Answer, Defect, Journal, Record
-from soak.operations import ROUTES, Kind, Route, Wanted, draw, number_of
+from soak.operations import ROUTES, Kind, Route, Wanted, draw, number_of, refund_of
 from soak.processes import Kill, Shape, Victim
 
 PAID, FAILS = "COMPLETED", "FAILED"
@@ -235,6 +236,72 @@ def test_a_cancellation_holds_as_it_was_answered(recalls: list[Answer], ends: li
 def test_a_cancellation_is_not_answered_with_anything_else() -> None:
     with pytest.raises(Defect):
         recalled(Answer(404))
+
+
+# Keys.
+
+IN_PROGRESS = Answer(409, {"code": "idempotency_in_progress"})
+
+
+def keyed(ends: str = PAID) -> Wanted:
+    return replace(payout(ends), is_keyed=True)
+
+
+@pytest.mark.parametrize("answers", [[CREATED], [LOST, CREATED], [LOST, IN_PROGRESS, CREATED]])
+def test_what_has_a_key_is_answered_as_if_it_had_been_sent_once(answers: list[Answer]) -> None:
+    made = record(keyed(), *answers)
+
+    assert made.id == "wdr_1"
+    assert not record(keyed(), LOST, IN_PROGRESS).is_decided
+
+
+@pytest.mark.parametrize("answers", [[USED], [LOST, USED], [IN_PROGRESS]])
+def test_another_answer_to_a_key_is_a_lie(answers: list[Answer]) -> None:
+    with pytest.raises(Defect):
+        record(keyed(), *answers)
+
+
+def test_without_a_key_nothing_is_in_progress() -> None:
+    with pytest.raises(Defect):
+        record(payout(), LOST, IN_PROGRESS)
+
+
+def test_one_key_makes_one_operation_even_when_it_fails() -> None:
+    made = record(keyed(FAILS), LOST, Answer(201, row(FAILS, "wdr_2")))
+    with pytest.raises(Defect, match="one key"):
+        reading._check(made, [row(FAILS), row(FAILS, "wdr_2")])
+
+
+def test_a_key_that_is_sent_again_is_answered_the_same() -> None:
+    made = record(keyed(), CREATED)
+    for answer in (LOST, UNAVAILABLE, CREATED, Answer(201, row(PAID))):
+        made.add_repeat(answer)
+
+    assert made.repeats == 2
+    for lie in (Answer(201, row(identifier="wdr_2")), USED, Answer(201, row(amount=999))):
+        with pytest.raises(Defect):
+            made.add_repeat(lie)
+
+
+# Refunds.
+
+
+def test_a_refund_takes_back_all_that_was_paid_and_leaves_the_fee() -> None:
+    paid = replace(draw("s", 0, 3), route=route(Kind.PAYMENT, "GAB"), merchant=1, amount=10_000)
+    wanted = refund_of(paid, "pay_1")
+
+    both = [record(paid, CREATED), record(wanted, CREATED)]
+    assert expected(both) == {(1, "wallet:GAB"): -500, (1, "fees:XAF"): 500}
+
+
+def test_a_refund_of_another_payment_is_a_lie() -> None:
+    paid = Wanted(0, "P", route(Kind.PAYMENT, "CMR"), 100_000)
+    listed = row(externalId="refund-P", identifier="rfd_1", originalPaymentId="pay_1")
+    made = record(refund_of(paid, "pay_1"), Answer(201, listed))
+
+    reading._check(made, [listed])
+    with pytest.raises(Defect):
+        reading._check(made, [{**listed, "originalPaymentId": "pay_2"}])
 
 
 # The draws.

@@ -75,16 +75,27 @@ class Endpoint:
         try:
             status, body = await self._answer(method, scope, receive, path, headers)
         except Exception as problem:
-            refusal = refusal_of(problem)
-            status, body, more = error_answer(refusal, request_id)
-            headers.extend(more)
-            log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
+            status, body = self._refuse(problem, method, request_id, headers)
         # Counted before it is sent: who has the answer can rely on finding it counted.
         self._count(method, status, time.perf_counter() - started)
         if isinstance(body, Begun):
             await send_download(body, receive, send, request_id, headers)
         else:
             await write_json(send, status, body, request_id, headers)
+
+    def _refuse(
+        self, problem: Exception, method: str, request_id: str, headers: Headers
+    ) -> tuple[int, bytes]:
+        """Status and body of a refusal.
+
+        Apart from `serve`, whose frame the problem holds: were it held there in turn, the request
+        would stay, and the connection of one whose body never came, until the collector came by.
+        """
+        refusal = refusal_of(problem)
+        status, body, more = error_answer(refusal, request_id)
+        headers.extend(more)
+        log.info("refused", method=method, route=self.path, status=status, code=refusal.code)
+        return status, body
 
     def _count(self, method: str, status: int, seconds: float) -> None:
         # A method is whatever the caller wrote: only those that the path takes are a label.

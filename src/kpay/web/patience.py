@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,9 +17,13 @@ _SWEEP_SECONDS = 1.0
 
 
 class Patience:
-    """Gives up whoever waits longer than `seconds`, at the next sweep, by raising `refusal`."""
+    """Gives up whoever waits longer than `seconds`, at the next sweep, by raising a `refusal()`.
 
-    def __init__(self, seconds: float, refusal: Exception) -> None:
+    Each has one of its own: an exception keeps everything that the frames it passed through hold,
+    and with a request's body its connection.
+    """
+
+    def __init__(self, seconds: float, refusal: Callable[[], Exception]) -> None:
         self._seconds = seconds
         self._refusal = refusal
         # By when each began: as all wait equally long, the oldest come first.
@@ -41,7 +45,7 @@ class Patience:
             # Given up by us; any other cancellation is somebody else's and goes on.
             if task not in self._given_up or task.uncancel() > 0:
                 raise
-            raise self._refusal from None
+            raise self._refusal() from None
         finally:
             del self._began[task]
             self._given_up.discard(task)

@@ -18,7 +18,9 @@ BODY_WITHIN_SECONDS = 10
 
 _patience = Patience(
     BODY_WITHIN_SECONDS,
-    Refusal(Code.BODY_TOO_SLOW, f"The body must arrive within {BODY_WITHIN_SECONDS} seconds."),
+    lambda: Refusal(
+        Code.BODY_TOO_SLOW, f"The body must arrive within {BODY_WITHIN_SECONDS} seconds."
+    ),
 )
 
 # A complaint may quote what was sent; it need not quote all of it.

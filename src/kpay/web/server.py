@@ -31,6 +31,8 @@ _MOST_HEAD_BYTES = 65_536
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SERVER_VARIABLE = "KPAY_SERVER_PID"
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
 
 class ServerError(Exception):
     """The server cannot start; the message says why and what to change."""
@@ -70,6 +72,32 @@ def stop_with_parent() -> None:
         sys.exit("the server's own process has ended")
 
 
+def _let_starting_processes_end() -> None:
+    """Have a process that was forked a moment ago end when it is told to.
+
+    Until Granian has set the handlers of its worker it would have those of the server, which only
+    note that it is to end: it would serve on, and be killed when the drain is over. It has accepted
+    nothing, so it just dies. The signals wait while it is forked, so that none comes in between.
+    """
+    if not hasattr(os, "register_at_fork"):
+        return
+
+    def begin() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Ctrl-C is the whole terminal's: the server hears it too, and tells its processes.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        go_on()
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING),
+        after_in_parent=go_on,
+        after_in_child=begin,
+    )
+
+
 def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work: bool) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was accepted. `settings` has its database."""
     folder = tempfile.mkdtemp(prefix="kpay-metrics-")
@@ -84,6 +112,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
             _SERVER_VARIABLE: str(os.getpid()),
         }
     )
+    _let_starting_processes_end()
     try:
         Granian(
             "kpay.app:asgi",

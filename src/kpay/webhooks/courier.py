@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -100,6 +100,8 @@ class Courier:
         self._vault = vault
         self._clock = clock
         self._tellers = tellers
+        # Spreads load and decides nothing: from 0 to 1.
+        self.jitter: Callable[[], float] = random.random
         self.posts = {environment: Post(networks) for environment, networks in allowed.items()}
         self._lanes: dict[Lane, _Traffic] = {}
         self._secrets: dict[tuple[Book, int], str] = {}
@@ -233,7 +235,7 @@ class Courier:
     ) -> Sent:
         at = self._clock.now()
         status, due_at = settle(
-            answer, tries=claim.tries, asked_at=claim.asked_at, now=at, jitter=_jitter()
+            answer, tries=claim.tries, asked_at=claim.asked_at, now=at, jitter=self.jitter()
         )
         if claim.delivery.type == TEST_EVENT and status is Status.PENDING:
             # Who asked for it is told at once, and can ask again.
@@ -277,7 +279,7 @@ class Courier:
 
     async def _try_to_record(self, batch: Sequence[Sent]) -> Exception | None:
         """Record a batch, however long the database is away while its claims are ours."""
-        health = health_of(batch, self._clock.now(), _jitter())
+        health = health_of(batch, self._clock.now(), self.jitter())
         for _ in range(_RECORD_TRIES):
             try:
                 turns = await store.record(self._database, batch, health, self._clock.now())
@@ -311,10 +313,6 @@ def _outcome(answer: Answer) -> str:
     if is_delivered(answer):
         return "delivered"
     return "refused" if is_final(answer) else "failed"
-
-
-def _jitter() -> float:
-    return random.random()  # noqa: S311 - spreads load, decides nothing
 
 
 def _example(payment_id: str) -> Told:
