@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import pyotp
@@ -109,7 +110,7 @@ class Office:
 
     def code(self, person_id: UUID, *, steps: int = 0) -> str:
         """What the person's app shows now, or so many time steps later."""
-        return self.apps[person_id].at(self.clock.now(), steps)
+        return self.apps[person_id].at(self.clock.now() + steps * timedelta(seconds=30))
 
     async def company(self, name: str = "Acme") -> UUID:
         found: UUID = await self.house.database.fetchval(

@@ -38,6 +38,7 @@ from kpay.dashboard.account import AccountPages
 from kpay.dashboard.applications import Applications
 from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
+from kpay.dashboard.links import Links
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
@@ -322,12 +323,13 @@ class House:
                 # The database is away; the clock runs on and is set at the next turn.
                 continue
 
-    def _dashboard(self) -> Site:
+    def dashboard(self) -> Site:
         """The pages for people, over the same flows as the API."""
         cookies = Cookies(self.settings.public_url)
         return Site(
             [
                 *door(self.people, cookies),
+                *Links(self.people, cookies).pages(),
                 *Applications(self.office, self.webhooks).pages(),
                 *Wallets(self.database, self.rates).pages(),
                 *PeoplePages(self.people.members).pages(),
@@ -373,7 +375,7 @@ class House:
             self.database,
             lifespan,
             self.settings,
-            {PAGES: hosted, DASHBOARD: self._dashboard()},
+            {PAGES: hosted, DASHBOARD: self.dashboard()},
         )
 
 

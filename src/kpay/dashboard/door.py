@@ -69,6 +69,7 @@ def _sign_in(visit: Visit, back: str, error: tuple[int, str] = (200, "")) -> Ans
         next=back,
         email=visit.form.get("email", ""),
         error=words,
+        done=visit.query.get("done"),
     )
     return Answer(status, body, HEADERS)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from kpay.dashboard.speech import Speech, flag
+from kpay.dashboard.speech import Speech
 from kpay.web.pages import Answer
 
 _HERE = Path(__file__).parent
@@ -87,7 +87,7 @@ def _templates(language: str, speech: Speech) -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         speech.texts.gettext, speech.texts.ngettext, newstyle=True
     )
-    made.globals.update(asset=asset, flag=flag, speech=speech, language=language)
+    made.globals.update(asset=asset, speech=speech, language=language)
     return made
 
 

@@ -64,8 +64,12 @@ class Cookies:
         """The session until the browser is closed, and for a year that it was here."""
         return (
             self._header(self._session, signed_in.token, ""),
-            self._header(self._device, signed_in.device, f"; Max-Age={_YEAR_SECONDS}"),
+            *self.know(signed_in.device),
         )
+
+    def know(self, device: str) -> Headers:
+        """That its owner may come from this browser, whoever else fails meanwhile."""
+        return (self._header(self._device, device, f"; Max-Age={_YEAR_SECONDS}"),)
 
     def drop(self) -> Headers:
         return (self._header(self._session, "", "; Max-Age=0"),)
@@ -88,7 +92,8 @@ class Site:
         addresses: Addresses,
         public_url: str,
     ) -> None:
-        self._pages = [(page.path.split("/"), page) for page in pages]
+        self.pages = tuple(pages)
+        self._patterns = [(page.path.split("/"), page) for page in pages]
         self._people = people
         self._gate = gate
         self._cookies = cookies
@@ -127,7 +132,7 @@ class Site:
             return redirect(HOME)
         parts = asked.path.split("/")
         allowed = set()
-        for pattern, page in self._pages:
+        for pattern, page in self._patterns:
             values = _matched(pattern, parts)
             if values is not None:
                 if page.method == asked.method:

@@ -28,7 +28,6 @@ _LOCALES = Path(__file__).with_name("locales")
 _FIXED = "\u00a0"
 # British for its order of day and month, which is that of English-speaking Africa.
 _LOCALE = {ENGLISH: "en_GB", FRENCH: "fr"}
-_FLAG_A = 0x1F1E6
 
 
 class Speech(msgspec.Struct, frozen=True):
@@ -78,11 +77,6 @@ class Speech(msgspec.Struct, frozen=True):
         """A country's name, from its code of three letters."""
         name: str = self.locale.territories.get(_two_letters(code), code)
         return name
-
-
-def flag(country: str) -> str:
-    """The flag of a country, from its code of three letters, as a character."""
-    return "".join(chr(_FLAG_A + ord(letter) - ord("A")) for letter in _two_letters(country))
 
 
 def _two_letters(country: str) -> str:

@@ -18,7 +18,7 @@ from kpay.people.throttle import SignInThrottle, of_session
 
 SESSION_PREFIX, INVITATION_PREFIX, LINK_PREFIX = "kpses_", "kpinv_", "kppwd_"
 # Under the installation's own address.
-INVITATION_PATH, LINK_PATH = "/invitation/", "/password/"
+INVITATION_PATH, LINK_PATH = "/dashboard/invitation/", "/dashboard/password/"
 
 _TOKEN_BYTES = 32
 _DEVICE_BYTES = 12
