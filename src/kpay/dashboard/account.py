@@ -86,7 +86,7 @@ class AccountPages:
             status, words = _error(visit, refusal)
             field = "new" if refusal.code is Code.WEAK_PASSWORD else "current"
             return await self._shown(visit, status, errors={field: words})
-        return redirect(f"{ACCOUNT}?done=password#password")
+        return redirect(f"{ACCOUNT}?done=password")
 
     async def offer(self, visit: Visit) -> Answer:
         """A new secret, on this answer and those to wrong codes of it alone."""
@@ -126,7 +126,7 @@ class AccountPages:
             )
         except Refusal as refusal:
             return await self._password_wrong(visit, refusal, "remove")
-        return redirect(f"{ACCOUNT}?done=removed#second-factor")
+        return redirect(f"{ACCOUNT}?done=removed")
 
     async def end_session(self, visit: Visit) -> Answer:
         """End one of the others; one that is over already is what was asked for."""
@@ -138,11 +138,11 @@ class AccountPages:
         except Refusal as refusal:
             if refusal.code is not Code.SESSION_OVER:
                 raise
-        return redirect(f"{ACCOUNT}?done=ended#sessions")
+        return redirect(f"{ACCOUNT}?done=ended")
 
     async def end_others(self, visit: Visit) -> Answer:
         await self._people.sign_out_elsewhere(visit.session)
-        return redirect(f"{ACCOUNT}?done=ended#sessions")
+        return redirect(f"{ACCOUNT}?done=ended")
 
     async def _password_wrong(self, visit: Visit, refusal: Refusal, asked: str) -> Answer:
         """The form of the second factor that asked for the password, with what was wrong."""
@@ -188,7 +188,7 @@ def _browser(speech: Speech, agent: str) -> str:
     browser, system = browser_of(agent)
     if browser and system:
         return speech.say("%(browser)s on %(system)s", browser=browser, system=system)
-    return browser or system or speech.say("A browser that is not known")
+    return browser or system or speech.say("Unknown browser")
 
 
 def _error(visit: Visit, refusal: Refusal) -> tuple[int, str]:

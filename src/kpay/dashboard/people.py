@@ -220,4 +220,5 @@ def _open(visit: Visit, wrong: Wrong | None) -> UUID | None:
 
 
 def _back(visit: Visit, done: str) -> Answer:
-    return redirect(f"{company_address(_company(visit), 'people')}?done={done}")
+    # To its head, where it says what was done: else a browser keeps to the form that was sent.
+    return redirect(f"{company_address(_company(visit), 'people')}?done={done}#main")
