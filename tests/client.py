@@ -23,6 +23,7 @@ from kpay.access.model import KeyPair
 from kpay.app import House
 from kpay.core.book import Environment
 from kpay.web.api import Api
+from tests.declared import assert_declared
 
 # From 10.0.0.1 on: more than any run asks for.
 _addresses = itertools.count(int(IPv4Address("10.0.0.1")))
@@ -120,7 +121,9 @@ class Browser:
             receive,
             reply,
         )
-        return Answer(got["status"], got["headers"], got["body"], got["whole"])
+        answer = Answer(got["status"], got["headers"], got["body"], got["whole"])
+        assert_declared(self.api, method, path, answer.status, answer.raw)
+        return answer
 
 
 @dataclass

@@ -11,7 +11,7 @@ from kpay.web.api import Api
 from tests.client import Answer, Browser
 from tests.people import Office
 
-COOKIE = "kpay_session"
+COOKIE = "kpay"
 
 
 @dataclass

@@ -240,6 +240,7 @@ async def test_a_parameter_that_cannot_be_is_refused_with_what_to_change(
         ({"limit": 101}, "limit must be between 1 and 100"),
         ({"limit": -1}, "limit must be between 1 and 100"),
         ({"limit": "many"}, "limit"),
+        ({"limit": "null"}, "limit must not be null"),
         ({"limit": 1.5}, "limit"),
         ({"limit": 10**30}, "limit"),
         ({"from": "yesterday"}, "from must be a date"),

@@ -335,13 +335,13 @@ async def test_a_request_counts_in_a_further_quota_that_its_body_names(
             answer = await merchant.keys.send("POST", counting.path, {"hosted": hosted})
             return answer.status, *quota(answer)
 
-        assert await send(hosted=True) == (200, 2, 1, 60)
-        assert await send(hosted=False) == (200, 20, 17, 60)
-        assert await send(hosted=True) == (200, 2, 0, 60)
+        assert await send(hosted=True) == (201, 2, 1, 60)
+        assert await send(hosted=False) == (201, 20, 17, 60)
+        assert await send(hosted=True) == (201, 2, 0, 60)
         assert await send(hosted=True) == (429, 2, 0, 60)
         # Refused or not, each was a request of the key.
-        assert await send(hosted=False) == (200, 20, 14, 60)
+        assert await send(hosted=False) == (201, 20, 14, 60)
 
 
 async def _nothing(_call: object) -> Reply:
-    return Reply([])
+    return Reply([], 201)

@@ -121,6 +121,23 @@ async def test_every_end_is_told(merchant: Merchant, receiver: Receiver) -> None
     }
 
 
+async def test_a_date_is_a_whole_day_here_too(
+    merchant: Merchant, receiver: Receiver, clock: ManualClock
+) -> None:
+    await set_url(merchant, "generic", receiver.url)
+    await merchant.collect(1_000)
+    clock.advance(days=1)
+    await merchant.collect(1_000)
+
+    assert len(await deliveries(merchant, **{"from": "2026-06-23", "to": "2026-06-23"})) == 1
+    assert len(await deliveries(merchant, to="2026-06-24")) == 2
+    for method, path in (("GET", "deliveries"), ("POST", "replay")):
+        turned = {"from": "2026-06-24", "to": "2026-06-23"}
+        given: dict[str, Any] = {"query": turned} if method == "GET" else {"body": turned}
+        refused = await merchant.keys.send(method, f"{BASE}/{path}", **given)
+        assert (refused.status, refused["code"]) == (400, "invalid_parameter")
+
+
 async def test_an_event_is_on_its_way_in_the_transaction_that_caused_it(
     merchant: Merchant, receiver: Receiver, house: House
 ) -> None:

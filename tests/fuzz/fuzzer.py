@@ -211,7 +211,9 @@ class Plausible:
         if not allowed or not isinstance(case.body, dict) or self._random.random() < 0.2:
             return
         body = dict(case.body)
-        if "provider" in body:
+        if "returnUrl" in body and self._random.random() < 0.5:
+            self._name_a_page(body)
+        elif "provider" in body:
             self._name_a_phone(body, "PAYOUT" if "withdraw" in case.operation.path else "DEPOSIT")
         for name in ("sourceCountry", "destinationCountry"):
             if body.get(name) is not None:
@@ -230,7 +232,16 @@ class Plausible:
         )
         body["provider"] = self._random.choice(self._providers[number.country])
         body["phoneNumber"] = number.phone_number
-        body.pop("currency", None)
+        for name in ("currency", "returnUrl", "cancelUrl"):
+            body.pop(name, None)
+
+    def _name_a_page(self, body: dict[str, Any]) -> None:
+        """Where it is chosen, nothing is named; a page leads back to a whole address."""
+        body.pop("provider", None)
+        body.pop("phoneNumber", None)
+        for name in ("returnUrl", "cancelUrl"):
+            if body.get(name) is not None:
+                body[name] = f"https://shop.example/{name}?order={self._random.randrange(100)}"
 
 
 def check_csv(text: str) -> None:

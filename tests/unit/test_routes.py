@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from kpay.core.routes import Guard, Route
+from kpay.core.refusals import ANSWERS
+from kpay.core.routes import Guard, Route, refusals_of
 from kpay.web.openapi import document
 from tests.route_table import name_of, route_table
 
@@ -95,7 +96,9 @@ def test_every_route_is_in_the_document(route: Route) -> None:
             Guard.TOKEN: {"token"},
         }[route.guard]
     )
-    assert set(operation["responses"]) == {str(route.status), "default"}
+    assert set(operation["responses"]) == {str(route.status)} | {
+        str(ANSWERS[code].status) for code in refusals_of(route)
+    }
     assert ("requestBody" in operation) == (route.body is not None)
     assert {part["name"] for part in operation["parameters"] if part["in"] == "path"} == set(
         re.findall(r"{(\w+)}", route.path)
@@ -134,8 +137,13 @@ def test_an_amount_is_a_number_in_the_document() -> None:
 def test_what_we_answer_as_a_number_is_a_number_in_the_document() -> None:
     schemas = DOCUMENT["components"]["schemas"]
 
-    assert schemas["Side"]["properties"]["amount"] == {"type": "number"}
-    assert schemas["TransferAnswer"]["properties"]["exchangeRate"] == {"type": "number"}
+    for name, field in (
+        ("Side", "amount"),
+        ("TransferAnswer", "exchangeRate"),
+        ("WithdrawalAnswer", "payoutAmount"),
+        ("Bounds", "min"),
+    ):
+        assert schemas[name]["properties"][field]["type"] == "number"
     assert b'decimal"' not in msgspec.json.encode(DOCUMENT)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from kpay.access.model import DEFAULT_FEE_BPS, TRANSFER_LEAST, TRANSFER_MOST
 from kpay.catalogue.model import OFFERED, Catalogue, OperationType
+from kpay.connectors import examples
 from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
 from kpay.core.fields import Number, PhoneNumber
+from kpay.core.forms import Country, Currency, Phone, Provider
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
 
@@ -22,55 +27,81 @@ class PredictRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True)
 class PredictAnswer(msgspec.Struct, rename="camel"):
     """The operator that most likely serves the number; a ported number may differ."""
 
-    country: str
-    provider: str
-    phone_number: str
+    country: Country
+    provider: Provider
+    phone_number: Phone
 
 
 class TypeStatus(msgspec.Struct, rename="camel"):
     """`operationType` is DEPOSIT or PAYOUT; `status` OPERATIONAL, DELAYED or CLOSED."""
 
-    operation_type: str
-    status: str
+    operation_type: Annotated[
+        str,
+        Meta(
+            description="DEPOSIT for payments, PAYOUT for withdrawals.",
+            extra_json_schema={"enum": list(OFFERED)},
+        ),
+    ]
+    status: Annotated[
+        str,
+        Meta(
+            description="CLOSED is refused; DELAYED takes longer than usual.",
+            extra_json_schema={"enum": ["OPERATIONAL", "DELAYED", "CLOSED"]},
+        ),
+    ]
 
 
 class ProviderAvailability(msgspec.Struct, rename="camel"):
-    provider: str
-    operation_types: list[TypeStatus]
+    """One operator in one country."""
+
+    provider: Provider
+    operation_types: Annotated[
+        list[TypeStatus], Meta(description="What it can be asked to do, and whether it can now.")
+    ]
 
 
 class CountryAvailability(msgspec.Struct, rename="camel"):
-    country: str
-    providers: list[ProviderAvailability]
+    """One country's operators."""
+
+    country: Country
+    providers: Annotated[list[ProviderAvailability], Meta(description="The country's operators.")]
 
 
 class Bounds(msgspec.Struct):
     """The least and the most, in whole units of the currency."""
 
-    min: Number
-    max: Number
+    min: Annotated[Number, Meta(description="The least, allowed.", examples=[100])]
+    max: Annotated[Number, Meta(description="The most, allowed.", examples=[500000])]
 
 
 class CurrencyTerms(msgspec.Struct, rename="camel"):
     """The bounds of each operation in one currency."""
 
-    currency: str
-    payment: Bounds
-    withdrawal: Bounds
-    transfer: Bounds
+    currency: Currency
+    payment: Annotated[Bounds, Meta(description="Of one payment.")]
+    withdrawal: Annotated[Bounds, Meta(description="Of one withdrawal, gross.")]
+    transfer: Annotated[Bounds, Meta(description="Of one transfer out of a wallet.")]
 
 
 class PlatformAnswer(msgspec.Struct, rename="camel"):
     """The fees and limits of an application that has none of its own. Fees are per cent."""
 
-    payment_fee_percent: Number
-    withdrawal_fee_percent: Number
-    transfer_fee_percent: Number
-    currencies: list[CurrencyTerms]
+    payment_fee_percent: Annotated[Number, Meta(description="Of what a payer pays.", examples=[5])]
+    withdrawal_fee_percent: Annotated[
+        Number, Meta(description="Of a withdrawal's `amount`.", examples=[5])
+    ]
+    transfer_fee_percent: Annotated[
+        Number, Meta(description="Of a transfer's `amount`.", examples=[0])
+    ]
+    currencies: Annotated[list[CurrencyTerms], Meta(description="The bounds in each currency.")]
 
 
 def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
     async def predict(call: Call) -> Reply:
+        """Guesses the operator from the number's first digits; a ported number may have another.
+
+        The sandbox knows only the test numbers.
+        """
         digits = call.body.phone_number.strip().removeprefix("+").replace(" ", "")
         if call.principal.environment is Environment.TEST and not _is_test_number(
             catalogue, digits
@@ -89,12 +120,17 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
         return Reply(PredictAnswer(provider.country, provider.code, digits), 201)
 
     async def availability(call: Call) -> Reply:
+        """Every operator in every country, and whether it takes payments and pays out now."""
         environment = call.principal.environment
         return Reply(
             [_availability(catalogue, routing, environment, code) for code in catalogue.countries]
         )
 
     async def platform_info(_call: Call) -> Reply:
+        """What an application pays, and the least and the most of each operation.
+
+        An application may have agreed on others.
+        """
         percent = DEFAULT_FEE_BPS // 100
         return Reply(
             PlatformAnswer(
@@ -116,6 +152,9 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             PredictAnswer,
             status=201,
             body=PredictRequest,
+            examples=examples.PREDICT,
+            tag="Operators",
+            refuses=(Code.NOT_A_TEST_NUMBER, Code.INVALID_PHONE_NUMBER),
         ),
         Route(
             "GET",
@@ -124,6 +163,8 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             Guard.KEYS,
             availability,
             list[CountryAvailability],
+            examples=examples.AVAILABILITY,
+            tag="Operators",
         ),
         Route(
             "GET",
@@ -132,6 +173,8 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             Guard.PUBLIC,
             platform_info,
             PlatformAnswer,
+            examples=examples.PLATFORM,
+            tag="Operators",
         ),
     ]
 

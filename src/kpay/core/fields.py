@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from kpay.core.page import MOST, USUAL
 from kpay.core.refusals import Code, Refusal
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ _MOST_EXPONENT_DIGITS = 3
 AmountJson: TypeAlias = Annotated[
     msgspec.Raw,
     msgspec.Meta(
-        description="A JSON number with at most two decimals.",
+        description="A JSON number with at most two decimals, not in quotes.",
+        examples=[10000],
         extra_json_schema={"type": "number", "exclusiveMinimum": 0},
     ),
 ]
@@ -33,25 +35,66 @@ MetadataJson: TypeAlias = Annotated[
     msgspec.Raw,
     msgspec.Meta(
         description="Any JSON object of yours, up to 4 kB, kept and given back as it is.",
-        extra_json_schema={"type": "object"},
+        examples=[{"cart": "7c1e"}],
+        extra_json_schema={"type": ["object", "null"]},
     ),
 ]
 Number: TypeAlias = int | Decimal
+# The catalogue, a floor above, knows which there are and how much may be moved: the document puts
+# it in the place of these two words.
+ENUM_OF = "enumOf"
+BOUNDS_OF = "boundsOf"
+PHONE_FORM = "Digits with the country's calling code; a + in front and spaces are passed over."
 CountryCode: TypeAlias = Annotated[
-    str, msgspec.Meta(max_length=8, description="ISO 3166-1 alpha-3, such as CMR.")
+    str,
+    msgspec.Meta(
+        max_length=8,
+        description="ISO 3166-1 alpha-3, such as CMR.",
+        examples=["CMR"],
+        extra_json_schema={ENUM_OF: "countries"},
+    ),
 ]
 ProviderCode: TypeAlias = Annotated[
-    str, msgspec.Meta(max_length=64, description="An operator in a country: MTN_MOMO_CMR.")
+    str,
+    msgspec.Meta(
+        max_length=64,
+        description="An operator in a country: MTN_MOMO_CMR.",
+        examples=["MTN_MOMO_CMR"],
+        extra_json_schema={ENUM_OF: "providers"},
+    ),
 ]
 PhoneNumber: TypeAlias = Annotated[
-    str, msgspec.Meta(max_length=32, description="Digits with the country's calling code, no +.")
+    str,
+    msgspec.Meta(
+        max_length=32,
+        description=PHONE_FORM,
+        examples=["237653456789"],
+    ),
 ]
 ExternalId: TypeAlias = Annotated[
     str,
-    msgspec.Meta(min_length=1, max_length=255, description="Your own identifier, used once."),
+    msgspec.Meta(
+        min_length=1,
+        max_length=255,
+        description="Your own identifier of the operation. Used again it is a 409, so that a retry "
+        "never moves money twice.",
+        examples=["ORDER-1"],
+    ),
 ]
-Address: TypeAlias = Annotated[
-    str, msgspec.Meta(description="A whole address of yours, https:// in production.")
+ReturnUrl: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Asks for the hosted page, and is where it leads back to with how it ended: a "
+        "whole address of yours, https:// in production.",
+        examples=["https://shop.example/paid"],
+    ),
+]
+CancelUrl: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="With `returnUrl`: where the page leads back to when it was called off.",
+        examples=["https://shop.example/basket"],
+    ),
 ]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_000)]
 ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
@@ -60,8 +103,68 @@ ShortText: TypeAlias = Annotated[str, msgspec.Meta(max_length=255)]
 class Page(msgspec.Struct, Generic[T], rename="camel"):
     """Rows, newest first. `nextCursor` is null on the last page."""
 
-    data: list[T]
-    next_cursor: str | None
+    data: Annotated[list[T], msgspec.Meta(description="The rows of this page, newest first.")]
+    next_cursor: Annotated[
+        str | None,
+        msgspec.Meta(description="Give it as `cursor` for the next page; null on the last one."),
+    ]
+
+
+# What lists are narrowed with.
+ExternalIdFilter: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(description="Only what has this `externalId` of yours.", examples=["ORDER-1"]),
+]
+CountryFilter: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Only this country's, ISO 3166-1 alpha-3.",
+        examples=["CMR"],
+        extra_json_schema={ENUM_OF: "countries"},
+    ),
+]
+ProviderFilter: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Only this operator's.",
+        examples=["MTN_MOMO_CMR"],
+        extra_json_schema={ENUM_OF: "providers"},
+    ),
+]
+Since: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Only what was made then or later. A date is its first moment, UTC.",
+        examples=["2026-06-01T00:00:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Until: TypeAlias = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="Only what was made before then. A date is a whole day in UTC, all of it in.",
+        examples=["2026-07-01T00:00:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+Cursor: TypeAlias = Annotated[
+    str | None, msgspec.Meta(description="The `nextCursor` of the page before, unchanged.")
+]
+Limit: TypeAlias = Annotated[
+    int | None,
+    msgspec.Meta(
+        description=f"How many rows a page has; {USUAL} unless it is given.",
+        examples=[USUAL],
+        extra_json_schema={"minimum": 1, "maximum": MOST, "default": USUAL},
+    ),
+]
+Bom: TypeAlias = Annotated[
+    bool,
+    msgspec.Meta(
+        description="Whether the file begins with the mark by which Excel knows UTF-8.",
+        examples=[True],
+    ),
+]
 
 
 def page_of(

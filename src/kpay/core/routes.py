@@ -15,6 +15,7 @@ import msgspec
 
 from kpay.core.book import Book, Environment
 from kpay.core.keyed import Keyed
+from kpay.core.refusals import Code
 
 
 class Guard(Enum):
@@ -67,6 +68,14 @@ class Reply(msgspec.Struct, frozen=True):
     status: int = 200
 
 
+class Example(msgspec.Struct, frozen=True):
+    """One call as the document shows it: what is sent, if anything, and what is answered."""
+
+    summary: str
+    answer: Any
+    body: Any = None
+
+
 class Download(msgspec.Struct, frozen=True):
     """A success that is sent as it is made: a file of any length, in parts.
 
@@ -82,7 +91,11 @@ class Download(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """One route. `body`, `query` and `answer` are msgspec types; None where there is none.
 
-    `media` is what a success is sent as; a route whose handler returns a Download says which.
+    The handler's docstring describes it, `tag` is the chapter of the reference that it stands in,
+    `path_types` are the annotated types of what stands in braces in the path, and `refuses` are the
+    codes that it can be refused with beside those that follow from the rest of the declaration (see
+    `refusals_of`). `media` is what a success is sent as; a route whose handler returns a Download
+    says which.
 
     A route that has `recall` takes an Idempotency-Key. Its handler makes what it makes under
     `call.keyed.operation_id` and commits it behind the fence (`Poster.post(…, keyed)`, or
@@ -103,6 +116,40 @@ class Route(msgspec.Struct, frozen=True):
     query: Any = None
     body_optional: bool = False
     media: str = "application/json"
-    examples: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+    tag: str = ""
+    refuses: tuple[Code, ...] = ()
+    path_types: Mapping[str, Any] = msgspec.field(default_factory=dict)
     recall: Callable[[Call], Awaitable[Reply | None]] | None = None
     also_counts: Callable[[Any], str | None] | None = None
+
+
+# What follows from a declaration: who may call, what is read, that an Idempotency-Key is taken.
+_OF_EVERY_ROUTE = (Code.INTERNAL,)
+_OF_CALLERS = (Code.TOO_MANY_FAILURES, Code.RATE_LIMITED, Code.DATABASE_UNAVAILABLE)
+_OF_GUARD = {
+    Guard.PUBLIC: (),
+    Guard.KEYS: (Code.INVALID_CREDENTIALS, *_OF_CALLERS),
+    Guard.TOKEN: (Code.INVALID_TOKEN, *_OF_CALLERS),
+}
+_OF_BODY = (Code.MALFORMED_BODY, Code.INVALID_BODY, Code.BODY_TOO_SLOW, Code.BODY_TOO_LARGE)
+_OF_QUERY = (Code.INVALID_PARAMETER,)
+_OF_IDEMPOTENCY_KEY = (
+    Code.INVALID_IDEMPOTENCY_KEY,
+    Code.IDEMPOTENCY_IN_PROGRESS,
+    Code.IDEMPOTENCY_KEY_REUSED,
+)
+
+
+def refusals_of(route: Route) -> frozenset[Code]:
+    """Every code that a request to this route can be refused with, and no other."""
+    return frozenset(
+        (
+            *_OF_EVERY_ROUTE,
+            *_OF_GUARD[route.guard],
+            *(_OF_BODY if route.body is not None else ()),
+            *(_OF_QUERY if route.query is not None else ()),
+            *(_OF_IDEMPOTENCY_KEY if route.recall is not None else ()),
+            *route.refuses,
+        )
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
@@ -40,6 +40,12 @@ def sheet(rows: Iterable[Sequence[Cell]]) -> bytes:
 def head(columns: Sequence[str], *, marked: bool = False) -> bytes:
     """The first line: the names of the columns, after a byte order mark where one is wanted."""
     return (BYTE_ORDER_MARK if marked else b"") + sheet([columns])
+
+
+def table(*rows: Mapping[str, Cell], without: Container[str] = ()) -> str:
+    """A whole file as text, of rows that all have the columns of the first one."""
+    columns = [name for name in rows[0] if name not in without]
+    return sheet([columns, *([row[name] for name in columns] for row in rows)]).decode()
 
 
 def file_name(book: Book, what: str, since: datetime | None, until: datetime | None) -> str:

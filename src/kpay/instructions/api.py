@@ -4,27 +4,42 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from kpay.core.book import Book
 from kpay.core.clock import iso
-from kpay.core.fields import Page, ShortText, page_of, read_cursor
+from kpay.core.fields import (
+    Bom,
+    CountryFilter,
+    Cursor,
+    ExternalIdFilter,
+    Limit,
+    Page,
+    ProviderFilter,
+    ShortText,
+    Since,
+    Until,
+    page_of,
+    read_cursor,
+)
 from kpay.core.ids import parse_public_id
 from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Download, Guard, Reply, Route
+from kpay.core.routes import Call, Download, Example, Guard, Reply, Route
 from kpay.core.sheet import MEDIA, Cell, file_name, head, sheet
 from kpay.instructions.flow import Followed, Outgoing
 from kpay.instructions.model import Agreed, Status, Tracked
 from kpay.instructions.rails import Attempt
 
 A = TypeVar("A", bound=Agreed)
+Examples = tuple[Example, ...]
 
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
-
+_OF_A_FILTER = (Code.UNSUPPORTED_COUNTRY, Code.UNKNOWN_PROVIDER)
 
 # What a line of a file has no room for: sentences, what is a list of its own, the way to a page.
 _NOT_IN_A_FILE = frozenset(
@@ -35,32 +50,45 @@ _NOT_IN_A_FILE = frozenset(
 class NarrowQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How a list is narrowed. `from` and `to` are moments, or dates, which are whole days."""
 
-    external_id: str | None = None
-    status: str | None = None
-    country: str | None = None
-    provider: str | None = None
-    since: str | None = msgspec.field(default=None, name="from")
-    until: str | None = msgspec.field(default=None, name="to")
+    external_id: ExternalIdFilter = None
+    status: Annotated[
+        str | None,
+        Meta(
+            description="Only what stands there.",
+            examples=["COMPLETED"],
+            extra_json_schema={"enum": list(Status)},
+        ),
+    ] = None
+    country: CountryFilter = None
+    provider: ProviderFilter = None
+    since: Since = msgspec.field(default=None, name="from")
+    until: Until = msgspec.field(default=None, name="to")
 
 
 class ListQuery(NarrowQuery, rename="camel", forbid_unknown_fields=True):
     """A page of a list; `cursor` is the last page's nextCursor."""
 
-    cursor: str | None = None
-    limit: int | None = None
+    cursor: Cursor = None
+    limit: Limit = None
 
 
 class ExportQuery(NarrowQuery, rename="camel", forbid_unknown_fields=True):
     """A whole list as a file; with `bom` it begins with the mark by which Excel knows UTF-8."""
 
-    bom: bool = False
+    bom: Bom = False
 
 
 class FinishRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How an open sandbox operation ends; `failureCode` goes with FAILED."""
 
-    outcome: Literal["COMPLETED", "FAILED"]
-    failure_code: ShortText | None = None
+    outcome: Annotated[Literal["COMPLETED", "FAILED"], Meta(description="How it is to end.")]
+    failure_code: Annotated[
+        ShortText | None,
+        Meta(
+            description=f"Why it failed; {_USUAL_FAILURE} unless it is given.",
+            examples=["PAYER_LIMIT_REACHED"],
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +100,13 @@ class Shapes(Generic[A]):
     detail: type[Any]
     fields: Callable[[Tracked[A]], dict[str, Any]]
     more: Callable[[A], dict[str, Any]]
+    tag: str = ""
+    id_type: Any = str
+    detail_examples: Examples = ()
+    page_examples: Examples = ()
+    file_examples: Examples = ()
+    finish_examples: Examples = ()
+    cancel_examples: Examples = ()
 
     def show(self, tracked: Tracked[A]) -> Any:
         return self.answer(**self.fields(tracked))
@@ -124,11 +159,16 @@ def reading_routes(
     """
 
     async def detail(call: Call) -> Reply:
+        """With how it ended, and every attempt at the operator: what was sent and what came back.
+
+        Ask until `status` is COMPLETED, FAILED or CANCELLED; it never changes after that.
+        """
         tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
         attempts = await verbs.attempts(call.book, tracked.agreed.id)
         return Reply(shapes.show_detail(tracked, attempts, **await besides(tracked)))
 
     async def listing(call: Call) -> Reply:
+        """Narrowed by `externalId` it tells who lost an answer what became of the call."""
         wanted = msgspec.structs.replace(
             _filter(call.query),
             before=read_cursor(
@@ -140,6 +180,9 @@ def reading_routes(
         return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))
 
     async def export(call: Call) -> Download:
+        """Each with all that its own address tells of it, but for what is a list itself. A file
+        that broke off arrives as an error of the connection, never as a shorter file.
+        """
         wanted = _filter(call.query)
         return Download(
             _file(verbs, shapes, call.book, wanted, marked=call.query.bom),
@@ -147,12 +190,27 @@ def reading_routes(
         )
 
     async def finish(call: Call) -> Reply:
+        """For the test numbers whose operations stay PROCESSING: the sandbox ends one as told.
+
+        It is accepted with 202 and happens at the worker's next turn.
+        """
         identifier = read_id(call, shapes.prefix, verbs.word)
         found = await verbs.finish_in_sandbox(call.book, identifier, _failure(call.body))
         return Reply(shapes.show(found), 202)
 
     return [
-        Route("GET", f"{one}/{{id}}", f"One {verbs.word}", Guard.KEYS, detail, shapes.detail),
+        Route(
+            "GET",
+            f"{one}/{{id}}",
+            f"One {verbs.word}",
+            Guard.KEYS,
+            detail,
+            shapes.detail,
+            examples=shapes.detail_examples,
+            tag=shapes.tag,
+            refuses=(Code.NOT_FOUND,),
+            path_types={"id": shapes.id_type},
+        ),
         Route(
             "GET",
             many,
@@ -161,6 +219,9 @@ def reading_routes(
             listing,
             Page[shapes.answer],  # type: ignore[name-defined]
             query=ListQuery,
+            examples=shapes.page_examples,
+            tag=shapes.tag,
+            refuses=_OF_A_FILTER,
         ),
         Route(
             "GET",
@@ -171,6 +232,9 @@ def reading_routes(
             str,
             query=ExportQuery,
             media=MEDIA,
+            examples=shapes.file_examples,
+            tag=shapes.tag,
+            refuses=_OF_A_FILTER,
         ),
         Route(
             "POST",
@@ -181,6 +245,10 @@ def reading_routes(
             shapes.answer,
             status=202,
             body=FinishRequest,
+            examples=shapes.finish_examples,
+            tag=shapes.tag,
+            refuses=(Code.NOT_FOUND, Code.NOT_OPEN),
+            path_types={"id": shapes.id_type},
         ),
     ]
 
@@ -189,6 +257,7 @@ def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Rout
     """The route that calls one back; `one` is the path of them all."""
 
     async def cancel(call: Call) -> Reply:
+        """Possible while it is PENDING; all of `amount` is back in the wallet with the answer."""
         identifier = read_id(call, shapes.prefix, verbs.word)
         return Reply(shapes.show(await verbs.cancel(call.book, identifier, call.keyed)))
 
@@ -205,6 +274,10 @@ def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Rout
         Guard.KEYS,
         cancel,
         shapes.answer,
+        examples=shapes.cancel_examples,
+        tag=shapes.tag,
+        refuses=(Code.NOT_FOUND, Code.NOT_CANCELLABLE, Code.BUSY),
+        path_types={"id": shapes.id_type},
         recall=recalled,
     )
 

@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec import Meta
 
 from kpay import metrics
 from kpay.access.model import Terms
@@ -26,6 +27,7 @@ from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock, iso
+from kpay.core.forms import Moment
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
@@ -57,14 +59,23 @@ log = structlog.get_logger(__name__)
 class Attempt(msgspec.Struct, rename="camel"):
     """One time the operator was spoken to; `outcome` is null while no answer is recorded."""
 
-    number: int
-    action: str
-    connector: str
-    sent: Any
-    sent_at: str
-    outcome: str | None
-    answer: Any
-    answered_at: str | None
+    number: Annotated[int, Meta(description="The first is 1.")]
+    action: Annotated[
+        str,
+        Meta(
+            description="Whether it was handed over or asked about.",
+            extra_json_schema={"enum": list(Action)},
+        ),
+    ]
+    connector: Annotated[str, Meta(description="Our connector to the operator.")]
+    sent: Annotated[Any, Meta(description="What the operator was told.")]
+    sent_at: Annotated[Moment, Meta(description="When it was told.")]
+    outcome: Annotated[
+        str | None,
+        Meta(description="accepted, paid, refused, not_found, unknown, or null without an answer."),
+    ]
+    answer: Annotated[Any, Meta(description="What the operator answered, or null.")]
+    answered_at: Annotated[Moment | None, Meta(description="When its answer was recorded.")]
 
 
 class Rails:

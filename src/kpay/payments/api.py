@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from kpay.access.gate import Gate
 from kpay.access.model import Terms
 from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
-    Address,
+    BOUNDS_OF,
+    ENUM_OF,
+    PHONE_FORM,
     AmountJson,
+    CancelUrl,
     ExternalId,
     MetadataJson,
-    Number,
     PhoneNumber,
     ProviderCode,
+    ReturnUrl,
     ShortText,
     Text,
     json_text,
@@ -28,13 +31,46 @@ from kpay.core.fields import (
     no_metadata,
     shown_metadata,
 )
+from kpay.core.forms import (
+    Amount,
+    CompletedAt,
+    Country,
+    CreatedAt,
+    Currency,
+    Description,
+    ExpiresAt,
+    FailedAt,
+    FailureReason,
+    FeeAmount,
+    GatewayUrl,
+    IsTest,
+    Message,
+    Metadata,
+    Mode,
+    NetAmount,
+    OwnId,
+    PaymentId,
+    PaymentReference,
+    Phone,
+    Provider,
+    ProviderReference,
+    RefundId,
+)
 from kpay.core.keyed import Keyed
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
-from kpay.gateways.model import check_method, counts_as, refuse_destination, require_destination
+from kpay.gateways.model import (
+    MOBILE_MONEY,
+    check_method,
+    counts_as,
+    refuse_destination,
+    require_destination,
+)
 from kpay.instructions.api import Shapes, reading_routes, recall
 from kpay.instructions.model import Status, Tracked
 from kpay.instructions.rails import Attempt
+from kpay.payments import examples
 from kpay.payments.flow import Payments
 from kpay.payments.model import PREFIX, Payment
 
@@ -55,64 +91,103 @@ class PaymentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True)
     provider's. On the hosted page the payer chooses them: then both are left out.
     """
 
-    amount: AmountJson
+    amount: Annotated[
+        AmountJson,
+        Meta(
+            description="What the payer pays, in the provider's currency and with no more decimals "
+            "than it takes; on the hosted page in `currency`.",
+            examples=[5000],
+            extra_json_schema={BOUNDS_OF: "DEPOSIT"},
+        ),
+    ]
     external_id: ExternalId
     provider: ProviderCode | None = None
-    phone_number: PhoneNumber | None = None
-    return_url: Address | None = None
-    cancel_url: Address | None = None
-    payment_method: ShortText | None = None
-    currency: ShortText | None = None
-    description: Text | None = None
-    customer_name: ShortText | None = None
-    customer_email: ShortText | None = None
+    phone_number: Annotated[PhoneNumber | None, Meta(description=f"The payer's. {PHONE_FORM}")] = (
+        None
+    )
+    return_url: ReturnUrl = None
+    cancel_url: CancelUrl = None
+    payment_method: Annotated[
+        ShortText | None,
+        Meta(
+            description="How the payer pays: mobile money, which leaving it out means too. What "
+            "only other installations of KPay take, such as CARD, is refused.",
+            examples=[MOBILE_MONEY],
+            extra_json_schema={"enum": [MOBILE_MONEY]},
+        ),
+    ] = None
+    currency: Annotated[
+        ShortText | None,
+        Meta(
+            description="The provider's currency, or left out. On the hosted page it decides which "
+            "operators can be chosen.",
+            examples=["XAF"],
+            extra_json_schema={ENUM_OF: "currencies"},
+        ),
+    ] = None
+    description: Annotated[
+        Text | None, Meta(description="Your own description.", examples=["Order 1"])
+    ] = None
+    customer_name: Annotated[
+        ShortText | None, Meta(description="The payer's name.", examples=["Awa Ndiaye"])
+    ] = None
+    customer_email: Annotated[
+        ShortText | None, Meta(description="The payer's address.", examples=["awa@example.com"])
+    ] = None
     metadata: MetadataJson = msgspec.field(default_factory=no_metadata)
 
 
 class PaymentAnswer(msgspec.Struct, rename="camel"):
     """A payment. With `mode` GATEWAY, what the payer chooses is null until they have chosen."""
 
-    id: str
-    reference: str
-    provider_reference: str | None
-    status: str
-    mode: Literal["USSD", "GATEWAY"]
-    amount: Number
-    currency: str
-    external_id: str
-    provider: str | None
-    country: str | None
-    phone_number: str | None
-    is_test: bool
-    message: str
-    created_at: str
-    gateway_url: str | UnsetType = UNSET
-    expires_at: str | UnsetType = UNSET
+    id: PaymentId
+    reference: PaymentReference
+    provider_reference: ProviderReference | None
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    mode: Mode
+    amount: Annotated[Amount, Meta(description="What the payer pays.", examples=[5000])]
+    currency: Currency
+    external_id: OwnId
+    provider: Provider | None
+    country: Country | None
+    phone_number: Phone | None
+    is_test: IsTest
+    message: Message
+    created_at: CreatedAt
+    gateway_url: GatewayUrl | UnsetType = UNSET
+    expires_at: ExpiresAt | UnsetType = UNSET
 
 
 class PaymentRefund(msgspec.Struct, rename="camel"):
     """A refund of a payment, as the payment shows it."""
 
-    id: str
-    status: str
-    amount: Number
+    id: RefundId
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    amount: Annotated[Amount, Meta(description="What the payer gets back.", examples=[5000])]
 
 
 class PaymentDetail(PaymentAnswer, rename="camel", kw_only=True):
     """A payment with all that is known of it, every attempt, and what of it was given back."""
 
-    net_amount: Number
-    fee_amount: Number
-    description: str | None
-    customer_name: str | None
-    customer_email: str | None
-    metadata: Any
-    completed_at: str | None
-    failed_at: str | None
-    failure_reason: str | None
-    attempts: list[Attempt]
-    refunds: list[PaymentRefund]
-    refunded_amount: Number
+    net_amount: Annotated[
+        NetAmount, Meta(description="What the wallet gets: `amount` less `feeAmount`.")
+    ]
+    fee_amount: FeeAmount
+    description: Description
+    customer_name: Annotated[str | None, Meta(description="The payer's name, or null.")]
+    customer_email: Annotated[str | None, Meta(description="The payer's address, or null.")]
+    metadata: Metadata
+    completed_at: CompletedAt
+    failed_at: FailedAt
+    failure_reason: FailureReason
+    attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
+    refunds: Annotated[
+        list[PaymentRefund],
+        Meta(description="Every refund of it, oldest first; at most one has not failed."),
+    ]
+    refunded_amount: Annotated[
+        Amount, Meta(description="What the payer has got back, in `currency`.", examples=[0])
+    ]
 
 
 RefundsOf: TypeAlias = Callable[[Payment], Awaitable[dict[str, Any]]]
@@ -135,6 +210,12 @@ def routes(
     shapes = replace(SHAPES, fields=fields)
 
     async def init(call: Call) -> Reply:
+        """Asks a payer to confirm a payment on their phone. The answer is the payment, PENDING.
+
+        When it is COMPLETED, `amount` less the fee is in the wallet of the provider's country,
+        which its first payment opens. Its end is told by a webhook and shown by `GET
+        /api/v1/payments/{id}`. A failed payment's `externalId` can be used again.
+        """
         body: PaymentRequest = call.body
         check_method(body.payment_method)
         application = await gate.own_application(call.principal, call.book.application_id)
@@ -153,6 +234,24 @@ def routes(
             PaymentAnswer,
             status=201,
             body=PaymentRequest,
+            examples=examples.PAYMENTS,
+            tag="Payments",
+            refuses=(
+                Code.METHOD_NOT_CONFIGURED,
+                Code.UNKNOWN_PROVIDER,
+                Code.PROVIDER_SUSPENDED,
+                Code.PROVIDER_CLOSED,
+                Code.PROVIDER_NOT_ALLOWED,
+                Code.CURRENCY_MISMATCH,
+                Code.UNSUPPORTED_CURRENCY,
+                Code.INVALID_AMOUNT,
+                Code.AMOUNT_OUT_OF_BOUNDS,
+                Code.INVALID_PHONE_NUMBER,
+                Code.NOT_A_TEST_NUMBER,
+                Code.INVALID_ADDRESS,
+                Code.EXTERNAL_ID_USED,
+                Code.BUSY,
+            ),
             recall=recall(payments, shapes),
             also_counts=counts_as,
         ),
@@ -237,4 +336,16 @@ def _more(payment: Payment) -> dict[str, Any]:
     }
 
 
-SHAPES = Shapes(PREFIX, PaymentAnswer, PaymentDetail, _fields, _more)
+SHAPES = Shapes(
+    PREFIX,
+    PaymentAnswer,
+    PaymentDetail,
+    _fields,
+    _more,
+    tag="Payments",
+    id_type=PaymentId,
+    detail_examples=examples.DETAIL,
+    page_examples=examples.PAGE,
+    file_examples=examples.FILE,
+    finish_examples=examples.FINISH,
+)

@@ -3,37 +3,66 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from kpay.access.gate import Gate
 from kpay.access.model import Terms
 from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
-    Address,
+    BOUNDS_OF,
+    PHONE_FORM,
     AmountJson,
+    CancelUrl,
     CountryCode,
     ExternalId,
     MetadataJson,
     Number,
     PhoneNumber,
     ProviderCode,
+    ReturnUrl,
     Text,
     json_text,
     metadata_text,
     no_metadata,
     shown_metadata,
 )
+from kpay.core.forms import (
+    Amount,
+    CompletedAt,
+    Country,
+    CreatedAt,
+    Currency,
+    Description,
+    ExpiresAt,
+    FailedAt,
+    FailureReason,
+    FeeAmount,
+    GatewayUrl,
+    IsTest,
+    Message,
+    Metadata,
+    Mode,
+    NetAmount,
+    OwnId,
+    Phone,
+    Provider,
+    ProviderReference,
+    WithdrawalId,
+    WithdrawalReference,
+)
 from kpay.core.keyed import Keyed
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import counts_as, refuse_destination, require_destination
 from kpay.instructions.api import Shapes, cancelling_route, reading_routes, recall
 from kpay.instructions.model import Status, Tracked
 from kpay.instructions.rails import Attempt
+from kpay.payouts import examples
 from kpay.payouts.flow import Payouts
 from kpay.payouts.model import PREFIX, Payout
 from kpay.rates.api import Exchange, exchange, shown_rate
@@ -55,14 +84,29 @@ class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
     chooses both on the hosted page, and `sourceCountry` says which wallet, if there are several.
     """
 
-    amount: AmountJson
+    amount: Annotated[
+        AmountJson,
+        Meta(
+            description="Gross, in the currency of the wallet that is debited; at most two "
+            "decimals. The beneficiary gets it less the fee, converted where it must be.",
+            extra_json_schema={BOUNDS_OF: "PAYOUT"},
+        ),
+    ]
     provider: ProviderCode | None = None
-    phone_number: PhoneNumber | None = None
-    return_url: Address | None = None
-    cancel_url: Address | None = None
-    source_country: CountryCode | None = None
-    external_id: ExternalId | None = None
-    description: Text | None = None
+    phone_number: Annotated[
+        PhoneNumber | None, Meta(description=f"The beneficiary's. {PHONE_FORM}")
+    ] = None
+    return_url: ReturnUrl = None
+    cancel_url: CancelUrl = None
+    source_country: Annotated[
+        CountryCode | None,
+        Meta(description="Whose wallet is debited; the provider's country unless it is given."),
+    ] = None
+    external_id: Annotated[ExternalId | None, Meta(examples=["PAYOUT-CROSS-001"])] = None
+    description: Annotated[
+        Text | None,
+        Meta(description="Your own description.", examples=["Supplier payment Gabon"]),
+    ] = None
     metadata: MetadataJson = msgspec.field(default_factory=no_metadata)
 
 
@@ -72,40 +116,64 @@ class WithdrawalAnswer(msgspec.Struct, rename="camel"):
     With `mode` GATEWAY, what the beneficiary chooses is null until they have chosen.
     """
 
-    id: str
-    reference: str
-    provider_reference: str | None
-    status: str
-    mode: Literal["USSD", "GATEWAY"]
-    amount: Number
-    net_amount: Number
-    fee_amount: Number
-    currency: str
-    external_id: str | None
-    provider: str | None
-    country: str | None
-    phone_number: str | None
-    source_country: str
-    is_test: bool
-    message: str
-    created_at: str
-    payout_currency: str | UnsetType = UNSET
-    payout_amount: Number | UnsetType = UNSET
-    exchange_rate: Number | UnsetType = UNSET
-    gateway_url: str | UnsetType = UNSET
-    expires_at: str | UnsetType = UNSET
+    id: WithdrawalId
+    reference: WithdrawalReference
+    provider_reference: ProviderReference | None
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    mode: Mode
+    amount: Annotated[Amount, Meta(description="What the wallet is debited, gross.")]
+    net_amount: NetAmount
+    fee_amount: FeeAmount
+    currency: Annotated[Currency, Meta(description="The debited wallet's currency.")]
+    external_id: OwnId | None
+    provider: Provider | None
+    country: Annotated[
+        Country | None, Meta(description="The provider's country.", examples=["GAB"])
+    ]
+    phone_number: Phone | None
+    source_country: Annotated[Country, Meta(description="Whose wallet is debited.")]
+    is_test: IsTest
+    message: Message
+    created_at: CreatedAt
+    payout_currency: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The beneficiary's currency; only where it was converted.",
+            examples=["XOF"],
+            extra_json_schema={"pattern": "^[A-Z]{3}$"},
+        ),
+    ] = UNSET
+    payout_amount: Annotated[
+        Number | UnsetType,
+        Meta(
+            description="`netAmount` at the unrounded rate; only where it was converted.",
+            examples=[48211.75],
+        ),
+    ] = UNSET
+    exchange_rate: Annotated[
+        Number | UnsetType,
+        Meta(
+            description="`payoutCurrency` for one of `currency`, to four decimals; only where it "
+            "was converted.",
+            examples=[1.015],
+        ),
+    ] = UNSET
+    gateway_url: GatewayUrl | UnsetType = UNSET
+    expires_at: ExpiresAt | UnsetType = UNSET
 
 
 class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
     """A withdrawal with all that is known of it: its rate receipt and every attempt."""
 
-    description: str | None
-    metadata: Any
-    completed_at: str | None
-    failed_at: str | None
-    failure_reason: str | None
-    fx: Exchange | None
-    attempts: list[Attempt]
+    description: Description
+    metadata: Metadata
+    completed_at: CompletedAt
+    failed_at: FailedAt
+    failure_reason: FailureReason
+    fx: Annotated[
+        Exchange | None, Meta(description="The rate's receipt; null where nothing was converted.")
+    ]
+    attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
 
 
 def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
@@ -119,6 +187,13 @@ def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
     shapes = replace(SHAPES, fields=fields)
 
     async def withdraw(call: Call) -> Reply:
+        """Pays a phone in any country from the wallet of any country. The answer is the withdrawal,
+        PENDING, with its money set aside.
+
+        `payoutCurrency`, `payoutAmount` and `exchangeRate` are there only where the provider's
+        currency is not the wallet's: the rate is fixed now. A withdrawal that fails or is cancelled
+        gives all of `amount` back, and its `externalId` can be used again.
+        """
         body: WithdrawalRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
         begin = _to_phone if body.return_url is None else _on_page
@@ -136,6 +211,25 @@ def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
             WithdrawalAnswer,
             status=201,
             body=WithdrawalRequest,
+            examples=examples.WITHDRAWALS,
+            tag="Withdrawals",
+            refuses=(
+                Code.UNKNOWN_PROVIDER,
+                Code.PROVIDER_SUSPENDED,
+                Code.PROVIDER_CLOSED,
+                Code.PROVIDER_NOT_ALLOWED,
+                Code.UNSUPPORTED_COUNTRY,
+                Code.INVALID_AMOUNT,
+                Code.AMOUNT_OUT_OF_BOUNDS,
+                Code.INVALID_PHONE_NUMBER,
+                Code.NOT_A_TEST_NUMBER,
+                Code.INVALID_ADDRESS,
+                Code.NO_WALLET,
+                Code.EXTERNAL_ID_USED,
+                Code.WITHDRAWAL_EXCEEDS_BALANCE,
+                Code.NO_RATE,
+                Code.BUSY,
+            ),
             recall=recall(payouts, shapes),
             also_counts=counts_as,
         ),
@@ -223,4 +317,17 @@ def _more(payout: Payout) -> dict[str, Any]:
     }
 
 
-SHAPES = Shapes(PREFIX, WithdrawalAnswer, WithdrawalDetail, _fields, _more)
+SHAPES = Shapes(
+    PREFIX,
+    WithdrawalAnswer,
+    WithdrawalDetail,
+    _fields,
+    _more,
+    tag="Withdrawals",
+    id_type=WithdrawalId,
+    detail_examples=examples.DETAIL,
+    page_examples=examples.PAGE,
+    file_examples=examples.FILE,
+    finish_examples=examples.FINISH,
+    cancel_examples=examples.CANCEL,
+)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from kpay.core.clock import iso
-from kpay.core.fields import Number
+from kpay.core.fields import ENUM_OF, Number
+from kpay.core.forms import Currency, Moment
 from kpay.core.money import round_half_up
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
+from kpay.rates import examples
 from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 
@@ -21,10 +26,19 @@ _SHOWN_DECIMALS = 4
 class Exchange(msgspec.Struct, rename="camel"):
     """A rate with all its digits, its source, its time, and the margin that is in it."""
 
-    rate: str
-    source: str
-    as_of: str
-    margin_bps: int
+    rate: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d+(\.\d+)?$",
+            description="Every digit of the rate, as text so that none is lost.",
+            examples=["1.01498421052631578947"],
+        ),
+    ]
+    source: Annotated[str, Meta(description="Where it is from.", examples=["open-er-api"])]
+    as_of: Annotated[Moment, Meta(description="When the source said so.")]
+    margin_bps: Annotated[
+        int, Meta(description="What the house keeps of it, in basis points.", examples=[0])
+    ]
 
 
 class RateQuery(
@@ -32,19 +46,37 @@ class RateQuery(
 ):
     """Two currencies, such as from=XAF&to=XOF."""
 
-    source: str
-    target: str
+    source: Annotated[
+        str,
+        Meta(
+            description="The currency that is given.",
+            examples=["XAF"],
+            extra_json_schema={ENUM_OF: "currencies"},
+        ),
+    ]
+    target: Annotated[
+        str,
+        Meta(
+            description="The currency that is got.",
+            examples=["XOF"],
+            extra_json_schema={ENUM_OF: "currencies"},
+        ),
+    ]
 
 
 class RateAnswer(msgspec.Struct, rename={"source_currency": "from", "target": "to"}):
     """Units of `to` for one unit of `from`."""
 
-    source_currency: str
-    target: str
-    rate: Number
-    source: str
-    as_of: str = msgspec.field(name="asOf")
-    expires_at: str = msgspec.field(name="expiresAt")
+    source_currency: Annotated[Currency, Meta(description="The currency that is given.")]
+    target: Annotated[Currency, Meta(description="The currency that is got.", examples=["XOF"])]
+    rate: Annotated[Number, Meta(description="With all its digits.", examples=[1.0153])]
+    source: Annotated[str, Meta(description="Where it is from.", examples=["open-er-api"])]
+    as_of: Annotated[Moment, Meta(description="When the source said so.")] = msgspec.field(
+        name="asOf"
+    )
+    expires_at: Annotated[Moment, Meta(description="Until when it is used.")] = msgspec.field(
+        name="expiresAt"
+    )
 
 
 def exchange(quote: Quote) -> Exchange:
@@ -72,6 +104,10 @@ def _rounded(rate: Decimal) -> Number:
 
 def routes(rates: Rates) -> list[Route]:
     async def exchange_rate(call: Call) -> Reply:
+        """What a conversion made now would use, the house's margin included.
+
+        It is kept for an hour. A conversion fixes its rate when it is accepted, and says which.
+        """
         query: RateQuery = call.query
         quote = await rates.quote(call.principal.environment, query.source, query.target)
         whole = quote.rate == quote.rate.to_integral_value()
@@ -95,5 +131,8 @@ def routes(rates: Rates) -> list[Route]:
             exchange_rate,
             RateAnswer,
             query=RateQuery,
+            examples=examples.RATE,
+            tag="Rates",
+            refuses=(Code.UNSUPPORTED_CURRENCY, Code.NO_RATE),
         )
     ]

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from kpay.core.clock import iso
-from kpay.core.fields import ExternalId, Number, Text
+from kpay.core.fields import ExternalId, Text
+from kpay.core.forms import (
+    Amount,
+    CompletedAt,
+    Country,
+    CreatedAt,
+    Currency,
+    FailedAt,
+    FailureReason,
+    IsTest,
+    Message,
+    OwnId,
+    PaymentId,
+    Phone,
+    Provider,
+    ProviderReference,
+    RefundId,
+    RefundReference,
+)
 from kpay.core.money import to_number
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.instructions.api import Shapes, cancelling_route, read_id, reading_routes, recall
 from kpay.instructions.model import Status, Tracked
@@ -16,6 +36,7 @@ from kpay.instructions.rails import Attempt
 from kpay.payments.api import PaymentRefund
 from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payments.model import Payment
+from kpay.refunds import examples
 from kpay.refunds.flow import Refunds
 from kpay.refunds.model import PREFIX, Refund
 
@@ -31,42 +52,57 @@ _MESSAGES = {
 class RefundRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Give a payment back, all of it."""
 
-    reason: Text | None = None
-    external_id: ExternalId | None = None
+    reason: Annotated[
+        Text | None, Meta(description="Why, in your own words.", examples=["Out of stock"])
+    ] = None
+    external_id: Annotated[ExternalId | None, Meta(examples=["REFUND-1"])] = None
 
 
 class RefundAnswer(msgspec.Struct, rename="camel"):
     """A refund. `originalPaymentStatus` is COMPLETED: to be refunded does not change a payment."""
 
-    id: str
-    reference: str
-    provider_reference: str
-    status: str
-    amount: Number
-    currency: str
-    original_payment_id: str
-    original_payment_status: str
-    external_id: str | None
-    provider: str
-    country: str
-    phone_number: str
-    is_test: bool
-    message: str
-    created_at: str
+    id: RefundId
+    reference: RefundReference
+    provider_reference: ProviderReference
+    status: Annotated[Status, Meta(description="Where it stands.")]
+    amount: Annotated[
+        Amount, Meta(description="What the payer gets back: all that was paid.", examples=[5000])
+    ]
+    currency: Currency
+    original_payment_id: Annotated[PaymentId, Meta(description="The payment that it gives back.")]
+    original_payment_status: Annotated[
+        Status, Meta(description="Always COMPLETED: to be refunded does not change a payment.")
+    ]
+    external_id: OwnId | None
+    provider: Provider
+    country: Country
+    phone_number: Phone
+    is_test: IsTest
+    message: Message
+    created_at: CreatedAt
 
 
 class RefundDetail(RefundAnswer, rename="camel", kw_only=True):
     """A refund with all that is known of it and every attempt."""
 
-    reason: str | None
-    completed_at: str | None
-    failed_at: str | None
-    failure_reason: str | None
-    attempts: list[Attempt]
+    reason: Annotated[
+        str | None, Meta(description="Your own reason, or null.", examples=["Out of stock"])
+    ]
+    completed_at: CompletedAt
+    failed_at: FailedAt
+    failure_reason: FailureReason
+    attempts: Annotated[list[Attempt], Meta(description="Each time the operator was spoken to.")]
 
 
 def routes(refunds: Refunds) -> list[Route]:
     async def refund(call: Call) -> Reply:
+        """Gives a payment of the last seven days back, all of it, to the phone that paid. The
+        answer is the refund, PENDING, with its money set aside.
+
+        The wallet that the payment was credited to is debited all that was paid: the fee is not
+        returned. A refund that fails or is cancelled gives all of it back, and the payment can be
+        refunded again. The payment itself stays COMPLETED.
+        """
         body: RefundRequest = call.body
         tracked = await refunds.request(
             call.book,
@@ -89,6 +125,19 @@ def routes(refunds: Refunds) -> list[Route]:
             status=201,
             body=RefundRequest,
             body_optional=True,
+            examples=examples.REFUNDS,
+            tag="Refunds",
+            refuses=(
+                Code.NOT_FOUND,
+                Code.NOT_REFUNDABLE,
+                Code.REFUND_WINDOW_CLOSED,
+                Code.REFUND_EXISTS,
+                Code.REFUND_EXCEEDS_BALANCE,
+                Code.PROVIDER_CLOSED,
+                Code.EXTERNAL_ID_USED,
+                Code.BUSY,
+            ),
+            path_types={"id": PaymentId},
             recall=recall(refunds, SHAPES),
         ),
         cancelling_route(refunds, SHAPES, one=base),
@@ -141,4 +190,17 @@ def _more(refund: Refund) -> dict[str, Any]:
     return {"reason": refund.reason}
 
 
-SHAPES = Shapes(PREFIX, RefundAnswer, RefundDetail, _fields, _more)
+SHAPES = Shapes(
+    PREFIX,
+    RefundAnswer,
+    RefundDetail,
+    _fields,
+    _more,
+    tag="Refunds",
+    id_type=RefundId,
+    detail_examples=examples.DETAIL,
+    page_examples=examples.PAGE,
+    file_examples=examples.FILE,
+    finish_examples=examples.FINISH,
+    cancel_examples=examples.CANCEL,
+)

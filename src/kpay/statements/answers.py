@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
+from kpay.core.book import Environment
 from kpay.core.clock import iso
 from kpay.core.fields import Number
+from kpay.core.forms import Country, Currency, Description, Moment, OwnId, Provider
 from kpay.core.money import to_number
 from kpay.statements.flow import Statement
 from kpay.statements.model import MovementType, Standing, Told, Totals, spell_place
 
 # Where it can be said why nothing came of an operation.
 _RELEASED = frozenset({MovementType.WITHDRAWAL_RELEASED, MovementType.REFUND_RELEASED})
+
+MovementId: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^mov_[A-Z]{3}_\d+_\d+$",
+        description="The movement's identifier: it never stands for another.",
+        examples=["mov_CMR_3_2"],
+    ),
+]
+Type: TypeAlias = Annotated[MovementType, Meta(description="What it is.")]
+Change: TypeAlias = Annotated[
+    Number, Meta(description="How `balance` changed, with its sign.", examples=[-50000])
+]
+ReservedChange: TypeAlias = Annotated[
+    Number, Meta(description="How `reservedBalance` changed, with its sign.", examples=[-50000])
+]
+Balance: TypeAlias = Annotated[
+    Number, Meta(description="All that the wallet held then.", examples=[40000])
+]
+ReservedBalance: TypeAlias = Annotated[
+    Number, Meta(description="What of it open withdrawals and refunds held.", examples=[0])
+]
+AvailableBalance: TypeAlias = Annotated[
+    Number, Meta(description="`balance` less `reservedBalance`.", examples=[40000])
+]
 
 
 class MovementAnswer(msgspec.Struct, rename="camel"):
@@ -26,45 +55,72 @@ class MovementAnswer(msgspec.Struct, rename="camel"):
     side has `counter` in front: another wallet, or the beneficiary.
     """
 
-    id: str
-    created_at: str
-    type: str
-    operation_id: str
-    reference: str
-    external_id: str | None
-    description: str | None
-    currency: str
-    amount: Number
-    reserved_amount: Number
-    balance: Number
-    reserved_balance: Number
-    available_balance: Number
-    gross_amount: Number | None
-    fee_amount: Number | None
-    net_amount: Number | None
-    provider: str | None
-    counter_country: str | None
-    counter_amount: Number | None
-    counter_currency: str | None
-    failure_reason: str | None
+    id: MovementId
+    created_at: Annotated[Moment, Meta(description="When it was posted.")]
+    type: Type
+    operation_id: Annotated[
+        str,
+        Meta(
+            description="The payment, withdrawal, refund or transfer that did it.",
+            examples=["wdr_01jyp7nz80fq3v6xk2m9t4c1ha"],
+        ),
+    ]
+    reference: Annotated[
+        str, Meta(description="That one's reference.", examples=["KPAY-WD-20260624-CRXS23"])
+    ]
+    external_id: OwnId | None
+    description: Description
+    currency: Annotated[Currency, Meta(description="The wallet's currency.")]
+    amount: Change
+    reserved_amount: ReservedChange
+    balance: Balance
+    reserved_balance: ReservedBalance
+    available_balance: AvailableBalance
+    gross_amount: Annotated[
+        Number | None,
+        Meta(description="What was paid or withdrawn; where it was settled.", examples=[50000]),
+    ]
+    fee_amount: Annotated[
+        Number | None, Meta(description="What it cost; where it was settled.", examples=[2500])
+    ]
+    net_amount: Annotated[
+        Number | None, Meta(description="`grossAmount` less `feeAmount`.", examples=[47500])
+    ]
+    provider: Provider | None
+    counter_country: Annotated[
+        Country | None, Meta(description="The country on the other side.", examples=["CIV"])
+    ]
+    counter_amount: Annotated[
+        Number | None, Meta(description="What was sent or came there.", examples=[48226.75])
+    ]
+    counter_currency: Annotated[
+        Currency | None, Meta(description="The currency of `counterAmount`.", examples=["XOF"])
+    ]
+    failure_reason: Annotated[
+        str | None,
+        Meta(
+            description="Why nothing came of it, where what was reserved is available again.",
+            examples=["RECIPIENT_NOT_FOUND"],
+        ),
+    ]
 
 
 class BalanceAnswer(msgspec.Struct, rename="camel"):
     """What a wallet held: `availableBalance` is `balance` less `reservedBalance`."""
 
-    balance: Number
-    reserved_balance: Number
-    available_balance: Number
+    balance: Balance
+    reserved_balance: ReservedBalance
+    available_balance: AvailableBalance
 
 
 class TotalAnswer(msgspec.Struct, rename="camel"):
     """All movements of one type: how many, and their sums."""
 
-    type: str
-    count: int
-    amount: Number
-    reserved_amount: Number
-    fee_amount: Number
+    type: Type
+    count: Annotated[int, Meta(description="How many there were.", examples=[1])]
+    amount: Change
+    reserved_amount: ReservedChange
+    fee_amount: Annotated[Number, Meta(description="What they cost.", examples=[2500])]
 
 
 class StatementAnswer(msgspec.Struct, rename={"since": "from", "until": "to"}):
@@ -73,15 +129,21 @@ class StatementAnswer(msgspec.Struct, rename={"since": "from", "until": "to"}):
     `from` is null from the beginning on; `to` is null up to now.
     """
 
-    country: str
-    currency: str
-    environment: str
-    since: str | None
-    until: str | None
-    opening: BalanceAnswer
-    movements: list[MovementAnswer]
-    totals: list[TotalAnswer]
-    closing: BalanceAnswer
+    country: Country
+    currency: Currency
+    environment: Annotated[Environment, Meta(description="The token's environment.")]
+    since: Annotated[
+        Moment | None, Meta(description="The period's first moment; null from the beginning on.")
+    ]
+    until: Annotated[
+        Moment | None, Meta(description="The first moment after the period; null up to now.")
+    ]
+    opening: Annotated[BalanceAnswer, Meta(description="What the wallet held before the period.")]
+    movements: Annotated[
+        list[MovementAnswer], Meta(description="What happened to it, oldest first.")
+    ]
+    totals: Annotated[list[TotalAnswer], Meta(description="The sums of each type that there was.")]
+    closing: Annotated[BalanceAnswer, Meta(description="What the wallet held after the period.")]
 
 
 def movement_answer(country: str, currency: str, told: Told) -> MovementAnswer:

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from kpay.access.gate import Gate
+from kpay.access.model import TRANSFER_LEAST, TRANSFER_MOST
 from kpay.core.book import Book
 from kpay.core.clock import iso
 from kpay.core.fields import (
     AmountJson,
+    Bom,
     CountryCode,
+    CountryFilter,
+    Cursor,
     ExternalId,
-    Number,
+    ExternalIdFilter,
+    Limit,
     Page,
     ShortText,
+    Since,
     Text,
+    Until,
     json_text,
     page_of,
     read_cursor,
 )
+from kpay.core.forms import (
+    Amount,
+    Country,
+    CreatedAt,
+    Currency,
+    Description,
+    OwnId,
+    Rate,
+    TransferId,
+    TransferReference,
+    Uuid,
+)
 from kpay.core.ids import parse_uuid
-from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
+from kpay.core.page import OF_FILE, Filter, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Download, Guard, Reply, Route
-from kpay.core.sheet import MEDIA, file_name, head, sheet
+from kpay.core.sheet import MEDIA, file_name
 from kpay.rates.api import Exchange, exchange, shown_rate
+from kpay.transfers import examples
+from kpay.transfers.files import transfers_file
 from kpay.transfers.flow import Transfers
 from kpay.transfers.model import Transfer
 
@@ -34,79 +56,88 @@ from kpay.transfers.model import Transfer
 class TransferRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Move money between two of the application's wallets."""
 
-    application_id: ShortText
-    source_country: CountryCode
-    destination_country: CountryCode
-    amount: AmountJson
-    description: Text | None = None
+    application_id: Annotated[
+        ShortText,
+        Meta(
+            description="The `application.id` that `GET /api/v1/payments/me` gives.",
+            examples=["e7c3b4f5-8d9e-4a1b-9c2d-3e4f5a6b7c8d"],
+        ),
+    ]
+    source_country: Annotated[
+        CountryCode, Meta(description="Whose wallet is debited; it decides the currency.")
+    ]
+    destination_country: Annotated[
+        CountryCode,
+        Meta(
+            description="Whose wallet is credited, another than the source; opened when absent.",
+            examples=["GAB"],
+        ),
+    ]
+    amount: Annotated[
+        AmountJson,
+        Meta(
+            description=f"In the source country's currency, {TRANSFER_LEAST:,} to "
+            f"{TRANSFER_MOST:,} unless the application has agreed on other bounds; at most two "
+            "decimals.",
+            examples=[50000],
+        ),
+    ]
+    description: Annotated[
+        Text | None,
+        Meta(description="Your own description.", examples=["Fund transfer CMR to GAB"]),
+    ] = None
     external_id: ExternalId | None = None
 
 
 class Side(msgspec.Struct):
     """One side of a transfer. `type` is WALLET_TRANSFER_OUT or WALLET_TRANSFER_IN."""
 
-    id: str
-    reference: str
-    type: str
-    amount: Number
-    currency: str
-    country: str
+    id: Annotated[Uuid, Meta(description="This side's identifier.")]
+    reference: TransferReference
+    type: Annotated[
+        Literal["WALLET_TRANSFER_OUT", "WALLET_TRANSFER_IN"],
+        Meta(description="OUT of the source country's wallet, IN to the destination's."),
+    ]
+    amount: Amount
+    currency: Currency
+    country: Country
 
 
 class TransferAnswer(msgspec.Struct, rename="camel"):
     """A transfer that was made."""
 
-    id: str
-    source_transaction: Side
-    destination_transaction: Side
-    exchange_rate: Number
-    description: str | None
-    external_id: str | None
-    created_at: str
-    fx: Exchange
+    id: TransferId
+    source_transaction: Annotated[Side, Meta(description="What was debited.")]
+    destination_transaction: Annotated[Side, Meta(description="What was credited.")]
+    exchange_rate: Rate
+    description: Description
+    external_id: OwnId | None
+    created_at: Annotated[CreatedAt, Meta(description="When the money was moved.")]
+    fx: Annotated[Exchange, Meta(description="The rate's receipt.")]
 
 
 class TransferNarrowQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How transfers are narrowed; `country` matches either side. Dates are whole days."""
 
-    external_id: str | None = None
-    country: str | None = None
-    since: str | None = msgspec.field(default=None, name="from")
-    until: str | None = msgspec.field(default=None, name="to")
+    external_id: ExternalIdFilter = None
+    country: Annotated[
+        CountryFilter, Meta(description="Only transfers out of this country or to it.")
+    ] = None
+    since: Since = msgspec.field(default=None, name="from")
+    until: Until = msgspec.field(default=None, name="to")
 
 
 class TransferQuery(TransferNarrowQuery, rename="camel", forbid_unknown_fields=True):
     """A page of transfers; `cursor` is the last page's nextCursor."""
 
-    cursor: str | None = None
-    limit: int | None = None
+    cursor: Cursor = None
+    limit: Limit = None
 
 
 class TransferExportQuery(TransferNarrowQuery, rename="camel", forbid_unknown_fields=True):
     """Transfers as a file; with `bom` it begins with the mark by which Excel knows UTF-8."""
 
-    bom: bool = False
-
-
-class TransferLine(msgspec.Struct, rename="camel"):
-    """A transfer as a line of a file: `rate` has all the digits that were applied."""
-
-    id: str
-    source_reference: str
-    source_country: str
-    source_amount: Number
-    source_currency: str
-    destination_reference: str
-    destination_country: str
-    destination_amount: Number
-    destination_currency: str
-    exchange_rate: Number
-    rate: str
-    rate_source: str
-    rate_as_of: str
-    description: str | None
-    external_id: str | None
-    created_at: str
+    bom: Bom = False
 
 
 def answer(transfer: Transfer) -> TransferAnswer:
@@ -141,6 +172,11 @@ def answer(transfer: Transfer) -> TransferAnswer:
 
 def routes(transfers: Transfers, gate: Gate) -> list[Route]:
     async def create(call: Call) -> Reply:
+        """Moves money between two wallets of the application: an answer of 201 means it is moved.
+
+        Between two currencies it is converted at the rate of the moment, which the answer shows and
+        `fx` keeps with all its digits. The same currency is always at 1. It costs nothing.
+        """
         body: TransferRequest = call.body
         book = _book(call, body.application_id)
         application = await gate.own_application(call.principal, book.application_id)
@@ -162,29 +198,6 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
         found = await transfers.find(book, call.keyed.operation_id)
         return None if found is None else Reply(answer(found), 201)
 
-    async def detail(call: Call) -> Reply:
-        transfer_id = parse_uuid(call.path["id"])
-        found = await transfers.find(call.book, transfer_id) if transfer_id else None
-        if found is None:
-            raise Refusal(Code.NOT_FOUND, "There is no transfer with this id.")
-        return Reply(answer(found))
-
-    async def listing(call: Call) -> Reply:
-        wanted = msgspec.structs.replace(
-            _filter(call.query),
-            before=read_cursor(call.query.cursor, parse_uuid),
-            limit=read_limit(call.query.limit),
-        )
-        rows = await transfers.page(call.book, wanted)
-        return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
-
-    async def export(call: Call) -> Download:
-        wanted = _filter(call.query)
-        return Download(
-            _file(transfers, call.book, wanted, marked=call.query.bom),
-            file_name(call.book, "transfers", wanted.since, wanted.until),
-        )
-
     return [
         Route(
             "POST",
@@ -195,8 +208,58 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             TransferAnswer,
             status=201,
             body=TransferRequest,
+            examples=examples.TRANSFERS,
+            tag="Transfers",
+            refuses=(
+                Code.UNSUPPORTED_COUNTRY,
+                Code.SAME_COUNTRY,
+                Code.INVALID_AMOUNT,
+                Code.AMOUNT_OUT_OF_BOUNDS,
+                Code.TRANSFER_EXCEEDS_BALANCE,
+                Code.APPLICATION_NOT_YOURS,
+                Code.NO_WALLET,
+                Code.EXTERNAL_ID_USED,
+                Code.NO_RATE,
+                Code.BUSY,
+            ),
             recall=recall,
         ),
+        *_reading_routes(transfers),
+    ]
+
+
+def _reading_routes(transfers: Transfers) -> list[Route]:
+    """The routes that look at what was moved."""
+
+    async def detail(call: Call) -> Reply:
+        """A transfer as it was made; it never changes afterwards."""
+        transfer_id = parse_uuid(call.path["id"])
+        found = await transfers.find(call.book, transfer_id) if transfer_id else None
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, "There is no transfer with this id.")
+        return Reply(answer(found))
+
+    async def listing(call: Call) -> Reply:
+        """Narrowed by `externalId` it tells who lost an answer what became of the call."""
+        wanted = msgspec.structs.replace(
+            _filter(call.query),
+            before=read_cursor(call.query.cursor, parse_uuid),
+            limit=read_limit(call.query.limit),
+        )
+        rows = await transfers.page(call.book, wanted)
+        return Reply(page_of(rows, wanted.limit, answer, lambda row: str(row.id)))
+
+    async def export(call: Call) -> Download:
+        """One line for each, with both its sides. A file that broke off arrives as an error of the
+        connection, never as a shorter file.
+        """
+        wanted = _filter(call.query)
+        return Download(
+            transfers_file(transfers, call.book, wanted, marked=call.query.bom),
+            file_name(call.book, "transfers", wanted.since, wanted.until),
+        )
+
+    return [
         Route(
             "GET",
             "/api/wallets/transfer/{id}",
@@ -204,6 +267,10 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             Guard.TOKEN,
             detail,
             TransferAnswer,
+            examples=examples.DETAIL,
+            tag="Transfers",
+            refuses=(Code.NOT_FOUND,),
+            path_types={"id": TransferId},
         ),
         Route(
             "GET",
@@ -213,6 +280,9 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             listing,
             Page[TransferAnswer],
             query=TransferQuery,
+            examples=examples.PAGE,
+            tag="Transfers",
+            refuses=(Code.UNSUPPORTED_COUNTRY,),
         ),
         Route(
             "GET",
@@ -223,6 +293,9 @@ def routes(transfers: Transfers, gate: Gate) -> list[Route]:
             str,
             query=TransferExportQuery,
             media=MEDIA,
+            examples=examples.FILE,
+            tag="Transfers",
+            refuses=(Code.UNSUPPORTED_COUNTRY,),
         ),
     ]
 
@@ -251,40 +324,3 @@ def _filter(query: TransferNarrowQuery) -> Filter:
         until=until,
         limit=OF_FILE,
     )
-
-
-async def _file(
-    transfers: Transfers, book: Book, wanted: Filter, *, marked: bool
-) -> AsyncGenerator[bytes, None]:
-    """The whole list as CSV, a page at a time, each read on a connection of its own."""
-    begin = head([field.encode_name for field in _COLUMNS], marked=marked)
-    pages = every_page(lambda narrowed: transfers.page(book, narrowed), wanted, lambda row: row.id)
-    async for page in pages:
-        yield begin + sheet(msgspec.structs.astuple(_line(transfer)) for transfer in page)
-        begin = b""
-
-
-def _line(transfer: Transfer) -> TransferLine:
-    quote = transfer.quote
-    receipt = exchange(quote)
-    return TransferLine(
-        id=str(transfer.id),
-        source_reference=transfer.source_reference,
-        source_country=transfer.source_country,
-        source_amount=transfer.debited.number,
-        source_currency=transfer.debited.currency,
-        destination_reference=transfer.destination_reference,
-        destination_country=transfer.destination_country,
-        destination_amount=transfer.credited.number,
-        destination_currency=transfer.credited.currency,
-        exchange_rate=shown_rate(quote),
-        rate=receipt.rate,
-        rate_source=receipt.source,
-        rate_as_of=receipt.as_of,
-        description=transfer.description,
-        external_id=transfer.external_id,
-        created_at=iso(transfer.created_at),
-    )
-
-
-_COLUMNS = msgspec.structs.fields(TransferLine)

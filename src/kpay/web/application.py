@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, get
@@ -17,6 +18,7 @@ from kpay.core.routes import Route
 from kpay.database.pool import Database
 from kpay.idempotency.flow import Keys
 from kpay.settings import Settings
+from kpay.web import reference
 from kpay.web.address import Addresses
 from kpay.web.api import Api, AsgiApplication
 from kpay.web.context import begin_request
@@ -38,7 +40,11 @@ def web_application(
 ) -> Api:
     """Everything that is served, from what each noun declared; `pages` by their prefixes."""
     rest = Litestar(
-        route_handlers=[*_operations(database), _openapi(routes, settings.public_url)],
+        route_handlers=[
+            *_operations(database),
+            _openapi(routes, settings.public_url),
+            *reference.handlers(),
+        ],
         lifespan=[lifespan],
         openapi_config=None,
         exception_handlers={Exception: _boundary},
@@ -75,11 +81,12 @@ def _operations(database: Database) -> list[Any]:
 
 
 def _openapi(routes: Sequence[Route], public_url: str) -> Any:
-    body = document(routes, public_url)
+    # Made when it is first asked for: most processes of a test, and many of a server, never are.
+    made = cache(lambda: document(routes, public_url))
 
     @get("/api/docs/public-json", media_type=MediaType.JSON)
     async def openapi() -> bytes:
-        return body
+        return made()
 
     return openapi
 

@@ -7,8 +7,11 @@ with its trace and answered as `internal`, telling nothing of the inside.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 import structlog
+from msgspec import UNSET, Meta, UnsetType
 
 from kpay import metrics
 from kpay.core.refusals import ANSWERS, Answer, Code, Refusal
@@ -17,15 +20,19 @@ from kpay.database.pool import UNAVAILABLE
 log = structlog.get_logger(__name__)
 
 
-class ErrorAnswer(msgspec.Struct, rename="camel", omit_defaults=True):
+class ErrorAnswer(msgspec.Struct, rename="camel"):
     """What every error looks like. `code` is stable; `message` says what to change."""
 
-    status_code: int
-    message: str
-    error: str
-    code: str
-    request_id: str
-    existing_id: str | None = None
+    status_code: Annotated[int, Meta(description="The HTTP status.", examples=[409])]
+    message: Annotated[str, Meta(description="A sentence that says what to change.")]
+    error: Annotated[str, Meta(description="The status in words.", examples=["Conflict"])]
+    code: Annotated[Code, Meta(description="What went wrong; decide on this.")]
+    request_id: Annotated[
+        str, Meta(description="As in `x-request-id`.", examples=["req_5c1f0a9b3e00002a"])
+    ]
+    existing_id: Annotated[
+        str | UnsetType, Meta(description="What has the `externalId` already, where something has.")
+    ] = UNSET
 
 
 def refusal_of(problem: Exception) -> Refusal:
@@ -60,7 +67,7 @@ def error_body(refusal: Refusal, request_id: str) -> bytes:
             error=answer.error,
             code=refusal.code,
             request_id=request_id,
-            existing_id=refusal.existing_id,
+            existing_id=refusal.existing_id or UNSET,
         )
     )
 

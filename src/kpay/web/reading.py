@@ -131,10 +131,16 @@ def read_query(type_: Any, query_string: bytes) -> Any:
         raise Refusal(Code.INVALID_PARAMETER, f"A parameter is given more than once: {shown}.")
     if any("\x00" in text for pair in pairs.items() for text in pair):
         raise Refusal(Code.INVALID_PARAMETER, "A parameter must not contain the NUL character.")
+    fields = msgspec.structs.fields(type_)
     try:
-        return msgspec.convert(pairs, type_, strict=False)
+        query = msgspec.convert(pairs, type_, strict=False)
     except msgspec.ValidationError as problem:
-        names = [field.encode_name for field in msgspec.structs.fields(type_)]
+        names = [field.encode_name for field in fields]
         raise Refusal(
             Code.INVALID_PARAMETER, f"{problem}. The parameters are {', '.join(names)}."
         ) from problem
+    for field in fields:
+        # The decoder takes the word null for nothing where a number is wanted; it is no number.
+        if field.encode_name in pairs and getattr(query, field.name) is None:
+            raise Refusal(Code.INVALID_PARAMETER, f"{field.encode_name} must not be null.")
+    return query

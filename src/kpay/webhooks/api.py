@@ -2,151 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from kpay.core.clock import iso
 from kpay.core.fields import Page, page_of, read_cursor
 from kpay.core.ids import parse_public_id, public_id
-from kpay.core.page import read_limit, read_moment
+from kpay.core.page import read_limit, read_period
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Call, Guard, Reply, Route
 from kpay.events.model import OPERATION_PREFIXES, PREFIX
+from kpay.webhooks import examples
 from kpay.webhooks.flow import MOST_REPLAYED, Webhooks
-from kpay.webhooks.model import Attempt, Delivery, Endpoint, Status, Topic
+from kpay.webhooks.model import Topic
+from kpay.webhooks.shapes import (
+    DeliveryAnswer,
+    DeliveryDetail,
+    DeliveryId,
+    DeliveryQuery,
+    EndpointAnswer,
+    EndpointRequest,
+    ReplayAnswer,
+    ReplayRequest,
+    TestRequest,
+    TopicName,
+    attempt_answer,
+    delivery_answer,
+    endpoint_answer,
+)
 from kpay.webhooks.store import DeliveryFilter, ReplayFilter
 
 _BASE = "/api/v1/payments/webhooks"
 
-TopicName = Literal["generic", "payments", "payouts", "refunds"]
-StatusName = Literal["PENDING", "DELIVERED", "FAILED", "CANCELLED"]
-EventName: TypeAlias = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^((payment|payout|refund)\.(completed|failed|cancelled)|webhook\.test)$",
-        max_length=64,
-        description="Such as payment.completed.",
-    ),
-]
-
-
-class EndpointRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Where the events of a topic are sent: a public address, with https:// in production."""
-
-    url: str
-
-
-class EndpointAnswer(msgspec.Struct, rename="camel"):
-    """A URL and how it fares: ACTIVE, or PAUSED since, why, and when it is tried again."""
-
-    topic: str
-    url: str
-    status: str
-    failures_in_a_row: int
-    paused_since: str | None
-    pause_reason: str | None
-    next_try_at: str | None
-    created_at: str
-    updated_at: str
-
-
-class TestRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Which URL a test is sent to."""
-
-    topic: TopicName = "generic"
-
-
-class DeliveryAnswer(msgspec.Struct, rename="camel"):
-    """An event on its way to a URL; the last three say what came of the last attempt."""
-
-    id: str
-    event: str
-    payment_id: str
-    topic: str
-    status: str
-    attempt_count: int
-    next_attempt_at: str | None
-    created_at: str
-    settled_at: str | None
-    response_status: int | None
-    error: str | None
-    duration_ms: int | None
-
-
-class AttemptAnswer(msgspec.Struct, rename="camel"):
-    """One sending: what was sent, and the beginning of what came back."""
-
-    number: int
-    url: str
-    headers: dict[str, str]
-    body: str
-    sent_at: str
-    response_status: int | None
-    response_body: str | None
-    error: str | None
-    duration_ms: int
-
-
-class DeliveryDetail(DeliveryAnswer, rename="camel", kw_only=True):
-    """A delivery with every attempt, oldest first, for as long as they are kept."""
-
-    attempts: list[AttemptAnswer]
-
-
-class DeliveryQuery(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """How the list is narrowed. `from` and `to` are when it happened."""
-
-    topic: TopicName | None = None
-    event: EventName | None = None
-    status: StatusName | None = None
-    payment_id: str | None = None
-    since: str | None = msgspec.field(default=None, name="from")
-    until: str | None = msgspec.field(default=None, name="to")
-    cursor: str | None = None
-    limit: int | None = None
-
-
-class ReplayRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Which events are sent again: those of some time, of one kind, of one status."""
-
-    since: str = msgspec.field(name="from")
-    until: str | None = msgspec.field(default=None, name="to")
-    event: EventName | None = None
-    status: StatusName | None = None
-    cursor: str | None = None
-
-
-class ReplayAnswer(msgspec.Struct, rename="camel"):
-    """How many are due again. `nextCursor` is null unless there are more: call again with it."""
-
-    queued: int
-    next_cursor: str | None
-
 
 def routes(webhooks: Webhooks) -> list[Route]:
+    return [
+        *_endpoint_routes(webhooks),
+        *_sending_routes(webhooks),
+        *_delivery_routes(webhooks),
+    ]
+
+
+def _endpoint_routes(webhooks: Webhooks) -> list[Route]:
+    """The routes that set the URLs and look after them."""
+
     async def listing(call: Call) -> Reply:
-        return Reply([_endpoint(one) for one in await webhooks.endpoints(call.book)])
+        """At most one for each topic, and how it fares: whether it is paused, since when, why."""
+        return Reply([endpoint_answer(one) for one in await webhooks.endpoints(call.book)])
 
     async def put(call: Call) -> Reply:
-        return Reply(_endpoint(await webhooks.set_url(call.book, _topic(call), call.body.url)))
+        """What waits for the URL before goes to the new one. In production it begins with https://.
+
+        Send a test next, with `POST /api/v1/payments/webhooks/test`.
+        """
+        return Reply(
+            endpoint_answer(await webhooks.set_url(call.book, _topic(call), call.body.url))
+        )
 
     async def delete(call: Call) -> Reply:
-        return Reply(_endpoint(await webhooks.remove_url(call.book, _topic(call))))
+        """The answer is the URL as it was; what waited for it is CANCELLED and can be replayed."""
+        return Reply(endpoint_answer(await webhooks.remove_url(call.book, _topic(call))))
 
     async def resume(call: Call) -> Reply:
-        return Reply(_endpoint(await webhooks.resume(call.book, _topic(call))))
-
-    async def test(call: Call) -> Reply:
-        return Reply(_delivery(await webhooks.test(call.book, Topic(call.body.topic))), 201)
-
-    async def replay(call: Call) -> Reply:
-        wanted = _replay(call.body)
-        replayed = await webhooks.replay(call.book, wanted)
-        more = replayed.last is not None and replayed.looked_at == wanted.limit
-        cursor = public_id(PREFIX, replayed.last) if more and replayed.last else None
-        return Reply(ReplayAnswer(replayed.queued, cursor), 202)
+        """For when your server is back: what waits is sent now, not at the next try."""
+        return Reply(endpoint_answer(await webhooks.resume(call.book, _topic(call))))
 
     return [
         Route(
@@ -156,6 +75,8 @@ def routes(webhooks: Webhooks) -> list[Route]:
             Guard.KEYS,
             listing,
             list[EndpointAnswer],
+            examples=examples.ENDPOINTS,
+            tag="Webhooks",
         ),
         Route(
             "PUT",
@@ -165,6 +86,10 @@ def routes(webhooks: Webhooks) -> list[Route]:
             put,
             EndpointAnswer,
             body=EndpointRequest,
+            examples=examples.PUT,
+            tag="Webhooks",
+            refuses=(Code.NOT_FOUND, Code.INVALID_WEBHOOK_URL),
+            path_types={"topic": TopicName},
         ),
         Route(
             "DELETE",
@@ -173,6 +98,10 @@ def routes(webhooks: Webhooks) -> list[Route]:
             Guard.KEYS,
             delete,
             EndpointAnswer,
+            examples=examples.DELETE,
+            tag="Webhooks",
+            refuses=(Code.NOT_FOUND,),
+            path_types={"topic": TopicName},
         ),
         Route(
             "POST",
@@ -181,7 +110,36 @@ def routes(webhooks: Webhooks) -> list[Route]:
             Guard.KEYS,
             resume,
             EndpointAnswer,
+            examples=examples.RESUME,
+            tag="Webhooks",
+            refuses=(Code.NOT_FOUND,),
+            path_types={"topic": TopicName},
         ),
+    ]
+
+
+def _sending_routes(webhooks: Webhooks) -> list[Route]:
+    """The routes that send what nothing happened for just now."""
+
+    async def test(call: Call) -> Reply:
+        """Sends `webhook.test` and waits up to three seconds for what your server answers.
+
+        Its `status` is TEST, which no operation has.
+        """
+        return Reply(delivery_answer(await webhooks.test(call.book, Topic(call.body.topic))), 201)
+
+    async def replay(call: Call) -> Reply:
+        """Each event goes to the URL that hears it now, also where none was set when it happened.
+
+        They are sent at the worker's next turn.
+        """
+        wanted = _replay(call.body)
+        replayed = await webhooks.replay(call.book, wanted)
+        more = replayed.last is not None and replayed.looked_at == wanted.limit
+        cursor = public_id(PREFIX, replayed.last) if more and replayed.last else None
+        return Reply(ReplayAnswer(replayed.queued, cursor), 202)
+
+    return [
         Route(
             "POST",
             f"{_BASE}/test",
@@ -192,6 +150,9 @@ def routes(webhooks: Webhooks) -> list[Route]:
             status=201,
             body=TestRequest,
             body_optional=True,
+            examples=examples.TEST,
+            tag="Webhooks",
+            refuses=(Code.NOT_FOUND,),
         ),
         Route(
             "POST",
@@ -202,8 +163,10 @@ def routes(webhooks: Webhooks) -> list[Route]:
             ReplayAnswer,
             status=202,
             body=ReplayRequest,
+            examples=examples.REPLAY,
+            tag="Webhooks",
+            refuses=(Code.INVALID_PARAMETER,),
         ),
-        *_delivery_routes(webhooks),
     ]
 
 
@@ -211,22 +174,25 @@ def _delivery_routes(webhooks: Webhooks) -> list[Route]:
     """The routes that look at what was delivered."""
 
     async def deliveries(call: Call) -> Reply:
+        """Each event on its way to a URL, and what came of the last attempt."""
         wanted = _filter(call.query)
         rows = await webhooks.page(call.book, wanted)
-        return Reply(page_of(rows, wanted.limit, _delivery, lambda row: row.public_id))
+        return Reply(page_of(rows, wanted.limit, delivery_answer, lambda row: row.public_id))
 
     async def detail(call: Call) -> Reply:
+        """With headers and body as they were sent, and the beginning of what came back."""
         found = await webhooks.delivery(call.book, _id(call))
         attempts = await webhooks.attempts(call.book, found.id)
         return Reply(
             DeliveryDetail(
-                **msgspec.structs.asdict(_delivery(found)),
-                attempts=[_attempt(attempt) for attempt in attempts],
+                **msgspec.structs.asdict(delivery_answer(found)),
+                attempts=[attempt_answer(attempt) for attempt in attempts],
             )
         )
 
     async def replay_one(call: Call) -> Reply:
-        return Reply(_delivery(await webhooks.replay_one(call.book, _id(call))), 202)
+        """Whatever became of it: it is due at once, at the URL that hears it now."""
+        return Reply(delivery_answer(await webhooks.replay_one(call.book, _id(call))), 202)
 
     return [
         Route(
@@ -237,6 +203,8 @@ def _delivery_routes(webhooks: Webhooks) -> list[Route]:
             deliveries,
             Page[DeliveryAnswer],
             query=DeliveryQuery,
+            examples=examples.PAGE,
+            tag="Webhooks",
         ),
         Route(
             "GET",
@@ -245,6 +213,10 @@ def _delivery_routes(webhooks: Webhooks) -> list[Route]:
             Guard.KEYS,
             detail,
             DeliveryDetail,
+            examples=examples.DETAIL,
+            tag="Webhooks",
+            refuses=(Code.NOT_FOUND,),
+            path_types={"id": DeliveryId},
         ),
         Route(
             "POST",
@@ -254,6 +226,10 @@ def _delivery_routes(webhooks: Webhooks) -> list[Route]:
             replay_one,
             DeliveryAnswer,
             status=202,
+            examples=examples.REPLAY_ONE,
+            tag="Webhooks",
+            refuses=(Code.NOT_FOUND,),
+            path_types={"id": DeliveryId},
         ),
     ]
 
@@ -277,25 +253,27 @@ def _id(call: Call) -> UUID:
 
 
 def _filter(query: DeliveryQuery) -> DeliveryFilter:
+    since, until = read_period(query.since, query.until)
     return DeliveryFilter(
         limit=read_limit(query.limit),
         topic=query.topic,
         type=query.event,
         status=query.status,
         operation_id=_operation(query.payment_id),
-        since=read_moment(query.since, "from"),
-        until=read_moment(query.until, "to"),
+        since=since,
+        until=until,
         before=_cursor(query.cursor),
     )
 
 
 def _replay(body: ReplayRequest) -> ReplayFilter:
+    since, until = read_period(body.since, body.until)
     return ReplayFilter(
         limit=MOST_REPLAYED,
         type=body.event,
         status=body.status,
-        since=read_moment(body.since, "from"),
-        until=read_moment(body.until, "to"),
+        since=since,
+        until=until,
         after=_cursor(body.cursor),
     )
 
@@ -314,51 +292,4 @@ def _operation(text: str | None) -> UUID | None:
             return found
     raise Refusal(
         Code.INVALID_PARAMETER, "paymentId must be the id of a payment, a withdrawal or a refund."
-    )
-
-
-def _endpoint(endpoint: Endpoint) -> EndpointAnswer:
-    paused = endpoint.paused_since
-    return EndpointAnswer(
-        topic=endpoint.topic,
-        url=endpoint.url,
-        status="ACTIVE" if paused is None else "PAUSED",
-        failures_in_a_row=endpoint.failures,
-        paused_since=None if paused is None else iso(paused),
-        pause_reason=endpoint.pause_reason,
-        next_try_at=None if endpoint.probe_at is None else iso(endpoint.probe_at),
-        created_at=iso(endpoint.created_at),
-        updated_at=iso(endpoint.changed_at),
-    )
-
-
-def _delivery(delivery: Delivery) -> DeliveryAnswer:
-    due_at = delivery.due_at if delivery.status is Status.PENDING else None
-    return DeliveryAnswer(
-        id=delivery.public_id,
-        event=delivery.type,
-        payment_id=delivery.payment_id,
-        topic=delivery.topic,
-        status=delivery.status,
-        attempt_count=delivery.attempts,
-        next_attempt_at=None if due_at is None else iso(due_at),
-        created_at=iso(delivery.created_at),
-        settled_at=None if delivery.settled_at is None else iso(delivery.settled_at),
-        response_status=delivery.response_status,
-        error=delivery.error,
-        duration_ms=delivery.duration_ms,
-    )
-
-
-def _attempt(attempt: Attempt) -> AttemptAnswer:
-    return AttemptAnswer(
-        number=attempt.number,
-        url=attempt.url,
-        headers=dict(attempt.headers),
-        body=attempt.body,
-        sent_at=iso(attempt.sent_at),
-        response_status=attempt.response_status,
-        response_body=attempt.response_body,
-        error=attempt.error,
-        duration_ms=attempt.duration_ms,
     )

@@ -13,13 +13,26 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from kpay.core.book import Book
 from kpay.core.clock import iso
+from kpay.core.fields import Number
+from kpay.core.forms import (
+    CompletedAt,
+    Currency,
+    FailureReason,
+    IsTest,
+    Moment,
+    OperationId,
+    OwnId,
+    PaymentId,
+    Phone,
+)
 from kpay.core.ids import public_id
 from kpay.events.model import OPERATION_PREFIXES, PREFIX, Told
 
@@ -177,24 +190,48 @@ class Health(msgspec.Struct, frozen=True):
 # --- What is sent -------------------------------------------------------------------------------
 
 
-class Body(msgspec.Struct, rename="camel"):
-    """KPay's twelve fields in its order, then ours."""
+class WebhookBody(msgspec.Struct, rename="camel"):
+    """What is told of an operation that ended: KPay's twelve fields in its order, then ours."""
 
-    event: str
-    payment_id: str
-    reference: str
-    status: str
-    amount: Any
-    phone_number: str | None
-    external_id: str | None
-    metadata: Any
-    completed_at: str | None
-    failed_at: str | None
-    failure_reason: str | None
-    timestamp: str
-    currency: str
-    is_test: bool
-    original_payment_id: str | msgspec.UnsetType = msgspec.UNSET
+    event: Annotated[str, Meta(description="What ended, and how.", examples=["payment.completed"])]
+    payment_id: OperationId
+    reference: Annotated[
+        str, Meta(description="The operation's reference.", examples=["KPAY-20260623-4FWK2S"])
+    ]
+    status: Annotated[
+        str,
+        Meta(
+            description="How it ended; TEST in a test, which no operation has.",
+            extra_json_schema={"enum": ["COMPLETED", "FAILED", "CANCELLED", "TEST"]},
+        ),
+    ]
+    amount: Annotated[
+        Number, Meta(description="The operation's `amount`, in `currency`.", examples=[5000])
+    ]
+    phone_number: Annotated[Phone | None, Meta(description="The payer's or the beneficiary's.")]
+    external_id: Annotated[OwnId | None, Meta(description="Your own identifier, or null.")]
+    metadata: Annotated[
+        Any,
+        Meta(
+            description="Your own object as it was sent, `{}` if there was none.",
+            examples=[{"cart": "7c1e"}],
+            extra_json_schema={"type": "object"},
+        ),
+    ]
+    completed_at: CompletedAt
+    failed_at: Annotated[
+        Moment | None, Meta(description="When it failed or was cancelled, or null.")
+    ]
+    failure_reason: FailureReason
+    timestamp: Annotated[
+        Moment, Meta(description="When this was sent: all else is what was on record then.")
+    ]
+    currency: Currency
+    is_test: IsTest
+    original_payment_id: Annotated[
+        PaymentId | msgspec.UnsetType,
+        Meta(description="The payment that is given back; only of a refund."),
+    ] = msgspec.UNSET
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -205,7 +242,7 @@ def body_of(book: Book, event: str, told: Told, now: datetime) -> bytes:
     ended = None if told.ended_at is None else iso(told.ended_at)
     completed = told.status == "COMPLETED"
     return _encoder.encode(
-        Body(
+        WebhookBody(
             event=event,
             payment_id=told.public_id,
             reference=told.reference,
