@@ -121,9 +121,7 @@ class AccountPages:
 
     async def remove_factor(self, visit: Visit) -> Answer:
         try:
-            await self._accounts.remove_second_factor(
-                visit.session, visit.form.get("password", "")
-            )
+            await self._accounts.remove_second_factor(visit.session, visit.form.get("password", ""))
         except Refusal as refusal:
             return await self._password_wrong(visit, refusal, "remove")
         return redirect(f"{ACCOUNT}?done=removed")

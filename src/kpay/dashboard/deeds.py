@@ -104,9 +104,7 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
     Action.PASSWORD_LINK_MADE: _of_person(
         lambda speech: speech.say("made a link for a new password of %(who)s")
     ),
-    Action.PASSWORD_SET_BY_LINK: _plain(
-        lambda speech: speech.say("set a new password by a link")
-    ),
+    Action.PASSWORD_SET_BY_LINK: _plain(lambda speech: speech.say("set a new password by a link")),
     Action.SECOND_FACTOR_SET: _plain(lambda speech: speech.say("set up a second factor")),
     Action.SECOND_FACTOR_REMOVED: _of_person(
         lambda speech: speech.say("removed the second factor of %(who)s")
@@ -127,13 +125,9 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
         lambda speech: speech.say("removed %(who)s from the company")
     ),
     Action.MEMBER_LEFT: _plain(lambda speech: speech.say("left the company")),
-    Action.PERSON_CREATED: _of_person(
-        lambda speech: speech.say("created the account of %(who)s")
-    ),
+    Action.PERSON_CREATED: _of_person(lambda speech: speech.say("created the account of %(who)s")),
     Action.PERSON_CHANGED: _plain(lambda speech: speech.say("changed their own name or language")),
-    Action.PERSON_DISABLED: _of_person(
-        lambda speech: speech.say("closed the account of %(who)s")
-    ),
+    Action.PERSON_DISABLED: _of_person(lambda speech: speech.say("closed the account of %(who)s")),
     Action.PERSON_ENABLED: _of_person(
         lambda speech: speech.say("opened the account of %(who)s again")
     ),

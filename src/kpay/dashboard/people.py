@@ -68,17 +68,13 @@ class PeoplePages:
         """An invitation, whose link is on this answer alone."""
         email = visit.form.get("email", "")
         try:
-            link = await self._members.invite(
-                visit.session, _company(visit), email, _role(visit)
-            )
+            link = await self._members.invite(visit.session, _company(visit), email, _role(visit))
         except Refusal as refusal:
             if refusal.code is Code.NOT_ALLOWED:
                 words = visit.speech.say(
                     "This address cannot be invited: it belongs to who runs KPay. Use another one."
                 )
-                return await self._shown(
-                    visit, ANSWERS[refusal.code].status, wrong=Wrong(words)
-                )
+                return await self._shown(visit, ANSWERS[refusal.code].status, wrong=Wrong(words))
             return await self._refused(visit, refusal, None)
         return await self._shown(visit, given=Given(link, email.strip(), invites=True))
 
@@ -97,9 +93,7 @@ class PeoplePages:
     async def change_role(self, visit: Visit) -> Answer:
         person_id = _person(visit)
         try:
-            await self._members.change_role(
-                visit.session, _company(visit), person_id, _role(visit)
-            )
+            await self._members.change_role(visit.session, _company(visit), person_id, _role(visit))
         except Refusal as refusal:
             return await self._refused(visit, refusal, person_id)
         return _back(visit, "role")
