@@ -34,10 +34,13 @@ from kpay.core.clock import Clock
 from kpay.core.ids import Ids, milliseconds, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
+from kpay.dashboard.account import AccountPages
 from kpay.dashboard.applications import Applications
+from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
 from kpay.dashboard.page import PREFIX as DASHBOARD
+from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
 from kpay.dashboard.wallets import Wallets
 from kpay.database.clock import DatabaseClock
@@ -329,6 +332,9 @@ class House:
                 *Links(self.people, cookies).pages(),
                 *Applications(self.office, self.webhooks).pages(),
                 *Wallets(self.database, self.rates).pages(),
+                *PeoplePages(self.people.members).pages(),
+                *AuditPages(self.audit, self.people.members).pages(),
+                *AccountPages(self.people).pages(),
             ],
             self.people,
             self.gate,

@@ -75,6 +75,8 @@ class Entry(msgspec.Struct, frozen=True):
     action: str
     """One of `Action`; a word of a newer program's is shown as it is."""
     subject: Subject
+    subject_name: str | None
+    """The name of the person that it was done to, where it was one."""
     details: Details
 
 

@@ -7,14 +7,16 @@ select id, $3, company_id, $4, $5, $6, $7, $8, $9, $10
 from unnest($1::uuid[], $2::uuid[]) as line (id, company_id);
 
 -- name: page
--- A page of the log, newest first, with the names of who acted.
+-- A page of the log, newest first, with the names of who acted and whom it was done to.
 select
     audit_log.id, audit_log.at, audit_log.company_id, audit_log.person_id,
     people.name as person_name, people.email as person_email, audit_log.command,
     audit_log.address, audit_log.action, audit_log.subject_kind, audit_log.subject_id,
-    audit_log.details
+    audit_log.details, subjects.name as subject_name
 from audit_log
 left join people on people.id = audit_log.person_id
+left join people as subjects
+    on subjects.id = case when audit_log.subject_kind = 'person' then audit_log.subject_id::uuid end
 where ($1::uuid is null or audit_log.company_id = $1)
     and ($2::uuid is null or audit_log.person_id = $2)
     and ($3::text is null or audit_log.action = $3)

@@ -69,5 +69,6 @@ def _entry(row: Row) -> Entry:
         address=row["address"],
         action=row["action"],
         subject=Subject(row["subject_kind"], row["subject_id"]),
+        subject_name=row["subject_name"],
         details=msgspec.json.decode(row["details"], type=dict[str, str | int | bool | None]),
     )

@@ -40,7 +40,7 @@ def _groups(visit: Visit) -> Iterator[Group]:
     for membership in visit.session.memberships:
         company_id = membership.company_id
         links = []
-        if visit.session.right(company_id, Right.PEOPLE):
+        if visit.session.right(company_id, Right.VIEW_MONEY):
             links.append(link(say("People"), company_address(company_id, "people")))
         if visit.session.right(company_id, Right.AUDIT_LOG):
             links.append(link(say("Audit log"), company_address(company_id, "audit")))
