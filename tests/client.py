@@ -38,6 +38,8 @@ class Answer:
     raw: bytes
     whole: bool = True
     """Whether it came to its end, or was broken off in the middle."""
+    cookies: tuple[str, ...] = ()
+    """Each cookie that is set, as its header has it."""
 
     @property
     def csv(self) -> list[dict[str, str]]:
@@ -96,6 +98,9 @@ class Browser:
                 got["headers"] = {
                     name.decode(): value.decode() for name, value in message["headers"]
                 }
+                got["cookies"] = tuple(
+                    value.decode() for name, value in message["headers"] if name == b"set-cookie"
+                )
             else:
                 got["body"] += message.get("body", b"")
                 got["whole"] = not message.get("more_body", False)
@@ -121,7 +126,7 @@ class Browser:
             receive,
             reply,
         )
-        answer = Answer(got["status"], got["headers"], got["body"], got["whole"])
+        answer = Answer(got["status"], got["headers"], got["body"], got["whole"], got["cookies"])
         assert_declared(self.api, method, path, answer.status, answer.raw)
         return answer
 

@@ -12,7 +12,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -122,15 +122,22 @@ def template(server: EmbeddedServer) -> str:
     return _TEMPLATE
 
 
-@pytest.fixture
-async def database_url(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
-    """An empty migrated database of this test's own, as its owner sees it."""
+@asynccontextmanager
+async def copied(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
+    """An empty migrated database, as its owner sees it, for as long as it is wanted."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     connection = await asyncpg.connect(server.url)
     await connection.execute(f"create database {name} template {template} strategy file_copy")
     yield _url(server, name)
     await connection.execute(f"drop database {name} with (force)")
     await connection.close()
+
+
+@pytest.fixture
+async def database_url(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
+    """An empty migrated database of this test's own, as its owner sees it."""
+    async with copied(server, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -141,9 +148,14 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
+    """See `settings_of`."""
+    return settings_of(database_url, tmp_path)
+
+
+def settings_of(database_url: str, home: Path) -> Settings:
     """No delay in the sandbox, the bundled rates (the page's 1.0153), and no quota to use up."""
     return Settings(
-        home=tmp_path,
+        home=home,
         database_url=as_program(database_url),
         secret="a secret for tests that is long enough",
         sandbox_delay=timedelta(0),

@@ -23,6 +23,7 @@ from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
+from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
@@ -33,6 +34,15 @@ from kpay.core.clock import Clock
 from kpay.core.ids import Ids, milliseconds, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
+from kpay.dashboard.account import AccountPages
+from kpay.dashboard.applications import Applications
+from kpay.dashboard.audit_log import AuditPages
+from kpay.dashboard.door import pages as door
+from kpay.dashboard.links import Links
+from kpay.dashboard.page import PREFIX as DASHBOARD
+from kpay.dashboard.people import PeoplePages
+from kpay.dashboard.site import Cookies, Site
+from kpay.dashboard.wallets import Wallets
 from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
 from kpay.database.pool import UNAVAILABLE, Database
@@ -54,6 +64,7 @@ from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts import api as payouts_api
 from kpay.payouts.flow import Payouts
 from kpay.payouts.model import PREFIX as PAYOUT
+from kpay.people.flow import People
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
@@ -67,6 +78,7 @@ from kpay.statements.operations import of_payments, of_payouts, of_refunds, of_t
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
+from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
@@ -127,6 +139,15 @@ class House:
         self.keys = Keys(self.database, self.clock, self.ids)
         self.office = Office(
             self.database, self.vault, self.clock, self.ids, changed=self._access_changed
+        )
+        self.audit = Audit(self.database, self.ids)
+        self.people = People(
+            self.database,
+            self.vault,
+            self.clock,
+            self.ids,
+            self.audit,
+            public_url=self.settings.public_url,
         )
 
     def _build_books(self) -> None:
@@ -206,6 +227,7 @@ class House:
             Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
+            Job("sign-ins", self.people.sweep, idle_seconds=60),
         )
 
     def routes(self) -> list[Route]:
@@ -263,6 +285,7 @@ class House:
             await asyncio.gather(self._clock_task, return_exceptions=True)
         await self._signals.stop()
         await self.rates.close()
+        self.people.close()
         await self.database.close()
 
     async def finish_in_sandbox(
@@ -300,6 +323,26 @@ class House:
                 # The database is away; the clock runs on and is set at the next turn.
                 continue
 
+    def dashboard(self) -> Site:
+        """The pages for people, over the same flows as the API."""
+        cookies = Cookies(self.settings.public_url)
+        return Site(
+            [
+                *door(self.people, cookies),
+                *Links(self.people, cookies).pages(),
+                *Applications(self.office, self.webhooks).pages(),
+                *Wallets(self.database, self.rates).pages(),
+                *PeoplePages(self.people.members).pages(),
+                *AuditPages(self.audit, self.people.members).pages(),
+                *AccountPages(self.people).pages(),
+            ],
+            self.people,
+            self.gate,
+            cookies,
+            Addresses(self.settings.trusted_proxies),
+            self.settings.public_url,
+        )
+
     def asgi(self) -> Api:
         """The web application, which opens and closes the house with its own life."""
 
@@ -321,7 +364,7 @@ class House:
             self.database,
             lifespan,
             self.settings,
-            {PAGES: self.pages()},
+            {PAGES: self.pages(), DASHBOARD: self.dashboard()},
         )
 
     def pages(self) -> Pages:

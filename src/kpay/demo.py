@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_hex, token_urlsafe
 from typing import Any
 
 import aiohttp
@@ -25,13 +25,16 @@ from rich.table import Table
 
 from kpay.access.show import shown_application
 from kpay.app import House
+from kpay.audit.model import Actor
 from kpay.core.money import round_half_up
 from kpay.core.refusals import Refusal
 from kpay.database.ready import Say, ready_database
+from kpay.people.model import Role
 from kpay.settings import Settings
 from kpay.terminal import out
 from kpay.web.server import check_port
 
+_COMPANY = "Demonstration"
 _TRIES = 1_000
 _BETWEEN_TRIES_SECONDS = 0.02
 
@@ -78,11 +81,25 @@ async def _demonstration_merchant(settings: Settings) -> dict[str, Any]:
                 await house.gate.by_keys(kept["test"]["apiKey"], kept["test"]["secretKey"])
                 return kept
         name = f"Shop {token_hex(3).upper()}"
-        merchant = shown_application(await house.office.create_application("Demonstration", name))
+        merchant = shown_application(await house.office.create_application(_COMPANY, name))
+        merchant["login"] = await _demonstration_login(house)
     finally:
         await house.close()
     _write_private(path, json.dumps(merchant, indent=2))
     return merchant
+
+
+async def _demonstration_login(house: House) -> dict[str, str]:
+    """Somebody who can sign in to the dashboard, with a password that nobody else has."""
+    login = {"email": f"owner-{token_hex(3)}@example.com", "password": token_urlsafe(12)}
+    await house.people.staff.create(
+        Actor(command="kpay demo"),
+        company_name=_COMPANY,
+        name="Demonstration Owner",
+        role=Role.OWNER,
+        **login,
+    )
+    return login
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -356,7 +373,11 @@ def _tell_address(base: str, merchant: Mapping[str, Any]) -> None:
     _title("Serving until Ctrl-C")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("address", base)
-    table.add_row("OpenAPI", f"{base}/api/docs/public-json")
+    table.add_row("dashboard", f"{base}/dashboard")
+    if login := merchant.get("login"):
+        table.add_row("e-mail", login["email"])
+        table.add_row("password", login["password"])
+    table.add_row("reference", f"{base}/api/docs")
     table.add_row("application", merchant["application"]["id"])
     table.add_row("X-API-Key", merchant["test"]["apiKey"])
     table.add_row("X-Secret-Key", merchant["test"]["secretKey"])

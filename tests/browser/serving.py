@@ -41,7 +41,11 @@ class Served:
             query=dict(request.query),
             headers=dict(request.headers),
         )
-        return web.Response(status=answer.status, body=answer.raw, headers=dict(answer.headers))
+        headers = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
+        response = web.Response(status=answer.status, body=answer.raw, headers=headers)
+        for cookie in answer.cookies:
+            response.headers.add("set-cookie", cookie)
+        return response
 
 
 @asynccontextmanager

@@ -29,6 +29,14 @@ SHARED = {
     "companies": "a company is there before its applications are",
     "applications": "its own id is the application's",
     "token_keys": "tokens of every application are signed with the same key",
+    "people": "a person may be in several companies, or be the operator's",
+    "memberships": "of a company, which is there before its applications are",
+    "sessions": "of a person",
+    "recovery_codes": "of a person",
+    "password_links": "of a person",
+    "invitations": "of a company",
+    "sign_in_failures": "who fails may be nobody that we know",
+    "audit_log": "of a company, or of the installation",
     "rate_snapshots": "a rate is the same for everybody",
     "rate_refreshes": "who asks the sources now, for everybody",
 }
@@ -107,8 +115,8 @@ async def test_no_foreign_key_leaves_an_application(
         """
     )
 
-    # Only to the application itself, and from it to its company.
-    assert {row["target"] for row in rows} == {"applications", "companies"}
+    # Only to the application itself, and from it to its company; and between people, who have none.
+    assert {row["target"] for row in rows} == {"applications", "companies", "people"}
 
 
 async def test_every_constraint_and_trigger_has_the_name_that_we_gave_it(
@@ -161,6 +169,6 @@ async def test_what_was_posted_and_what_was_agreed_is_insert_only(
     schema: asyncpg.Connection[asyncpg.Record],
 ) -> None:
     written = {"postings", "entries", "transfers", "payments", "payouts", "refunds", "events"}
-    written |= {"gateways", "choices"}
+    written |= {"gateways", "choices", "audit_log"}
 
     assert written <= await insert_only(schema)

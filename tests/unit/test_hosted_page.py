@@ -17,10 +17,11 @@ from kpay.core.book import Environment
 from kpay.core.money import Money
 from kpay.core.refusals import Refusal
 from kpay.gateways.model import check_addresses, way_back
-from kpay.hosted.language import LANGUAGES, language, wanted_language
+from kpay.hosted.language import language, wanted_language
 from kpay.hosted.names import brand, wallet_name
 from kpay.hosted.view import Quoted as QuotedPrice
 from kpay.hosted.view import State, _rate, operator_name
+from kpay.web.languages import LANGUAGES
 
 NOW = datetime(2026, 6, 23, 10, 4, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ Secrets are made here and shown once; what stays in the database cannot be turne
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from kpay.access.model import (
     Application,
     Company,
     KeyPair,
+    PublicKey,
     Terms,
     Vault,
     new_pair,
@@ -99,6 +100,14 @@ class Office:
     async def applications(self) -> Sequence[Row]:
         """Every application with its company, for the operator to look at."""
         return await store.list_applications(self._database)
+
+    async def of_company(self, company_id: UUID) -> list[Application]:
+        """A company's applications, by name."""
+        return await store.of_company(self._database, company_id)
+
+    async def keys(self, application_id: UUID) -> Mapping[Environment, PublicKey]:
+        """The public half of the pair that is in force in each environment."""
+        return await store.keys_in_force(self._database, application_id)
 
     async def approve_company(self, name_or_id: str) -> Company:
         """Let a company's applications have live keys."""

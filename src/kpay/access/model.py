@@ -83,6 +83,13 @@ class Key(msgspec.Struct, frozen=True):
     secret_hash: bytes
 
 
+class PublicKey(msgspec.Struct, frozen=True):
+    """What is known of a pair once its secret was shown: its public half, and since when."""
+
+    api_key: str
+    created_at: datetime
+
+
 class KeyPair(msgspec.Struct, frozen=True):
     """A new pair, whose secret is shown this once."""
 
@@ -132,6 +139,27 @@ class Vault:
     def is_page_token(self, token: str, book: Book, identifier: UUID) -> bool:
         return hmac.compare_digest(token.encode(), self.page_token(book, identifier).encode())
 
+    def second_factor_secret(self, person_id: UUID, version: int) -> str:
+        """What a person's authenticator app is given, 160 bits in base 32 (RFC 4226, 4)."""
+        secret = self._derive(f"second-factor:{person_id}:{version}")
+        return base64.b32encode(secret[:20]).decode()
+
+    def form_token(self, session_token: str) -> str:
+        """What the forms of one session carry: only who holds the session's token can know it."""
+        return _text("", hmac.digest(self._derive("form"), session_token.encode(), "sha256"))
+
+    def device_token(self, person_id: UUID, device: str) -> str:
+        """What a browser keeps in which a person has signed in."""
+        return f"kpdev_{device}_{_text('', self._derive(f'device:{person_id}:{device}'))}"
+
+    def device_of(self, token: str, person_id: UUID) -> str | None:
+        """The browser that a token stands for; None for what was never given to this person's."""
+        device = token.split("_")[1] if token.count("_") == 2 else ""
+        if not device or not token.isascii():
+            return None
+        genuine = self.device_token(person_id, device).encode()
+        return device if hmac.compare_digest(token.encode(), genuine) else None
+
     def _derive(self, name: str) -> bytes:
         return hmac.digest(self._secret, f"kpay:{name}".encode(), hashlib.sha256)
 
@@ -157,6 +185,11 @@ def environment_of(api_key: str, secret_key: str) -> Environment | None:
         if api_key.startswith(f"kpay_{word}_") and secret_key.startswith(f"sk_{word}_"):
             return environment
     return None
+
+
+def new_token(prefix: str, random: bytes) -> str:
+    """A secret of somebody's in letters and digits, made from fresh random bytes."""
+    return _text(prefix, random)
 
 
 def _text(prefix: str, random: bytes) -> str:

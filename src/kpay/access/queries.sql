@@ -66,6 +66,30 @@ from applications
 join companies on companies.id = applications.company_id
 order by companies.name, applications.name;
 
+-- name: of_company
+-- A company's applications with their terms, by name.
+select
+    applications.id, applications.name, applications.payment_fee_bps,
+    applications.payout_fee_bps, applications.allowed_providers, applications.rate_limit,
+    companies.id as company_id, companies.name as company_name, companies.approved_at,
+    coalesce(
+        (
+            select array_agg(array[operation, currency, least::text, most::text])
+            from application_limits
+            where application_id = applications.id
+        ), '{}'
+    ) as limits
+from applications
+join companies on companies.id = applications.company_id
+where companies.id = $1
+order by applications.name, applications.id;
+
+-- name: keys_in_force
+-- The public half of the pair that is in force in each environment of an application.
+select environment::text, api_key, created_at
+from api_keys
+where application_id = $1 and revoked_at is null;
+
 -- name: configure_application
 -- Change an application's terms; null leaves one, an empty list lifts the whitelist, -1 the limit.
 with signalled as (select pg_notify('access', ''))

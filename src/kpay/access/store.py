@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from kpay.access.model import Application, Company, Key, KeyPair, Terms
-from kpay.core.book import Book
+from kpay.access.model import Application, Company, Key, KeyPair, PublicKey, Terms
+from kpay.core.book import Book, Environment
 from kpay.core.limits import Limits
 from kpay.core.money import Money
 from kpay.database.pool import Connection, Database, Row, book_of
@@ -53,10 +53,19 @@ async def insert_application(
 
 async def find_application(database: Database, application_id: UUID) -> Application | None:
     row = await database.fetchrow(SQL["find_application"], application_id)
-    if row is None:
-        return None
-    company = Company(row["company_id"], row["company_name"], row["approved_at"])
-    return Application(row["id"], row["name"], company, _terms(row))
+    return None if row is None else _application(row)
+
+
+async def of_company(database: Database, company_id: UUID) -> list[Application]:
+    return [_application(row) for row in await database.fetch(SQL["of_company"], company_id)]
+
+
+async def keys_in_force(database: Database, application_id: UUID) -> dict[Environment, PublicKey]:
+    rows = await database.fetch(SQL["keys_in_force"], application_id)
+    return {
+        Environment(row["environment"]): PublicKey(row["api_key"], row["created_at"])
+        for row in rows
+    }
 
 
 async def list_applications(database: Database) -> Sequence[Row]:
@@ -137,6 +146,11 @@ async def insert_token_key(database: Database, key_id: UUID, at: datetime) -> No
 
 async def first_token_key(database: Database, key_id: UUID, at: datetime) -> None:
     await database.execute(SQL["first_token_key"], key_id, at)
+
+
+def _application(row: Row) -> Application:
+    company = Company(row["company_id"], row["company_name"], row["approved_at"])
+    return Application(row["id"], row["name"], company, _terms(row))
 
 
 def _terms(row: Row) -> Terms:

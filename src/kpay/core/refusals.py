@@ -36,6 +36,17 @@ class Code(StrEnum):
     STATEMENT_TOO_LONG = "statement_too_long"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_TOKEN = "invalid_token"
+    WRONG_SIGN_IN = "wrong_sign_in"
+    WRONG_CODE = "wrong_code"
+    SESSION_OVER = "session_over"
+    SECOND_FACTOR_NEEDED = "second_factor_needed"
+    NOT_ALLOWED = "not_allowed"
+    WEAK_PASSWORD = "weak_password"
+    EMAIL_TAKEN = "email_taken"
+    ALREADY_MEMBER = "already_member"
+    LAST_OWNER = "last_owner"
+    INVITATION_OVER = "invitation_over"
+    LINK_OVER = "link_over"
     TOO_MANY_FAILURES = "too_many_failures"
     RATE_LIMITED = "rate_limited"
     APPLICATION_NOT_YOURS = "application_not_yours"
@@ -61,6 +72,24 @@ class Code(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
 
 
+OF_PEOPLE = frozenset(
+    {
+        Code.WRONG_SIGN_IN,
+        Code.WRONG_CODE,
+        Code.SESSION_OVER,
+        Code.SECOND_FACTOR_NEEDED,
+        Code.NOT_ALLOWED,
+        Code.WEAK_PASSWORD,
+        Code.EMAIL_TAKEN,
+        Code.ALREADY_MEMBER,
+        Code.LAST_OWNER,
+        Code.INVITATION_OVER,
+        Code.LINK_OVER,
+    }
+)
+"""What the dashboard's pages and the operator's commands refuse, and the API never does."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """How a code is answered over HTTP; `retry_after` in seconds where trying again can help."""
 
@@ -74,8 +103,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 _BAD_REQUEST = Answer(400, "Bad Request")
+# How a browser signs in is no scheme that HTTP has a name for.
+_SIGN_IN = Answer(401, "Unauthorized", challenge="Session")
+_FORBIDDEN = Answer(403, "Forbidden")
 _NOT_FOUND = Answer(404, "Not Found")
 _CONFLICT = Answer(409, "Conflict")
+_GONE = Answer(410, "Gone")
 _UNPROCESSABLE = Answer(422, "Unprocessable Entity")
 
 ANSWERS: dict[Code, Answer] = {
@@ -101,9 +134,20 @@ ANSWERS: dict[Code, Answer] = {
     Code.STATEMENT_TOO_LONG: _BAD_REQUEST,
     Code.INVALID_CREDENTIALS: Answer(401, "Unauthorized", challenge="ApiKey"),
     Code.INVALID_TOKEN: Answer(401, "Unauthorized", challenge="Bearer"),
+    Code.WRONG_SIGN_IN: _SIGN_IN,
+    Code.WRONG_CODE: _SIGN_IN,
+    Code.SESSION_OVER: _SIGN_IN,
+    Code.SECOND_FACTOR_NEEDED: _FORBIDDEN,
+    Code.NOT_ALLOWED: _FORBIDDEN,
+    Code.WEAK_PASSWORD: _BAD_REQUEST,
+    Code.EMAIL_TAKEN: _CONFLICT,
+    Code.ALREADY_MEMBER: _CONFLICT,
+    Code.LAST_OWNER: _CONFLICT,
+    Code.INVITATION_OVER: _GONE,
+    Code.LINK_OVER: _GONE,
     Code.TOO_MANY_FAILURES: Answer(429, "Too Many Requests", retry_after=60),
     Code.RATE_LIMITED: Answer(429, "Too Many Requests", retry_after=60),
-    Code.APPLICATION_NOT_YOURS: Answer(403, "Forbidden"),
+    Code.APPLICATION_NOT_YOURS: _FORBIDDEN,
     Code.NOT_FOUND: _NOT_FOUND,
     Code.NO_WALLET: _NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: Answer(405, "Method Not Allowed"),

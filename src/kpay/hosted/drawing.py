@@ -7,8 +7,6 @@ who could learn its token from its length would have to know the token to ask fo
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kpay.hosted.language import Language
 from kpay.hosted.view import View
+from kpay.web.pages import source_hash
 
 _FOLDER = Path(__file__).with_name("page")
 
@@ -30,16 +29,11 @@ _STYLE = _source("style.css")
 _SCRIPT = re.sub(r"^\s*//.*\n|^\s+", "", _source("page.js"), flags=re.MULTILINE)
 
 
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
 _POLICY = "; ".join(
     (
         "default-src 'none'",
-        f"style-src {_hash(_STYLE)}",
-        f"script-src {_hash(_SCRIPT)}",
+        f"style-src {source_hash(_STYLE)}",
+        f"script-src {source_hash(_SCRIPT)}",
         "connect-src 'self'",
         "form-action 'self'",
         # The page has an empty picture of its own, so that no browser asks for /favicon.ico.

@@ -13,12 +13,9 @@ from typing import Any
 import msgspec
 
 from kpay.core.money import Money
+from kpay.web.languages import ENGLISH, FRENCH, picked_language
 
 _FOLDER = Path(__file__).with_name("texts")
-
-ENGLISH = "en"
-FRENCH = "fr"
-LANGUAGES = (ENGLISH, FRENCH)
 
 # What people call them; every other currency goes by its code.
 _NAMES = {"XAF": "FCFA", "XOF": "FCFA"}
@@ -91,29 +88,5 @@ def language(code: str) -> Language:
 
 
 def wanted_language(chosen: str | None, accept: str) -> Language:
-    """The one that was chosen on the page, else the one of ours that the browser likes best.
-
-    `accept` is the Accept-Language header (RFC 9110, 12.5.4). Who likes neither reads French, which
-    most of the countries served do.
-    """
-    if chosen in LANGUAGES:
-        return language(chosen)
-    liked = sorted(_weighed(accept), key=lambda pair: -pair[1])
-    for name, weight in liked:
-        code = name.partition("-")[0].lower()
-        if weight > 0 and code in LANGUAGES:
-            return language(code)
-    return language(FRENCH)
-
-
-def _weighed(accept: str) -> list[tuple[str, float]]:
-    """Each language of the header with its weight; what cannot be read counts for nothing."""
-    found = []
-    for part in accept.split(",")[:20]:
-        name, _, parameter = part.strip().partition(";")
-        weight = parameter.strip().removeprefix("q=") if parameter else "1"
-        try:
-            found.append((name.strip(), float(weight)))
-        except ValueError:
-            found.append((name.strip(), 0.0))
-    return found
+    """The language that was chosen on the page, else what the browser likes best."""
+    return language(picked_language(chosen, accept))

@@ -14,9 +14,8 @@ for a PIN, or to call off. Every address is relative, so the page may stand behi
 
 from __future__ import annotations
 
-import gzip
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,20 +33,19 @@ from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import Gateway
 from kpay.hosted.drawing import HEADERS, draw, draw_notice
-from kpay.hosted.language import LANGUAGES, Language, wanted_language
+from kpay.hosted.language import Language, wanted_language
 from kpay.hosted.subjects import Kind, Picked
 from kpay.hosted.view import Subject, Typed, error_of, stamp_of, view
 from kpay.instructions.model import Status
 from kpay.web.context import begin_request
 from kpay.web.endpoint import Receive, Scope, Send
 from kpay.web.errors import refusal_of
-from kpay.web.headers import SECURITY
+from kpay.web.languages import LANGUAGES
+from kpay.web.pages import Answer, read_form, redirect, send_answer, zipped
 from kpay.web.reading import read_body
 
 PREFIX = "/gateway/"
 
-_MOST_FIELDS = 8
-_WORTH_ZIPPING = 1_000
 # What is wrong with a choice, and is said beside its field; everything else is no fault of a payer.
 _OF_THE_FORM = frozenset(
     {
@@ -77,14 +75,6 @@ class Asked(msgspec.Struct, frozen=True):
     at: str
     zipped: bool
     receive: Receive
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What is sent back."""
-
-    status: int
-    body: bytes = b""
-    headers: Sequence[tuple[bytes, bytes]] = HEADERS
 
 
 class Pages:
@@ -127,7 +117,7 @@ class Pages:
         method = asked.method if asked.method in ("GET", "POST") else "other"
         measure = metrics.requests.labels(method, label, answer.status)
         measure.observe(time.perf_counter() - started)
-        await _send(send, _zipped(answer) if asked.zipped else answer, request_id)
+        await send_answer(send, zipped(answer) if asked.zipped else answer, request_id)
 
     async def _answer(self, asked: Asked) -> Answer:
         gateway = await self._gateways.find(asked.token)
@@ -144,7 +134,7 @@ class Pages:
         return await self._drawn(asked, gateway, subject, None)
 
     async def _choose(self, asked: Asked, gateway: Gateway) -> Answer:
-        form = _form(await read_body(asked.receive))
+        form = read_form(await read_body(asked.receive))
         picked = Picked(
             form.get("provider", ""), form.get("number", "").strip(), form.get("receives", "")
         )
@@ -162,14 +152,14 @@ class Pages:
             error = error_of(refusal.code, self._catalogue, asked.language, picked.provider)
             return await self._again(asked, gateway, picked, dict([error]))
         if shown is None:
-            return _redirect(f"{asked.at}{asked.query}")
+            return redirect(f"{asked.at}{asked.query}")
         typed = Typed(picked.provider, shown.number, quoted=shown.quoted)
         return await self._drawn(asked, gateway, await self._subject(gateway), typed)
 
     async def _cancel(self, asked: Asked, gateway: Gateway) -> Answer:
         await read_body(asked.receive)
         await self._kinds[gateway.type].verbs.call_off(gateway.book, gateway.id)
-        return _redirect(f"{asked.at}{asked.query}")
+        return redirect(f"{asked.at}{asked.query}")
 
     async def _status(self, _asked: Asked, gateway: Gateway) -> Answer:
         quota = await self._limiter.take(Bucket.POLLING, gateway.book, gateway.id)
@@ -181,7 +171,7 @@ class Pages:
 
     async def _return(self, _asked: Asked, gateway: Gateway) -> Answer:
         subject = await self._subject(gateway)
-        return _redirect(
+        return redirect(
             self._gateways.way_back(
                 gateway,
                 status=subject.progress.status,
@@ -192,7 +182,7 @@ class Pages:
 
     async def _to_page(self, asked: Asked, _gateway: Gateway) -> Answer:
         """Who comes to a form's own address has reloaded what came of it."""
-        return _redirect(f"{asked.at}{asked.query}")
+        return redirect(f"{asked.at}{asked.query}")
 
     async def _subject(self, gateway: Gateway) -> Subject:
         """How it stands now; what has just run out ends here, if the worker has not come by yet."""
@@ -211,7 +201,7 @@ class Pages:
         typed = Typed(picked.provider, picked.number[:32], errors)
         subject = await self._subject(gateway)
         if subject.progress.status is not Status.PENDING:
-            return _redirect(f"{asked.at}{asked.query}")
+            return redirect(f"{asked.at}{asked.query}")
         return await self._drawn(asked, gateway, subject, typed, status=422)
 
     async def _drawn(
@@ -232,7 +222,7 @@ class Pages:
             typed=typed,
             now=self._clock.now(),
         )
-        return Answer(status, draw(shown, asked.language, at=asked.at, query=asked.query))
+        return Answer(status, draw(shown, asked.language, at=asked.at, query=asked.query), HEADERS)
 
     async def _application(self, gateway: Gateway) -> Application:
         application = await self._gate.application(gateway.book.application_id)
@@ -262,15 +252,6 @@ def _asked(scope: Scope, receive: Receive) -> Asked:
     )
 
 
-def _form(body: bytes) -> dict[str, str]:
-    """The fields of a form. Refuses: malformed_body, for more than any form of ours has."""
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError as problem:
-        raise Refusal(Code.MALFORMED_BODY, "The body must be a form of this page.") from problem
-    return dict(pairs)
-
-
 def _missing_fields(language: Language, picked: Picked) -> dict[str, str]:
     given = {"provider": picked.provider, "number": picked.number}
     return {name: language.say(f"error.{name}") for name, text in given.items() if not text}
@@ -279,7 +260,7 @@ def _missing_fields(language: Language, picked: Picked) -> dict[str, str]:
 def _missing(asked: Asked) -> Answer:
     """The same for a token that never was, and for an address under one that is none."""
     body = draw_notice("missing", asked.language, at=asked.at, query=asked.query)
-    return Answer(404, body)
+    return Answer(404, body, HEADERS)
 
 
 def _trouble(asked: Asked, refusal: Refusal) -> Answer:
@@ -294,27 +275,4 @@ def _trouble(asked: Asked, refusal: Refusal) -> Answer:
         headers.append((b"retry-after", b"%d" % retry_after))
     if answer.closes:
         headers.append((b"connection", b"close"))
-    return Answer(answer.status, body, headers)
-
-
-def _redirect(where: str) -> Answer:
-    return Answer(303, b"", ((b"location", where.encode()),))
-
-
-def _zipped(answer: Answer) -> Answer:
-    if len(answer.body) < _WORTH_ZIPPING:
-        return answer
-    headers = (*answer.headers, (b"content-encoding", b"gzip"))
-    return Answer(answer.status, gzip.compress(answer.body, mtime=0), headers)
-
-
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    there = {name for name, _ in answer.headers}
-    headers = [
-        *answer.headers,
-        *(header for header in SECURITY if header[0] not in there),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-request-id", request_id.encode()),
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    return Answer(answer.status, body, tuple(headers))

@@ -12,9 +12,10 @@ import msgspec
 from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.core.money import Money, round_half_up
 from kpay.core.refusals import Code
-from kpay.hosted.language import ENGLISH, Language
+from kpay.hosted.language import Language
 from kpay.hosted.names import brand, wallet_name
 from kpay.instructions.model import EXPIRED, Hosted, Progress, Status
+from kpay.web.languages import ENGLISH
 
 # Where there are this many countries to choose from, each is folded until it is wanted.
 _MANY_COUNTRIES = 4

@@ -15,7 +15,7 @@ _GONE = "[redacted]"
 # Ours, by their own prefixes; tokens, by the two letters that every one begins with; what stands
 # after a scheme or a password's name, whatever it is.
 _SECRETS = re.compile(
-    r"(?:sk_(?:test|live)|kpay_(?:test|live)|whsec|gwsec|gw)_[\w-]+"
+    r"(?:sk_(?:test|live)|kpay_(?:test|live)|whsec|gwsec|gw|kp(?:ses|inv|pwd|dev))_[\w-]+"
     r"|eyJ[\w-]{8,}\.[\w-]*\.?[\w-]*"
     r"|(?<=Bearer )\S+"
     r"|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"

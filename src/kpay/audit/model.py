@@ -1,0 +1,93 @@
+"""What stands in the audit log: a closed list of actions, who did them, and what they concerned.
+
+Pure. An entry holds no secret: details are short values that whoever writes the entry picks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from kpay.core.page import USUAL
+
+Details: TypeAlias = Mapping[str, str | int | bool | None]
+
+
+class Action(StrEnum):
+    """Everything that is recorded. A name is its subject and a verb, and never changes."""
+
+    PERSON_CREATED = "person.created"
+    PERSON_CHANGED = "person.changed"
+    PERSON_DISABLED = "person.disabled"
+    PERSON_ENABLED = "person.enabled"
+    OPERATOR_CHANGED = "person.operator_changed"
+    SIGNED_IN = "session.signed_in"
+    CODE_GIVEN = "session.code_given"
+    SIGNED_OUT = "session.signed_out"
+    SIGNED_OUT_ELSEWHERE = "session.signed_out_elsewhere"
+    PASSWORD_CHANGED = "password.changed"
+    PASSWORD_LINK_MADE = "password.link_made"
+    PASSWORD_SET_BY_LINK = "password.set_by_link"
+    SECOND_FACTOR_SET = "second_factor.set"
+    SECOND_FACTOR_REMOVED = "second_factor.removed"
+    RECOVERY_CODE_USED = "second_factor.recovery_code_used"
+    RECOVERY_CODES_RENEWED = "second_factor.recovery_codes_renewed"
+    MEMBER_ADDED = "member.added"
+    MEMBER_ROLE_CHANGED = "member.role_changed"
+    MEMBER_REMOVED = "member.removed"
+    MEMBER_LEFT = "member.left"
+    INVITED = "invitation.made"
+    INVITATION_WITHDRAWN = "invitation.withdrawn"
+    INVITATION_ACCEPTED = "invitation.accepted"
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who acts: a person, or a command of the operator's with the name of who typed it."""
+
+    person_id: UUID | None = None
+    command: str | None = None
+    address: str | None = None
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What was acted on, such as a person, an invitation or a session."""
+
+    kind: str
+    id: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the log. `company_id` is None for what concerns the installation."""
+
+    id: UUID
+    at: datetime
+    company_id: UUID | None
+    person_id: UUID | None
+    person_name: str | None
+    person_email: str | None
+    command: str | None
+    address: str | None
+    action: str
+    """One of `Action`; a word of a newer program's is shown as it is."""
+    subject: Subject
+    subject_name: str | None
+    """The name of the person that it was done to, where it was one."""
+    details: Details
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """What the log is narrowed to; None narrows nothing. `before` is the last page's last line."""
+
+    company_id: UUID | None = None
+    person_id: UUID | None = None
+    action: str | None = None
+    subject: Subject | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: UUID | None = None
+    limit: int = USUAL

@@ -1,0 +1,137 @@
+"""What stands in the audit log, in words: a name for each action, and a sentence for each entry.
+
+A sentence begins with its verb, as who did it is written before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kpay.audit.model import Action, Entry
+from kpay.dashboard.roles import role_name
+from kpay.dashboard.speech import Speech
+
+
+def deed_names(speech: Speech) -> dict[Action, str]:
+    """Every action, as a filter offers it."""
+    say = speech.say
+    return {
+        Action.SIGNED_IN: say("Signed in"),
+        Action.CODE_GIVEN: say("Gave a code"),
+        Action.RECOVERY_CODE_USED: say("Used a recovery code"),
+        Action.SIGNED_OUT: say("Signed out"),
+        Action.SIGNED_OUT_ELSEWHERE: say("Signed out everywhere else"),
+        Action.PASSWORD_CHANGED: say("Changed the password"),
+        Action.PASSWORD_LINK_MADE: say("Made a password link"),
+        Action.PASSWORD_SET_BY_LINK: say("Set a password by a link"),
+        Action.SECOND_FACTOR_SET: say("Set up a second factor"),
+        Action.SECOND_FACTOR_REMOVED: say("Removed a second factor"),
+        Action.RECOVERY_CODES_RENEWED: say("Made new recovery codes"),
+        Action.INVITED: say("Invited somebody"),
+        Action.INVITATION_WITHDRAWN: say("Withdrew an invitation"),
+        Action.INVITATION_ACCEPTED: say("Accepted an invitation"),
+        Action.MEMBER_ADDED: say("Added a member"),
+        Action.MEMBER_ROLE_CHANGED: say("Changed a role"),
+        Action.MEMBER_REMOVED: say("Removed a member"),
+        Action.MEMBER_LEFT: say("Left the company"),
+        Action.PERSON_CREATED: say("Created an account"),
+        Action.PERSON_CHANGED: say("Changed name or language"),
+        Action.PERSON_DISABLED: say("Closed an account"),
+        Action.PERSON_ENABLED: say("Opened an account again"),
+        Action.OPERATOR_CHANGED: say("Changed an operator’s role"),
+    }
+
+
+def sentence(speech: Speech, entry: Entry) -> str:
+    """What was done, after the name of who did it; a newer program's action as it is."""
+    told = next((told for action, told in _SENTENCES.items() if action == entry.action), None)
+    return entry.action if told is None else told(speech, entry)
+
+
+def _plain(text: Callable[[Speech], str]) -> Callable[[Speech, Entry], str]:
+    return lambda speech, _: text(speech)
+
+
+def _of_person(text: Callable[[Speech], str]) -> Callable[[Speech, Entry], str]:
+    return lambda speech, entry: text(speech) % {"who": _whom(speech, entry)}
+
+
+def _with_role(text: Callable[[Speech], str]) -> Callable[[Speech, Entry], str]:
+    def told(speech: Speech, entry: Entry) -> str:
+        role = entry.details.get("role") or entry.details.get("operatorRole")
+        parts = {
+            "who": _whom(speech, entry),
+            "role": role_name(speech, role),
+            "before": role_name(speech, entry.details.get("before")),
+        }
+        return text(speech) % parts
+
+    return told
+
+
+def _signed_in(speech: Speech, entry: Entry) -> str:
+    if entry.details.get("knownBrowser"):
+        return speech.say("signed in")
+    return speech.say("signed in, in a browser not seen before")
+
+
+def _recovery_code(speech: Speech, entry: Entry) -> str:
+    return speech.say(
+        "gave a recovery code (%(left)s left)", left=f"{entry.details.get('left', '?')}"
+    )
+
+
+def _elsewhere(speech: Speech, entry: Entry) -> str:
+    return speech.say(
+        "signed out everywhere else (sessions ended: %(count)s)",
+        count=f"{entry.details.get('sessions', '?')}",
+    )
+
+
+def _whom(speech: Speech, entry: Entry) -> str:
+    """Whom it was done to: by name where there is one, else by the address that is known."""
+    email = entry.details.get("email")
+    return entry.subject_name or (f"{email}" if email else speech.say("somebody"))
+
+
+_SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
+    Action.SIGNED_IN: _signed_in,
+    Action.CODE_GIVEN: _plain(lambda speech: speech.say("gave the code of the second factor")),
+    Action.RECOVERY_CODE_USED: _recovery_code,
+    Action.SIGNED_OUT: _plain(lambda speech: speech.say("ended a session")),
+    Action.SIGNED_OUT_ELSEWHERE: _elsewhere,
+    Action.PASSWORD_CHANGED: _plain(lambda speech: speech.say("changed their own password")),
+    Action.PASSWORD_LINK_MADE: _of_person(
+        lambda speech: speech.say("made a link for a new password of %(who)s")
+    ),
+    Action.PASSWORD_SET_BY_LINK: _plain(lambda speech: speech.say("set a new password by a link")),
+    Action.SECOND_FACTOR_SET: _plain(lambda speech: speech.say("set up a second factor")),
+    Action.SECOND_FACTOR_REMOVED: _of_person(
+        lambda speech: speech.say("removed the second factor of %(who)s")
+    ),
+    Action.RECOVERY_CODES_RENEWED: _plain(lambda speech: speech.say("made new recovery codes")),
+    Action.INVITED: _with_role(lambda speech: speech.say("invited %(who)s as %(role)s")),
+    Action.INVITATION_WITHDRAWN: _of_person(
+        lambda speech: speech.say("withdrew the invitation of %(who)s")
+    ),
+    Action.INVITATION_ACCEPTED: _with_role(
+        lambda speech: speech.say("accepted the invitation and came in as %(role)s")
+    ),
+    Action.MEMBER_ADDED: _with_role(lambda speech: speech.say("added %(who)s as %(role)s")),
+    Action.MEMBER_ROLE_CHANGED: _with_role(
+        lambda speech: speech.say("changed the role of %(who)s from %(before)s to %(role)s")
+    ),
+    Action.MEMBER_REMOVED: _of_person(
+        lambda speech: speech.say("removed %(who)s from the company")
+    ),
+    Action.MEMBER_LEFT: _plain(lambda speech: speech.say("left the company")),
+    Action.PERSON_CREATED: _of_person(lambda speech: speech.say("created the account of %(who)s")),
+    Action.PERSON_CHANGED: _plain(lambda speech: speech.say("changed their own name or language")),
+    Action.PERSON_DISABLED: _of_person(lambda speech: speech.say("closed the account of %(who)s")),
+    Action.PERSON_ENABLED: _of_person(
+        lambda speech: speech.say("opened the account of %(who)s again")
+    ),
+    Action.OPERATOR_CHANGED: _with_role(
+        lambda speech: speech.say("made %(who)s %(role)s of the installation")
+    ),
+}

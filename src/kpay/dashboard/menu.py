@@ -1,0 +1,54 @@
+"""The places that a person can go to from where he is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from kpay.dashboard.page import PREFIX, Visit, book_address, company_address
+from kpay.people.model import Right
+
+
+class Link(msgspec.Struct, frozen=True):
+    name: str
+    href: str
+    here: bool
+
+
+class Group(msgspec.Struct, frozen=True):
+    name: str
+    links: list[Link]
+
+
+def menu(visit: Visit) -> list[Group]:
+    """What the column on the left shows: nothing that would then be refused."""
+    return [group for group in _groups(visit) if group.links]
+
+
+def _groups(visit: Visit) -> Iterator[Group]:
+    say = visit.speech.say
+    link = _linker(visit)
+    yield Group(say("Your company"), [link(say("My applications"), f"{PREFIX}/applications")])
+    where = visit.here
+    if where is not None and where.application is not None and where.book is not None:
+        book = where.book
+        links = [link(say("Wallets"), book_address(book, "wallets"))]
+        if visit.may(Right.APPLICATIONS):
+            links.append(link(say("Keys and webhooks"), book_address(book, "settings")))
+        yield Group(where.application.name, links)
+    for membership in visit.session.memberships:
+        company_id = membership.company_id
+        links = []
+        if visit.session.right(company_id, Right.VIEW_MONEY):
+            links.append(link(say("People"), company_address(company_id, "people")))
+        if visit.session.right(company_id, Right.AUDIT_LOG):
+            links.append(link(say("Audit log"), company_address(company_id, "audit")))
+        yield Group(membership.company_name, links)
+
+
+def _linker(visit: Visit) -> Callable[[str, str], Link]:
+    def link(name: str, href: str) -> Link:
+        return Link(name, href, visit.at == href or visit.at.startswith(f"{href}/"))
+
+    return link

@@ -1,0 +1,121 @@
+"""What a page of the dashboard is, as plain data: each module of pages declares its own.
+
+The site does for every page what must never be forgotten for one: it finds who is there, lets
+nobody in who may not come, and takes no form that was not sent from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from uuid import UUID
+
+import msgspec
+
+from kpay.access.model import Application
+from kpay.core.book import Book
+from kpay.dashboard.speech import Speech
+from kpay.people.model import Membership, Right, Session
+from kpay.web.pages import Answer
+
+PREFIX = "/dashboard"
+
+
+class Reach(Enum):
+    """Who can come to a page, and what its address names."""
+
+    ANYBODY = "anybody"
+    HALF = "half"
+    """Whoever has given a password and still owes the code."""
+
+    LEAVING = "leaving"
+    """Whoever has a session, whole or half."""
+
+    PERSON = "person"
+    COMPANY = "company"
+    """`{company}` is one of the person's."""
+
+    BOOK = "book"
+    """`{application}` is of one of the person's companies, `{environment}` is test or live."""
+
+    OPERATOR = "operator"
+
+
+class Where(msgspec.Struct, frozen=True):
+    """What the address of a page is about, checked to be the visitor's own."""
+
+    membership: Membership
+    application: Application | None = None
+    book: Book | None = None
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One request for a page, let in."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    speech: Speech
+    address: str | None
+    agent: str
+    device: str | None
+    """What a browser that was here before shows: its owner is not held up by others' failures."""
+
+    at: str
+    """The address that was asked for, without its query."""
+
+    token: str | None = None
+    known: Session | None = None
+    here: Where | None = None
+
+    @property
+    def session(self) -> Session:
+        if self.known is None:
+            raise RuntimeError("a page for anybody has no session")
+        return self.known
+
+    @property
+    def where(self) -> Where:
+        if self.here is None:
+            raise RuntimeError("this page is about no company")
+        return self.here
+
+    @property
+    def book(self) -> Book:
+        if self.where.book is None:
+            raise RuntimeError("this page is about no application")
+        return self.where.book
+
+    @property
+    def application(self) -> Application:
+        if self.where.application is None:
+            raise RuntimeError("this page is about no application")
+        return self.where.application
+
+    def may(self, right: Right) -> bool:
+        """Whether the person has a right where this page is."""
+        return self.session.right(self.where.membership.company_id, right)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page, or what one form does. `right` is what its visitor must have there."""
+
+    method: str
+    path: str
+    reach: Reach
+    handler: Callable[[Visit], Awaitable[Answer]]
+    right: Right | None = None
+
+
+class Gone(Exception):
+    """There is nothing at this address for this person; which of the two is nobody's business."""
+
+
+def company_address(company_id: UUID, *parts: str) -> str:
+    return "/".join((PREFIX, "company", str(company_id), *parts))
+
+
+def book_address(book: Book, *parts: str) -> str:
+    """The address of a page about one application in one environment."""
+    environment = "test" if book.is_test else "live"
+    return "/".join((PREFIX, "app", str(book.application_id), environment, *parts))

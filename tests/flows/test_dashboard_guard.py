@@ -1,0 +1,195 @@
+"""Every page of the dashboard, from its own table: who may not come is not let in, whatever it is.
+
+A page that is declared tomorrow is tried here tomorrow.
+"""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+import pytest
+
+from kpay.access.model import Application
+from kpay.app import House
+from kpay.core.book import Environment
+from kpay.core.clock import ManualClock
+from kpay.dashboard.page import Page, Reach
+from kpay.people.model import RIGHTS, Role
+from kpay.web.api import Api
+from tests.client import Browser
+from tests.people import PASSWORD, Office, people_of
+from tests.visitors import Visitor, words
+
+DOOR, CODE = "/dashboard/sign-in", "/dashboard/code"
+
+
+@pytest.fixture
+async def office(house: House, clock: ManualClock) -> Office:
+    house.people = people_of(house)
+    made = Office(house, house.people, clock)
+    await made.hire("awa")
+    return made
+
+
+@pytest.fixture
+def api(house: House, office: Office) -> Api:
+    return house.asgi()
+
+
+@pytest.fixture
+async def shop(house: House, office: Office) -> Application:
+    """An application of Acme's, whose owner is Awa."""
+    return (await house.office.create_application("Acme", "shop")).application
+
+
+def pages(house: House, *reaches: Reach) -> list[Page]:
+    """Those that can be come to so; without any, all that are not for everybody."""
+    wanted = reaches or tuple(reach for reach in Reach if reach is not Reach.ANYBODY)
+    return [page for page in house.dashboard().pages if page.reach in wanted]
+
+
+def address(page: Page, application: Application) -> str:
+    """The page's address for an application of Acme's; what else it names is made up."""
+    known = {
+        "application": str(application.id),
+        "company": str(application.company.id),
+        "environment": "test",
+        "topic": "generic",
+    }
+    return re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], str(UUID(int=7))), page.path)
+
+
+async def ask(visitor: Visitor, page: Page, path: str) -> tuple[int, str]:
+    """The status, and where the answer leads to."""
+    answer = await (visitor.get(path) if page.method == "GET" else visitor.post(path))
+    return answer.status, answer.headers.get("location", "").partition("?")[0]
+
+
+async def test_who_is_not_signed_in_is_led_to_the_door(
+    house: House, api: Api, shop: Application
+) -> None:
+    for token in (None, "", "kpses_of_nobody", "\u00e9"):
+        stranger = Visitor(Browser(api), token)
+        for page in pages(house):
+            assert await ask(stranger, page, address(page, shop)) == (303, DOOR), page.path
+
+
+async def test_who_still_owes_the_code_gets_no_further_than_that(
+    house: House, office: Office, api: Api, shop: Application
+) -> None:
+    await office.set_up(await office.session("awa"))
+    awa = await Visitor.signed_in(api, office, "awa")
+    for page in pages(house, Reach.PERSON, Reach.COMPANY, Reach.BOOK, Reach.OPERATOR):
+        assert await ask(awa, page, address(page, shop)) == (303, CODE), page.path
+
+
+async def test_a_place_of_another_company_is_as_one_that_is_not_there(
+    house: House, office: Office, api: Api, shop: Application
+) -> None:
+    await office.hire("eve", company="Rival")
+    eve = await Visitor.signed_in(api, office, "eve")
+    for page in pages(house, Reach.COMPANY, Reach.BOOK, Reach.OPERATOR):
+        assert (await ask(eve, page, address(page, shop)))[0] == 404, page.path
+
+
+async def test_a_role_comes_to_what_it_has_a_right_to_and_nowhere_else(
+    house: House, office: Office, api: Api, shop: Application
+) -> None:
+    for role in Role:
+        name = role.lower()
+        await office.hire(name, role)
+        visitor = await Visitor.signed_in(api, office, name)
+        for page in pages(house, Reach.COMPANY, Reach.BOOK):
+            if page.method == "GET":
+                status, _ = await ask(visitor, page, address(page, shop))
+                allowed = page.right is None or page.right in RIGHTS[role]
+                assert (status == 404) is not allowed, (role, page.path)
+            elif page.right is not None and page.right not in RIGHTS[role]:
+                assert (await ask(visitor, page, address(page, shop)))[0] == 404, (role, page.path)
+
+
+async def test_a_form_that_was_not_sent_from_here_does_nothing(
+    house: House, office: Office, api: Api, shop: Application
+) -> None:
+    awa = await Visitor.signed_in(api, office, "awa")
+    before = await house.office.keys(shop.id)
+    forms = [page for page in house.dashboard().pages if page.method == "POST"]
+    for page in forms:
+        path = address(page, shop)
+        for site in ("cross-site", "same-site", "none"):
+            answer = await awa.post(path, site=site)
+            assert answer.status in (403, 303), page.path
+            # Who has a whole session is led past the page for half ones before anything is read.
+            assert answer.status == 403 or page.reach is Reach.HALF, page.path
+        if page.reach is Reach.ANYBODY:
+            continue
+        for token in ("", "kpses_of_nobody", (await office.session("awa")).csrf_token):
+            stolen = await awa.post(path, csrf=token)
+            assert stolen.status == 403 or page.reach is Reach.HALF, page.path
+    assert await house.office.keys(shop.id) == before
+    assert await house.people.session(awa.token or "") is not None
+
+
+async def test_an_old_browser_that_names_its_origin_is_believed_and_no_other(
+    office: Office, api: Api
+) -> None:
+    browser = Browser(api, {"Host": "pay.example.com"})
+
+    async def sign_in(**headers: str) -> int:
+        answer = await browser.send(
+            "POST",
+            DOOR,
+            raw=f"email=awa%40example.com&password={PASSWORD}".encode(),
+            headers=headers,
+        )
+        return answer.status
+
+    assert await sign_in(Origin="https://evil.example.com") == 403
+    assert await sign_in(Origin="null") == 403
+    assert await sign_in() == 403
+    assert await sign_in(Origin="https://pay.example.com") == 303
+
+
+async def test_after_the_door_nobody_is_sent_to_another_site(office: Office, api: Api) -> None:
+    visitor = Visitor(Browser(api))
+    for back in (
+        "https://evil.example.com/dashboard/",
+        "//evil.example.com",
+        "/api/v1",
+        "\\\\evil",
+        "",
+        "/dashboard/\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+    ):
+        answer = await visitor.post(DOOR, email="awa@example.com", password=PASSWORD, next=back)
+        assert (answer.status, answer.headers["location"]) == (303, "/dashboard/applications")
+
+
+async def test_a_new_key_pair_is_shown_once_and_the_old_one_ends(
+    house: House, office: Office, api: Api, shop: Application
+) -> None:
+    awa = await Visitor.signed_in(api, office, "awa")
+    old = await house.office.keys(shop.id)
+    settings = f"/dashboard/app/{shop.id}/test/settings"
+    answer = await awa.post(f"{settings}/keys")
+    new = await house.office.keys(shop.id)
+    assert old != new
+    found = re.search(r"sk_test_\w+", words(answer))
+    assert found is not None
+    principal = await house.gate.by_keys(next(iter(new.values())).api_key, found[0])
+    assert principal.book.application_id == shop.id
+    assert "sk_test_" not in words(await awa.get(settings))
+    assert (await awa.get(f"{settings}/keys")).headers["location"] == settings
+
+
+async def test_an_owner_without_a_second_factor_changes_nothing_that_is_live(
+    house: House, office: Office, api: Api, shop: Application
+) -> None:
+    await house.office.approve_company("Acme")
+    await house.office.regenerate_keys(shop.id, Environment.PRODUCTION)
+    awa = await Visitor.signed_in(api, office, "awa")
+    before = await house.office.keys(shop.id)
+    answer = await awa.post(f"/dashboard/app/{shop.id}/live/settings/keys")
+    assert answer.status == 403
+    assert await house.office.keys(shop.id) == before

@@ -1,0 +1,126 @@
+"""What the dashboard says of roles, browsers and deeds, in both languages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from kpay.audit.model import Action, Entry, Subject
+from kpay.dashboard.browsers import browser_of
+from kpay.dashboard.deeds import deed_names, sentence
+from kpay.dashboard.roles import role_name, role_words
+from kpay.dashboard.speech import speech
+from kpay.people.model import Role
+from kpay.web.languages import LANGUAGES
+
+DETAILS: dict[str, str | int | bool | None] = {
+    "email": "paul@example.com",
+    "role": "VIEWER",
+    "before": "OWNER",
+    "left": 7,
+    "sessions": 3,
+}
+
+
+def entry(action: str, *, subject_name: str | None = "Paul Mbarga", empty: bool = False) -> Entry:
+    return Entry(
+        id=UUID(int=1),
+        at=datetime(2026, 6, 23, tzinfo=UTC),
+        company_id=UUID(int=2),
+        person_id=UUID(int=3),
+        person_name="Awa",
+        person_email="awa@example.com",
+        command=None,
+        address=None,
+        action=action,
+        subject=Subject("person", str(UUID(int=4))),
+        subject_name=subject_name,
+        details={} if empty else DETAILS,
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_action_has_a_name_and_a_sentence_of_its_own(language: str) -> None:
+    spoken = speech(language)
+    assert set(deed_names(spoken)) == set(Action)
+    assert len(set(deed_names(spoken).values())) == len(Action)
+    told = {action: sentence(spoken, entry(action)) for action in Action}
+    assert len(set(told.values())) == len(Action)
+    assert not [words for words in told.values() if "%" in words or "None" in words]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("action", Action)
+def test_an_entry_without_details_is_told_too(language: str, action: Action) -> None:
+    assert sentence(speech(language), entry(action, subject_name=None, empty=True))
+
+
+def test_a_sentence_names_whom_it_was_done_to() -> None:
+    english = speech("en")
+    changed = sentence(english, entry(Action.MEMBER_ROLE_CHANGED))
+    assert changed == "changed the role of Paul Mbarga from Owner to Viewer"
+    assert sentence(speech("fr"), entry(Action.INVITED)) == (
+        "a invité Paul Mbarga avec le rôle Lecteur"
+    )
+    # Whoever is no person yet is known by the address, and who is not known at all is somebody.
+    invited = entry(Action.INVITED, subject_name=None)
+    assert sentence(english, invited) == "invited paul@example.com as Viewer"
+    removed = entry(Action.MEMBER_REMOVED, subject_name=None, empty=True)
+    assert sentence(english, removed) == "removed somebody from the company"
+
+
+def test_an_action_of_a_newer_program_is_shown_as_it_is() -> None:
+    assert sentence(speech("en"), entry("key.made")) == "key.made"
+    assert role_name(speech("en"), "AUDITOR") == "AUDITOR"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_role_is_named_and_explained(language: str) -> None:
+    words = role_words(speech(language))
+    assert list(words) == list(Role)
+    assert len({each.name for each in words.values()}) == len(Role)
+    assert len({each.may for each in words.values()}) == len(Role)
+
+
+@pytest.mark.parametrize(
+    ("agent", "browser", "system"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/121.0.0.0 Safari/537.36 Edg/121.0.0.0",
+            "Edge",
+            "Windows",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 14; SM-A155F) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36",
+            "Samsung Internet",
+            "Android",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, "
+            "like Gecko) CriOS/121.0.6167.138 Mobile/15E148 Safari/604.1",
+            "Chrome",
+            "iPhone",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_3) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/17.3 Safari/605.1.15",
+            "Safari",
+            "Mac",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:122.0) Gecko/20100101 Firefox/122.0",
+            "Firefox",
+            "Linux",
+        ),
+        ("curl/8.5.0", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_browser_is_named_as_its_owner_would(
+    agent: str, browser: str | None, system: str | None
+) -> None:
+    assert browser_of(agent) == (browser, system)
