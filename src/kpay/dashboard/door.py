@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.dashboard.drawing import HEADERS, draw
 from kpay.dashboard.page import PREFIX, Page, Reach, Visit
@@ -95,7 +97,10 @@ def _error(visit: Visit, refusal: Refusal) -> tuple[int, str]:
     words = {
         Code.WRONG_SIGN_IN: say("The e-mail address or the password is wrong."),
         Code.WRONG_CODE: say("This code is wrong, or was used already: give the next one."),
-        Code.TOO_MANY_FAILURES: say("Too many attempts: wait for a minute and try again."),
+        Code.TOO_MANY_FAILURES: say(
+            "Too many attempts: try again in %(minutes)s minutes.",
+            minutes=math.ceil((refusal.retry_after or 60) / 60),
+        ),
     }
     return ANSWERS[refusal.code].status, words[refusal.code]
 
