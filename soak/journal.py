@@ -104,8 +104,11 @@ class Record:
         raise Defect(f"{self.wanted} was answered {answer} after {self.answers[:-1]}")
 
     def add_repeat(self, answer: Answer) -> None:
-        """Keep an answer to what was acknowledged. Raises Defect where it is not the same again."""
-        if answer.status in (0, UNAVAILABLE):
+        """Keep an answer to what was acknowledged. Raises Defect where it is not the same again.
+
+        Where what was answered could not be kept, its key is held for a while longer, and says so.
+        """
+        if not answer.is_decided:
             return
         told = self.acknowledged or {}
         if answer.status != CREATED or lasting(answer.body) != lasting(told):

@@ -27,6 +27,8 @@ def test_once_plays_the_three_scenarios_shows_the_wallets_and_ends_with_zero(
 
 def test_a_figure_that_is_off_ends_with_one(program: Program, tmp_path: Path) -> None:
     """The demonstration's application pays another fee, so every net is off."""
+    # Its application is made by the first time that it is played here.
+    assert program.run("demo", "--once", "--port", str(free_port())).returncode == 0
     keys = json.loads((program.home / "demonstration.json").read_text())
     application = keys["application"]["id"]
     program.run("app", "configure", application, "--payout-fee-bps", "400")
