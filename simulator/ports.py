@@ -6,6 +6,7 @@ what is simulated is what runs: `Database`, the poster and every statement.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,20 +52,28 @@ def know(sql: str, name: str) -> None:
 
 
 class GatedPool:
-    """The pool of a process: its real pool behind the turnstile."""
+    """The pool of a process: its real pool of so many connections behind the turnstile."""
 
-    def __init__(self, pool: Any, seat: Seat, turns: Turns) -> None:
+    def __init__(self, pool: Any, size: int, seat: Seat, turns: Turns) -> None:
         self._pool = pool
+        self._free = asyncio.Semaphore(size)
         self._seat = seat
         self._turns = turns
 
     async def acquire(self) -> GatedConnection:
-        """A connection, which is had from the real pool with the first statement on it."""
+        """A connection, which is had from the real pool with the first statement on it.
+
+        Who waits for a free one waits here, and not within a turn, which would be everybody's.
+        """
+        await self._free.acquire()
         return GatedConnection(self._pool, self._seat, self._turns)
 
     async def release(self, connection: GatedConnection) -> None:
-        if connection.real is not None:
-            await self._pool.release(connection.real)
+        try:
+            if connection.real is not None:
+                await self._pool.release(connection.real)
+        finally:
+            self._free.release()
 
     async def close(self) -> None:
         await self._pool.close()

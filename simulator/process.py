@@ -130,7 +130,8 @@ class Process:
             OWNER.reset(token)
         # The ports, each in the place of what leads outside.
         database: Any = house.database
-        database._opened = GatedPool(database._opened, self.seat, outside.turns)
+        size = self._settings.pool_size
+        database._opened = GatedPool(database._opened, size, self.seat, outside.turns)
         rates: Any = house.rates
         rates._session = FeedPort(outside.feed, self.seat, outside.turns)
         port = RailPort(outside.rail, self.seat, outside.turns, outside.transcript)

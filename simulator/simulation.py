@@ -44,7 +44,7 @@ _PROCESSES = ("A", "B")
 # The clock is never further from the truth than this: a quarter of an hour by the clock must be
 # long enough for what is on its way, for what the rail denies, and for a claim.
 _CLOCK_OFF = 3 * ONE_MINUTE
-_ROUNDS_TO_END = 300
+_ROUNDS_TO_END = 120
 _SECRET = "a secret for simulations that is long enough"
 
 _FATES = {
