@@ -356,11 +356,11 @@ class Oracle:
         dealings = self._rail.dealings.get(reference)
         if dealings is None:
             raise Violation(f"{operation} was chosen on again before a rail had heard of it")
-        refused = dealings.truth(self._time.true) is Truth.REFUSED and not dealings.may_still_arrive
-        if not refused and "refused" not in dealings.lied:
+        truth = dealings.truth(self._time.true)
+        # What still arrives under a reference that was refused is answered as that was.
+        if truth is not Truth.REFUSED and "refused" not in dealings.lied:
             raise Violation(
-                f"{operation} was chosen on again, and the rail has the choice before "
-                f"{dealings.truth(self._time.true).value}"
+                f"{operation} was chosen on again, and the rail has the choice before {truth.value}"
             )
 
     def _check_end(self, operation: Operation, dealings: Dealings) -> None:
