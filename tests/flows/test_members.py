@@ -45,7 +45,7 @@ async def test_who_is_invited_becomes_a_person_and_a_member(
     await office.hire("amina")
     owner, company_id = await office.session("amina"), await office.company()
     link = await office.people.members.invite(owner, company_id, "New@Example.com", Role.FINANCE)
-    assert link.url.startswith(f"{house.settings.public_url}/invitation/kpinv_")
+    assert link.url.startswith(f"{house.settings.public_url}/dashboard/invitation/kpinv_")
     assert link.ends_at == clock.now() + timedelta(days=7)
     invitation, known = await office.people.members.invitation(token_of(link))
     assert (invitation.email, invitation.role, known) == ("new@example.com", Role.FINANCE, False)
@@ -357,7 +357,7 @@ async def test_a_link_sets_a_password_once_within_an_hour(
     accounts, staff = office.people.accounts, office.people.staff
     first = await staff.password_link(COMMAND, email_of("amina"))
     link = await staff.password_link(COMMAND, email_of("amina"))
-    assert link.url.startswith(f"{house.settings.public_url}/password/kppwd_")
+    assert link.url.startswith(f"{house.settings.public_url}/dashboard/password/kppwd_")
     assert (await accounts.whose_link(token_of(link))).email == email_of("amina")
     with refused(Code.LINK_OVER):
         await accounts.set_password(token_of(first), ANOTHER, address=HERE)

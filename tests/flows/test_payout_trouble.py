@@ -17,7 +17,7 @@ from kpay.app import House
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
-from kpay.instructions import flow as instructions
+from kpay.instructions import rails as instructions
 from kpay.instructions.model import outcome_name
 from kpay.ledger.model import Reason
 from tests.books import journal, operation_of

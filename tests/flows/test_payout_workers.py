@@ -17,7 +17,7 @@ from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
 from kpay.database.pool import Database
-from kpay.instructions import flow as instructions
+from kpay.instructions import rails as instructions
 from kpay.instructions import store as instruction_store
 from kpay.instructions.model import Claim, Step, outcome_name
 from kpay.settings import Settings

@@ -16,7 +16,10 @@ select
 from audit_log
 left join people on people.id = audit_log.person_id
 left join people as subjects
-    on subjects.id = case when audit_log.subject_kind = 'person' then audit_log.subject_id::uuid end
+    on subjects.id = case
+        when audit_log.subject_kind = 'person' and pg_input_is_valid(audit_log.subject_id, 'uuid')
+        then audit_log.subject_id::uuid
+    end
 where ($1::uuid is null or audit_log.company_id = $1)
     and ($2::uuid is null or audit_log.person_id = $2)
     and ($3::text is null or audit_log.action = $3)
