@@ -20,7 +20,7 @@ test: ## Every check and every test
 	@scripts/setup test
 	@scripts/chromium
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## Style, types and the import rule
 	@scripts/setup test

@@ -33,7 +33,6 @@ from tests.folders import temporary_in_memory
 START = datetime(2026, 6, 23, 10, 0, 0, tzinfo=UTC)
 _TEMPLATE = "template_of_tests"
 _ORDER = {name: rank for rank, name in enumerate(("unit", "system", "simulator", "browser"))}
-_TOGETHER = {"browser", "kpay_client"}
 _numbers = itertools.count(1)
 
 
@@ -55,22 +54,12 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 
 
-# Before xdist itself reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs no database goes first: the sooner something is wrong, the sooner it is known.
 
     Then what has long files, so that none of those is left to one process at the end.
     """
     items.sort(key=lambda item: _ORDER.get(item.path.parent.name, len(_ORDER)))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(_group(item.path)))
-
-
-def _group(path: Path) -> str:
-    """What one process runs together: a file, or a folder that shares a browser or a server."""
-    return path.parent.name if path.parent.name in _TOGETHER else f"{path.parent.name}/{path.stem}"
 
 
 @pytest.fixture(scope="session", autouse=True)
