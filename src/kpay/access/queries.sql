@@ -40,8 +40,8 @@ values ($1, $2, $3, $4, $4, $5)
 on conflict on constraint applications_name_key do nothing
 returning id;
 
--- name: find_application
--- One application with its company and terms.
+-- name: find_applications
+-- One application, or those of one company by name, each with its company and terms.
 select
     applications.id, applications.name, applications.payment_fee_bps,
     applications.payout_fee_bps, applications.allowed_providers, applications.rate_limit,
@@ -55,7 +55,8 @@ select
     ) as limits
 from applications
 join companies on companies.id = applications.company_id
-where applications.id = $1;
+where applications.id = $1 or applications.company_id = $2
+order by applications.name, applications.id;
 
 -- name: list_applications
 -- Every application, for the operator.
@@ -65,24 +66,6 @@ select
 from applications
 join companies on companies.id = applications.company_id
 order by companies.name, applications.name;
-
--- name: of_company
--- A company's applications with their terms, by name.
-select
-    applications.id, applications.name, applications.payment_fee_bps,
-    applications.payout_fee_bps, applications.allowed_providers, applications.rate_limit,
-    companies.id as company_id, companies.name as company_name, companies.approved_at,
-    coalesce(
-        (
-            select array_agg(array[operation, currency, least::text, most::text])
-            from application_limits
-            where application_id = applications.id
-        ), '{}'
-    ) as limits
-from applications
-join companies on companies.id = applications.company_id
-where companies.id = $1
-order by applications.name, applications.id;
 
 -- name: keys_in_force
 -- The public half of the pair that is in force in each environment of an application.

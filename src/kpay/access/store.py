@@ -52,12 +52,13 @@ async def insert_application(
 
 
 async def find_application(database: Database, application_id: UUID) -> Application | None:
-    row = await database.fetchrow(SQL["find_application"], application_id)
+    row = await database.fetchrow(SQL["find_applications"], application_id, None)
     return None if row is None else _application(row)
 
 
 async def of_company(database: Database, company_id: UUID) -> list[Application]:
-    return [_application(row) for row in await database.fetch(SQL["of_company"], company_id)]
+    rows = await database.fetch(SQL["find_applications"], None, company_id)
+    return [_application(row) for row in rows]
 
 
 async def keys_in_force(database: Database, application_id: UUID) -> dict[Environment, PublicKey]:

@@ -14,13 +14,10 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, urlsplit
 from uuid import UUID
 
-import structlog
-
 from kpay import metrics
 from kpay.access.gate import Gate
 from kpay.core.book import Book, Environment
 from kpay.core.ids import parse_uuid
-from kpay.core.refusals import ANSWERS, Refusal
 from kpay.dashboard.drawing import HEADERS, draw, serve_asset
 from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, Where
 from kpay.dashboard.speech import Speech, speech
@@ -31,7 +28,7 @@ from kpay.web.context import begin_request
 from kpay.web.endpoint import Receive, Scope, Send
 from kpay.web.errors import refusal_of
 from kpay.web.languages import LANGUAGES, picked_language
-from kpay.web.pages import Answer, Headers, read_form, redirect, send_answer, zipped
+from kpay.web.pages import Answer, Headers, read_form, redirect, send_answer, trouble, zipped
 from kpay.web.reading import read_body
 
 ASSETS = f"{PREFIX}/assets/"
@@ -42,8 +39,6 @@ HOME = f"{PREFIX}/applications"
 _LANGUAGE_COOKIE = "kpay_language"
 _YEAR_SECONDS = 365 * 86_400
 _ENVIRONMENTS = {"test": Environment.TEST, "live": Environment.PRODUCTION}
-
-log = structlog.get_logger(__name__)
 
 
 class Cookies:
@@ -297,26 +292,11 @@ def _origin(url: str) -> str:
 def _trouble(asked: _Asked, problem: Exception, request_id: str) -> Answer:
     """A page that says what went wrong, in words for whoever is there."""
     if isinstance(problem, Gone):
-        return _notice(asked, 404, "gone", request_id)
+        return Answer(404, _notice(asked, "gone", request_id), HEADERS)
     if isinstance(problem, NotFromHere):
-        return _notice(asked, 403, "stale", request_id)
-    refusal = refusal_of(problem)
-    metrics.refusals.labels(refusal.code).inc()
-    answer = ANSWERS[refusal.code]
-    log.info("page_refused", status=answer.status, code=refusal.code, route=asked.path)
-    shown = _notice(asked, answer.status, "trouble", request_id)
-    return _with_retry(shown, refusal)
+        return Answer(403, _notice(asked, "stale", request_id), HEADERS)
+    return trouble(refusal_of(problem), _notice(asked, "trouble", request_id), HEADERS)
 
 
-def _notice(asked: _Asked, status: int, what: str, request_id: str) -> Answer:
-    body = draw("notice.html", asked.speech(), what=what, at=asked.path, request_id=request_id)
-    return Answer(status, body, HEADERS)
-
-
-def _with_retry(answer: Answer, refusal: Refusal) -> Answer:
-    retry_after = refusal.retry_after or ANSWERS[refusal.code].retry_after
-    if retry_after is None:
-        return answer
-    return Answer(
-        answer.status, answer.body, (*answer.headers, (b"retry-after", b"%d" % retry_after))
-    )
+def _notice(asked: _Asked, what: str, request_id: str) -> bytes:
+    return draw("notice.html", asked.speech(), what=what, at=asked.path, request_id=request_id)

@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-import structlog
 
 from kpay import metrics
 from kpay.access.gate import Gate
@@ -29,7 +28,7 @@ from kpay.access.model import Application
 from kpay.access.quota import Bucket
 from kpay.catalogue.model import Catalogue, OperationType
 from kpay.core.clock import Clock
-from kpay.core.refusals import ANSWERS, Code, Refusal
+from kpay.core.refusals import Code, Refusal
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import Gateway
 from kpay.hosted.drawing import HEADERS, draw, draw_notice
@@ -41,7 +40,7 @@ from kpay.web.context import begin_request
 from kpay.web.endpoint import Receive, Scope, Send
 from kpay.web.errors import refusal_of
 from kpay.web.languages import LANGUAGES
-from kpay.web.pages import Answer, read_form, redirect, send_answer, zipped
+from kpay.web.pages import Answer, read_form, redirect, send_answer, trouble, zipped
 from kpay.web.reading import read_body
 
 PREFIX = "/gateway/"
@@ -60,8 +59,6 @@ _OF_THE_FORM = frozenset(
         Code.NO_RATE,
     }
 )
-
-log = structlog.get_logger(__name__)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -264,15 +261,5 @@ def _missing(asked: Asked) -> Answer:
 
 
 def _trouble(asked: Asked, refusal: Refusal) -> Answer:
-    """What went wrong is no business of a payer's, and is in the log."""
-    answer = ANSWERS[refusal.code]
-    metrics.refusals.labels(refusal.code).inc()
-    log.info("page_refused", status=answer.status, code=refusal.code)
     body = draw_notice("trouble", asked.language, at=asked.at, query=asked.query)
-    headers = list(HEADERS)
-    retry_after = refusal.retry_after or answer.retry_after
-    if retry_after is not None:
-        headers.append((b"retry-after", b"%d" % retry_after))
-    if answer.closes:
-        headers.append((b"connection", b"close"))
-    return Answer(answer.status, body, tuple(headers))
+    return trouble(refusal, body, HEADERS)

@@ -324,15 +324,16 @@ set withdrawn_at = $3
 where company_id = $1 and id = $2 and accepted_at is null and withdrawn_at is null
 returning email;
 
--- name: list_invitations
--- Invitations of a company that can still be accepted, the newest first.
+-- name: find_invitations
+-- Those of a company, or the one of a token, that can still be accepted, the newest first.
 select
     invitations.id, invitations.company_id, companies.name as company_name, invitations.email,
     invitations.role, invitations.created_at, invitations.ends_at
 from invitations
 join companies on companies.id = invitations.company_id
-where invitations.company_id = $1 and invitations.accepted_at is null
-    and invitations.withdrawn_at is null and invitations.ends_at > $2
+where (invitations.company_id = $1 or invitations.token_hash = $2)
+    and invitations.accepted_at is null and invitations.withdrawn_at is null
+    and invitations.ends_at > $3
     -- Who was removed or is an owner no longer lets nobody in behind.
     and exists (
         select
@@ -343,25 +344,6 @@ where invitations.company_id = $1 and invitations.accepted_at is null
             and memberships.role = 'OWNER' and people.disabled_at is null
     )
 order by invitations.id desc;
-
--- name: find_invitation
--- The invitation that a token opens.
-select
-    invitations.id, invitations.company_id, companies.name as company_name, invitations.email,
-    invitations.role, invitations.created_at, invitations.ends_at
-from invitations
-join companies on companies.id = invitations.company_id
-where invitations.token_hash = $1 and invitations.accepted_at is null
-    and invitations.withdrawn_at is null and invitations.ends_at > $2
-    -- Who was removed or is an owner no longer lets nobody in behind.
-    and exists (
-        select
-        from memberships
-        join people on people.id = memberships.person_id
-        where memberships.company_id = invitations.company_id
-            and memberships.person_id = invitations.invited_by
-            and memberships.role = 'OWNER' and people.disabled_at is null
-    );
 
 -- name: accept_invitation
 -- Use an invitation, once.

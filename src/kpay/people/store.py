@@ -356,15 +356,14 @@ async def withdraw_invitation(
 
 
 async def list_invitations(database: Database, company_id: UUID, now: datetime) -> list[Invitation]:
-    return [
-        _invitation(row) for row in await database.fetch(SQL["list_invitations"], company_id, now)
-    ]
+    rows = await database.fetch(SQL["find_invitations"], company_id, None, now)
+    return [_invitation(row) for row in rows]
 
 
 async def find_invitation(
     source: Database | Connection, token_hash: bytes, now: datetime
 ) -> Invitation | None:
-    row = await source.fetchrow(SQL["find_invitation"], token_hash, now)
+    row = await source.fetchrow(SQL["find_invitations"], None, token_hash, now)
     return None if row is None else _invitation(row)
 
 

@@ -14,7 +14,7 @@ import structlog
 from msgspec import UNSET, Meta, UnsetType
 
 from kpay import metrics
-from kpay.core.refusals import ANSWERS, Answer, Code, Refusal
+from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.database.pool import UNAVAILABLE
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ def error_answer(refusal: Refusal, request_id: str) -> tuple[int, bytes, list[tu
     """Status, body, and the headers that HTTP asks of it: when to try again, how, with what."""
     answer = ANSWERS[refusal.code]
     metrics.refusals.labels(refusal.code).inc()
-    return answer.status, error_body(refusal, request_id), _headers(refusal, answer)
+    return answer.status, error_body(refusal, request_id), refusal_headers(refusal)
 
 
 def error_body(refusal: Refusal, request_id: str) -> bytes:
@@ -72,7 +72,9 @@ def error_body(refusal: Refusal, request_id: str) -> bytes:
     )
 
 
-def _headers(refusal: Refusal, answer: Answer) -> list[tuple[bytes, bytes]]:
+def refusal_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
+    """When to try again, how, with what, and whether the connection goes on."""
+    answer = ANSWERS[refusal.code]
     retry_after = refusal.retry_after or answer.retry_after
     headers = []
     if retry_after is not None:

@@ -9,14 +9,19 @@ from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 import msgspec
+import structlog
 
-from kpay.core.refusals import Code, Refusal
+from kpay import metrics
+from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.web.endpoint import Send
+from kpay.web.errors import refusal_headers
 from kpay.web.headers import SECURITY
 
 _WORTH_ZIPPING = 1_000
 # More than any form of ours has.
 _MOST_FIELDS = 32
+
+log = structlog.get_logger(__name__)
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -41,6 +46,14 @@ def read_form(body: bytes) -> dict[str, str]:
 def redirect(where: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
     """To another page, which is got however this one was asked for."""
     return Answer(303, b"", ((b"location", where.encode()), *headers))
+
+
+def trouble(refusal: Refusal, body: bytes, headers: Headers) -> Answer:
+    """A page for whom it is no business what went wrong: that is counted, and in the log."""
+    status = ANSWERS[refusal.code].status
+    metrics.refusals.labels(refusal.code).inc()
+    log.info("page_refused", status=status, code=refusal.code)
+    return Answer(status, body, (*headers, *refusal_headers(refusal)))
 
 
 def source_hash(text: str) -> str:
