@@ -35,3 +35,16 @@ async def assert_sound(url: str) -> None:
     findings = [finding async for finding in verify(url)]
     assert findings
     assert [finding for finding in findings if finding.broken] == []
+
+
+async def open_transactions(url: str) -> list[asyncpg.Record]:
+    """Transactions of ours that are open on a database at this moment."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(
+            "select state, query from pg_stat_activity where datname = current_database() "
+            "and pid <> pg_backend_pid() and xact_start is not null "
+            "and backend_type = 'client backend'"
+        )
+    finally:
+        await connection.close()
