@@ -21,6 +21,13 @@ def test_serve_answers_and_ends_with_zero_on_sigterm(program: Program) -> None:
         assert server.stop() == 0
 
 
+def test_addresses_that_it_gives_out_have_the_port_that_it_serves(program: Program) -> None:
+    with program.serving() as server:
+        status, document = server.request("GET", "/api/docs/public-json")
+        assert status == 200
+        assert document["servers"] == [{"url": f"http://localhost:{server.port}"}]
+
+
 def test_interrupt_ends_it_with_zero_too(program: Program) -> None:
     with program.serving() as server:
         assert server.stop(signal.SIGINT) == 0
