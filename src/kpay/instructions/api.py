@@ -157,7 +157,20 @@ def reading_routes(
 
     `besides` finds the fields of a detail that another noun knows.
     """
+    return [
+        _detail_route(verbs, shapes, one, besides),
+        _list_route(verbs, shapes, many),
+        _export_route(verbs, shapes, many),
+        _finish_route(verbs, shapes, one),
+    ]
 
+
+def _detail_route(
+    verbs: Followed[A],
+    shapes: Shapes[A],
+    one: str,
+    besides: Callable[[Tracked[A]], Awaitable[dict[str, Any]]],
+) -> Route:
     async def detail(call: Call) -> Reply:
         """With how it ended, and every attempt at the operator: what was sent and what came back.
 
@@ -167,6 +180,21 @@ def reading_routes(
         attempts = await verbs.attempts(call.book, tracked.agreed.id)
         return Reply(shapes.show_detail(tracked, attempts, **await besides(tracked)))
 
+    return Route(
+        "GET",
+        f"{one}/{{id}}",
+        f"One {verbs.word}",
+        Guard.KEYS,
+        detail,
+        shapes.detail,
+        examples=shapes.detail_examples,
+        tag=shapes.tag,
+        refuses=(Code.NOT_FOUND,),
+        path_types={"id": shapes.id_type},
+    )
+
+
+def _list_route(verbs: Followed[A], shapes: Shapes[A], many: str) -> Route:
     async def listing(call: Call) -> Reply:
         """Narrowed by `externalId` it tells who lost an answer what became of the call."""
         wanted = msgspec.structs.replace(
@@ -179,6 +207,21 @@ def reading_routes(
         rows = await verbs.page(call.book, wanted)
         return Reply(page_of(rows, wanted.limit, shapes.show, lambda row: row.agreed.public_id))
 
+    return Route(
+        "GET",
+        many,
+        f"The {verbs.word}s, newest first",
+        Guard.KEYS,
+        listing,
+        Page[shapes.answer],  # type: ignore[name-defined]
+        query=ListQuery,
+        examples=shapes.page_examples,
+        tag=shapes.tag,
+        refuses=_OF_A_FILTER,
+    )
+
+
+def _export_route(verbs: Followed[A], shapes: Shapes[A], many: str) -> Route:
     async def export(call: Call) -> Download:
         """Each with all that its own address tells of it, but for what is a list itself. A file
         that broke off arrives as an error of the connection, never as a shorter file.
@@ -189,6 +232,22 @@ def reading_routes(
             file_name(call.book, f"{verbs.word}s", wanted.since, wanted.until),
         )
 
+    return Route(
+        "GET",
+        f"{many}/export",
+        f"The {verbs.word}s as CSV, newest first, however many there are",
+        Guard.KEYS,
+        export,
+        str,
+        query=ExportQuery,
+        media=MEDIA,
+        examples=shapes.file_examples,
+        tag=shapes.tag,
+        refuses=_OF_A_FILTER,
+    )
+
+
+def _finish_route(verbs: Followed[A], shapes: Shapes[A], one: str) -> Route:
     async def finish(call: Call) -> Reply:
         """For the test numbers whose operations stay PROCESSING: the sandbox ends one as told.
 
@@ -198,59 +257,20 @@ def reading_routes(
         found = await verbs.finish_in_sandbox(call.book, identifier, _failure(call.body))
         return Reply(shapes.show(found), 202)
 
-    return [
-        Route(
-            "GET",
-            f"{one}/{{id}}",
-            f"One {verbs.word}",
-            Guard.KEYS,
-            detail,
-            shapes.detail,
-            examples=shapes.detail_examples,
-            tag=shapes.tag,
-            refuses=(Code.NOT_FOUND,),
-            path_types={"id": shapes.id_type},
-        ),
-        Route(
-            "GET",
-            many,
-            f"The {verbs.word}s, newest first",
-            Guard.KEYS,
-            listing,
-            Page[shapes.answer],  # type: ignore[name-defined]
-            query=ListQuery,
-            examples=shapes.page_examples,
-            tag=shapes.tag,
-            refuses=_OF_A_FILTER,
-        ),
-        Route(
-            "GET",
-            f"{many}/export",
-            f"The {verbs.word}s as CSV, newest first, however many there are",
-            Guard.KEYS,
-            export,
-            str,
-            query=ExportQuery,
-            media=MEDIA,
-            examples=shapes.file_examples,
-            tag=shapes.tag,
-            refuses=_OF_A_FILTER,
-        ),
-        Route(
-            "POST",
-            f"{one}/{{id}}/sandbox/finish",
-            f"Decide how a sandbox {verbs.word} that stays open ends",
-            Guard.KEYS,
-            finish,
-            shapes.answer,
-            status=202,
-            body=FinishRequest,
-            examples=shapes.finish_examples,
-            tag=shapes.tag,
-            refuses=(Code.NOT_FOUND, Code.NOT_OPEN),
-            path_types={"id": shapes.id_type},
-        ),
-    ]
+    return Route(
+        "POST",
+        f"{one}/{{id}}/sandbox/finish",
+        f"Decide how a sandbox {verbs.word} that stays open ends",
+        Guard.KEYS,
+        finish,
+        shapes.answer,
+        status=202,
+        body=FinishRequest,
+        examples=shapes.finish_examples,
+        tag=shapes.tag,
+        refuses=(Code.NOT_FOUND, Code.NOT_OPEN),
+        path_types={"id": shapes.id_type},
+    )
 
 
 def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Route:
