@@ -156,8 +156,9 @@ class Merchant:
             async with self._session.request(
                 method, f"{self._url}{path}", json=body, headers=headers
             ) as answer:
+                said = await answer.json() if answer.status == 200 else None
                 self.calls[str(answer.status)] += 1
-                return await answer.json() if answer.status == 200 else None
+                return said
         except (aiohttp.ClientError, ValueError):
             self.calls["none"] += 1
             return None
@@ -204,12 +205,22 @@ def compare(payouts: Sequence[Payout], simulator: Simulator) -> Counter[str]:
     return Counter(str(payout.end) for payout in payouts)
 
 
-async def play(count: int, seed: int) -> None:
+@dataclass(frozen=True)
+class Result:
+    """How the payouts ended, what the merchant's requests were answered, what callbacks said."""
+
+    ends: Counter[str]
+    calls: Counter[str]
+    heard: Counter[str]
+    took: timedelta
+
+
+async def play(count: int, seed: int) -> Result:
+    """Raises BrokenError."""
     chance = random.Random(seed)
     clock = ManualClock(START)
     payouts = made(count, chance)
     heard: Counter[str] = Counter()
-    begun, memory = time.monotonic(), psutil.Process().memory_info().rss
 
     async def hear(request: web.Request) -> web.Response:
         heard[(await request.json())["status"]] += 1
@@ -235,13 +246,7 @@ async def play(count: int, seed: int) -> None:
         await simulator.agenda.advance(clock, 3_600)
         ends = compare(payouts, simulator)
     await runner.cleanup()
-    grown = psutil.Process().memory_info().rss - memory
-    spent = time.monotonic() - begun
-    say = partial(out.print, markup=False, soft_wrap=True)
-    say(f"seed {seed}: {count} payouts in {spent:.0f} s, {clock.now() - START} of the rail's time")
-    say(f"ended {dict(ends)}, none paid twice, both sides agree")
-    say(f"calls {dict(merchant.calls)}, callbacks {dict(heard)}")
-    say(f"memory grew by {grown / 1e6:.0f} MB, {grown / count / 1e3:.1f} KB a payout")
+    return Result(ends, merchant.calls, heard, clock.now() - START)
 
 
 async def _see_all_through(
@@ -276,11 +281,18 @@ def main() -> None:
     parser.add_argument("--payouts", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
+    begun, memory = time.monotonic(), psutil.Process().memory_info().rss
+    say = partial(out.print, markup=False, soft_wrap=True)
     try:
-        asyncio.run(play(options.payouts, options.seed))
+        result = asyncio.run(play(options.payouts, options.seed))
     except BrokenError as problem:
-        out.print(f"Broken, with --seed {options.seed}: {problem}")
+        say(f"Broken, with --seed {options.seed}: {problem}")
         sys.exit(1)
+    grown, count = psutil.Process().memory_info().rss - memory, options.payouts
+    say(f"seed {options.seed}: {count} payouts in {time.monotonic() - begun:.0f} s")
+    say(f"{result.took} of the rail's time; memory grew by {grown / 1e6:.0f} MB")
+    say(f"ended {dict(result.ends)}: none paid twice, both sides agree")
+    say(f"calls {dict(result.calls)}; callbacks {dict(result.heard)}")
 
 
 if __name__ == "__main__":

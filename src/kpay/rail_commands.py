@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -88,10 +88,16 @@ async def _serve(options: Options, host: str, port: int, *, stepped: bool, as_js
         fail(f"The scenario names {problem.args[0]}, which is no provider of this account.")
     async with serving(simulator, host, port) as url:
         _tell(url, options, stepped=stepped, as_json=as_json)
-        driving = None if stepped else loop.create_task(simulator.agenda.drive())
-        await stop.wait()
-        if driving is not None:
-            driving.cancel()
+        told = loop.create_task(stop.wait())
+        tasks: set[asyncio.Task[Any]] = {told}
+        if not stepped:
+            tasks.add(loop.create_task(simulator.agenda.drive()))
+        # A rail whose time has stopped without being told to is no rail.
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        for task in done - {told}:
+            task.result()
 
 
 def _tell(url: str, options: Options, *, stepped: bool, as_json: bool) -> None:

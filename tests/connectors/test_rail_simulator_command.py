@@ -83,7 +83,7 @@ async def test_it_serves_by_its_own_clock_until_it_is_told_to_end(tmp_path: Path
 async def test_it_says_how_to_point_kpay_at_it() -> None:
     async with started("--port", "0", "--stepped") as process:
         assert process.stdout is not None
-        lines = []
+        lines: list[str] = []
         while not lines or "after = 60" not in lines[-1]:
             line = await asyncio.wait_for(process.stdout.readline(), _BOUND_SECONDS)
             assert line, "it ended"

@@ -114,6 +114,24 @@ async def test_a_status_can_be_stale_missing_or_an_error() -> None:
         assert await merchant.status(missing) == "COMPLETED"
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [("237653456789", ["FAILED", "COMPLETED"]), ("237653456089", ["COMPLETED", "FAILED"])],
+)
+async def test_a_status_can_contradict_itself_while_the_books_do_not(
+    number: str, said: list[str]
+) -> None:
+    async with rail() as merchant:
+        identifier, _ = await merchant.pay_out(amount="66634", number=number)
+        assert await merchant.status(identifier) == "ACCEPTED"
+        await merchant.pass_seconds(1)
+
+        assert [await merchant.status(identifier) for _ in range(2)] == said
+
+        (row,) = (await merchant.call("GET", "/simulator/operations"))[1]
+        assert (row["status"], row["timesPaid"]) == (said[1], int(said[1] == "COMPLETED"))
+
+
 async def test_an_outcome_may_be_decided_by_its_mark() -> None:
     async with rail() as merchant:
         stuck, _ = await merchant.pay_out(amount="66641")
@@ -159,6 +177,16 @@ async def test_a_bulk_may_be_carried_out_or_answered_in_part(
         assert books["operations"]["PAYOUT"] == {"ACCEPTED": accepted}
         _, single = await merchant.call("POST", "/v2/payouts", bodies[0])
         assert single["status"] == "DUPLICATE_IGNORED"
+
+
+async def test_what_was_accepted_is_not_said_to_be_rejected_later() -> None:
+    async with rail('[usual]\nbulk = "partial"') as merchant:
+        known = payout()
+        await merchant.call("POST", "/v2/payouts", known)
+
+        _, said = await merchant.call("POST", "/v2/payouts/bulk", [payout(), known])
+
+        assert [one["status"] for one in said] == ["ACCEPTED", "DUPLICATE_IGNORED"]
 
 
 async def test_a_bulk_that_is_never_answered_was_carried_out_whole() -> None:

@@ -33,7 +33,7 @@ async def test_a_payout_from_accepted_to_completed() -> None:
         _, found = await merchant.call("GET", f"/v2/payouts/{identifier}")
 
         transaction = found["data"].pop("providerTransactionId")
-        assert uuid.UUID(transaction)
+        assert uuid.UUID(transaction).version == 4
         assert found == {
             "status": "FOUND",
             "data": {
@@ -325,6 +325,8 @@ async def test_unknown_ids_and_paths() -> None:
             assert await merchant.status(str(unknown), folder) == "NOT_FOUND"
         assert (await merchant.call("GET", "/v2/payouts/none"))[0] == 400
         assert (await merchant.call("GET", "/v2/nothing"))[0] == 404
+        assert (await merchant.call("DELETE", "/v2/payouts"))[0] == 405
+        assert (await merchant.call("POST", "/v2/payouts", b" " * 1_000_001))[0] == 413
         assert (await merchant.call("GET", f"/v2/statements/files/{unknown}.csv"))[0] == 404
 
 

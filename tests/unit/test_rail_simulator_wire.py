@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
@@ -168,6 +170,33 @@ def test_what_is_no_json_is_invalid_input(body: bytes) -> None:
     with pytest.raises(Fault) as fault:
         parse(body)
     assert (fault.value.status, fault.value.code) == (400, "INVALID_INPUT")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(["payoutId", "amount", "currency", "phoneNumber", "metadata"]), JSON)
+def test_whatever_is_sent_is_taken_or_refused_in_its_own_words(name: str, value: Any) -> None:
+    said = payout(recipient=party(phoneNumber=value))
+    if name != "phoneNumber":
+        said = payout() | {name: value}
+
+    fault = refused(said)
+
+    assert fault is None or fault.status in (200, 400)
+    assert fault is None or fault.message.endswith(".")
+
+
+def refused(said: Any) -> Fault | None:
+    try:
+        account().judge(read_request(PAYOUT, said))
+    except Fault as fault:
+        return fault
+    return None
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ class Life(msgspec.Struct):
     plan: Plan
     submitted: int = 1
     status_asked: int = 0
+    lied: bool = False
 
 
 class Lives:

@@ -60,6 +60,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "stale": "PROCESSING for `stale_for` seconds after the end",
         "missing": "NOT_FOUND for `missing_for` seconds after it was accepted",
         "error": "500 UNKNOWN_ERROR each second time",
+        "contradictory": "the opposite of the truth, the first time after the end",
     },
     "bulk": {
         "whole": "each payout of a bulk is answered",
@@ -88,6 +89,9 @@ FAILURES: Mapping[OperationType, tuple[str, ...]] = {
 }
 EVERY_FAILURE = frozenset(code for codes in FAILURES.values() for code in codes)
 
+LIE = "UNSPECIFIED_FAILURE"
+"""Why something is said to have failed that has not."""
+
 # An amount of 666NN, or a number that ends in 666NN, misbehaves whatever the scenario says.
 MARK = "666"
 MARKED: Mapping[str, tuple[str, str]] = {
@@ -110,6 +114,7 @@ MARKED: Mapping[str, tuple[str, str]] = {
     "31": ("status", "stale"),
     "32": ("status", "missing"),
     "33": ("status", "error"),
+    "34": ("status", "contradictory"),
     "41": ("outcome", "stuck"),
     "42": ("outcome", "rejected"),
     "43": ("outcome", "UNSPECIFIED_FAILURE"),
@@ -198,9 +203,7 @@ def plan_of(asked: Asked, nth: int, rules: Iterable[Rule], seed: int) -> Plan:
 def tellings(plan: Plan, failure_code: str | None) -> Sequence[tuple[int, Status, str | None]]:
     """The callbacks about an end: how many seconds after it, and what each says."""
     truth = (Status.COMPLETED if failure_code is None else Status.FAILED, failure_code)
-    lie = (
-        (Status.FAILED, "UNSPECIFIED_FAILURE") if failure_code is None else (Status.COMPLETED, None)
-    )
+    lie = opposite(failure_code)
     match plan.callback:
         case "never":
             return ()
@@ -216,6 +219,11 @@ def tellings(plan: Plan, failure_code: str | None) -> Sequence[tuple[int, Status
             return ((0, *lie), (30, *truth))
         case _:
             return ((0, *truth),)
+
+
+def opposite(failure_code: str | None) -> tuple[Status, str | None]:
+    """What a lie about an end says."""
+    return (Status.FAILED, LIE) if failure_code is None else (Status.COMPLETED, None)
 
 
 def _marked(asked: Asked) -> Iterable[tuple[str, str]]:

@@ -22,7 +22,7 @@ from kpay.rail_simulator.agenda import Agenda
 from kpay.rail_simulator.books import FINAL, Books, BooksError, Order, Status
 from kpay.rail_simulator.callbacks import Courier
 from kpay.rail_simulator.lives import Key, Life, Lives
-from kpay.rail_simulator.misbehaviour import Asked, Plan, plan_of
+from kpay.rail_simulator.misbehaviour import Asked, Plan, opposite, plan_of
 from kpay.rail_simulator.scenario import Scenario
 from kpay.rail_simulator.wire import Fault, Request
 
@@ -101,7 +101,7 @@ class Rail:
             return Answer(body={"status": "NOT_FOUND"})
         life.status_asked += 1
         operation, plan, now = life.operation, life.plan, self._clock.now()
-        shown = operation.status
+        shown, code = operation.status, operation.failure_code
         match plan.status:
             case "error" if life.status_asked % 2:
                 return Answer(status=500, body=UNKNOWN_ERROR.body())
@@ -110,7 +110,10 @@ class Rail:
             case "stale" if operation.ended is not None:
                 if (now - operation.ended).total_seconds() < plan.stale_for:
                     shown = Status.PROCESSING
-        return Answer(body=wire.found(operation, shown))
+            case "contradictory" if not operation.open and not life.lied:
+                life.lied = True
+                shown, code = opposite(code)
+        return Answer(body=wire.found(operation, shown, code))
 
     def fail_enqueued(self, type_: OperationType, identifier: str) -> Answer:
         """Call off what waits for its operator; the callback tells of it."""
@@ -161,7 +164,9 @@ class Rail:
         said: list[dict[str, Any]] = []
         ended: list[Life] = []
         for number, request in enumerate(requests[:half] if bulk == "cut" else requests):
-            if bulk == "partial" and number % 2:
+            known = (request.type, request.id) in self.lives.all
+            # What was accepted is never said to be rejected: no rail may do that to a merchant.
+            if bulk == "partial" and number % 2 and not known:
                 said.append(wire.rejected(request.type, request.id, _unavailable(request)))
             else:
                 said.append(self._answered(request, plans[number], ended))

@@ -125,7 +125,10 @@ class Simulator:
         except Fault as fault:
             return _json(fault.body(), fault.status)
         except web.HTTPException as problem:
-            return _json(Fault(problem.status, "NOT_FOUND", problem.reason).body(), problem.status)
+            code = (
+                "NOT_FOUND" if problem.status == web.HTTPNotFound.status_code else "INVALID_INPUT"
+            )
+            return _json(Fault(problem.status, code, problem.reason).body(), problem.status)
 
     @web.middleware
     async def _allowed(self, request: web.Request, handler: Handler) -> web.StreamResponse:

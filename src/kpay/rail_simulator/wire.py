@@ -160,9 +160,9 @@ def rejected(type_: OperationType, identifier: str, fault: Fault) -> dict[str, A
     }
 
 
-def found(operation: Operation, status: Status) -> dict[str, Any]:
-    """The answer to a status check, as `status` shows it: the truth, or what was true before."""
-    data = _shown(operation, status, operation.failure_code)
+def found(operation: Operation, status: Status, failure_code: str | None = None) -> dict[str, Any]:
+    """The answer to a status check, as `status` has it: true, true before, or a lie."""
+    data = _shown(operation, status, failure_code)
     data["amount"] = padded(operation, 2)
     if operation.order.client_reference is not None:
         data["clientReferenceId"] = operation.order.client_reference
