@@ -223,16 +223,16 @@ with kept as (
     )
     values ($1, $2, $3, $4, $5, $6, $7)
     on conflict on constraint rail_callbacks_pkey do nothing
-    returning reference
+    returning true as anew
 )
 update instructions
 set due_at = $7
-from kept
-where instructions.reference = kept.reference
-    and instructions.environment = $1
-    and instructions.connector = $2
-    and instructions.status = 'PROCESSING'
-    and instructions.due_at > $7;
+where reference = $4
+    and environment = $1
+    and connector = $2
+    and status = 'PROCESSING'
+    and due_at > $7
+    and (select anew from kept);
 
 -- name: clear_callbacks
 -- Take away callbacks that were kept long enough, the oldest first.
