@@ -135,7 +135,7 @@ class Process:
         rates: Any = house.rates
         rates._session = FeedPort(outside.feed, self.seat, outside.turns)
         port = RailPort(outside.rail, self.seat, outside.turns, outside.transcript)
-        house.routing._connectors[Environment.TEST] = port
+        house.routing.serve(Environment.TEST, {port.name: port}, {"*": port.name})
         hooks: Any = HookPort(outside.receivers, self.seat, outside.turns, outside.transcript)
         courier = house.webhooks.courier
         courier.posts[Environment.TEST] = hooks

@@ -42,5 +42,6 @@ class ScriptedRail:
 
     def serve(self, house: House, environment: Environment = Environment.TEST) -> ScriptedRail:
         """Take the place of the connector of an environment."""
-        house.routing._connectors[environment] = self
+        # What the sandbox has is asked of this one from now on.
+        house.routing.serve(environment, {"sandbox": self, self.name: self}, {"*": self.name})
         return self

@@ -27,7 +27,8 @@ from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
-from kpay.connectors.routing import Routing
+from kpay.connectors.conditions import Conditions
+from kpay.connectors.opening import CALLBACKS, open_routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
@@ -54,6 +55,7 @@ from kpay.hosted.pages import PREFIX as PAGES
 from kpay.hosted.pages import Pages
 from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
+from kpay.instructions.callbacks import Callbacks
 from kpay.instructions.flow import Means
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
@@ -81,13 +83,14 @@ from kpay.wallets import api as wallets_api
 from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.application import web_application
+from kpay.web.callbacks import CallbackDoor
 from kpay.web.logs import configure_logs
 from kpay.web.server import stop_with_parent
 from kpay.webhooks import api as webhooks_api
 from kpay.webhooks.flow import Webhooks
 from kpay.worker import Job, Worker
 
-_SET_CLOCK_EVERY_SECONDS = 60
+_CURRENT_EVERY_SECONDS = 60
 _OPEN_AGAIN_SECONDS = 0.25
 
 log = structlog.get_logger(__name__)
@@ -160,7 +163,9 @@ class House:
         sandbox = SandboxConnector(
             self.database, self.catalogue, self.clock, self.settings.sandbox_delay
         )
-        self.routing = Routing(self.catalogue, {Environment.TEST: sandbox})
+        self.routing = open_routing(self.settings, self.catalogue, self.clock, sandbox)
+        self.conditions = Conditions(self.database, self.routing, self.clock)
+        self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
         self.gateways = Gateways(
             self.database,
@@ -222,9 +227,15 @@ class House:
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
             Job("refunds", self.refunds.work),
+            Job("rails' conditions", self.conditions.work, idle_seconds=20),
+            Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
-            Job("rates", lambda _limit: self.rates.refresh(self.routing.names), idle_seconds=20),
+            Job(
+                "rates",
+                lambda _limit: self.rates.refresh(self.routing.environments),
+                idle_seconds=20,
+            ),
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
             Job("sign-ins", self.people.sweep, idle_seconds=60),
@@ -255,9 +266,10 @@ class House:
         await self.database.open()
         await self.own_clock.set(self.database)
         await self.office.check_secret()
+        await self.conditions.look()
         await self._signals.start()
         self.poster.start()
-        self._clock_task = asyncio.create_task(self._keep_clock(), name="clock")
+        self._clock_task = asyncio.create_task(self._keep_current(), name="clock")
 
     async def open_patiently(self) -> None:
         """Open as soon as the database can be had.
@@ -285,6 +297,7 @@ class House:
             await asyncio.gather(self._clock_task, return_exceptions=True)
         await self._signals.stop()
         await self.rates.close()
+        await self.routing.close()
         self.people.close()
         await self.database.close()
 
@@ -314,13 +327,15 @@ class House:
     def _something_due(self) -> None:
         self.worker.wake()
 
-    async def _keep_clock(self) -> None:
+    async def _keep_current(self) -> None:
+        """What every process has to know of the time and of the rails, whatever else it does."""
         while True:
-            await asyncio.sleep(_SET_CLOCK_EVERY_SECONDS)
+            await asyncio.sleep(_CURRENT_EVERY_SECONDS)
             try:
                 await self.own_clock.set(self.database)
+                await self.conditions.look()
             except UNAVAILABLE:
-                # The database is away; the clock runs on and is set at the next turn.
+                # The database is away; what is known holds until the next turn.
                 continue
 
     def dashboard(self) -> Site:
@@ -364,8 +379,12 @@ class House:
             self.database,
             lifespan,
             self.settings,
-            {PAGES: self.pages(), DASHBOARD: self.dashboard()},
+            {PAGES: self.pages(), DASHBOARD: self.dashboard(), CALLBACKS: self.callback_door()},
         )
+
+    def callback_door(self) -> CallbackDoor:
+        """Where rails call back."""
+        return CallbackDoor(self.callbacks, self.clock, self.settings.public_url)
 
     def pages(self) -> Pages:
         """The hosted pages of payments and payouts."""

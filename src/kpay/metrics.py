@@ -50,6 +50,14 @@ waiting_orders = Gauge(
     "kpay_waiting_orders", "Orders that wait to be posted", multiprocess_mode="livesum"
 )
 attempts = Counter("kpay_attempts", "Attempts at a rail", ["connector", "action", "outcome"])
+rail_alarms = Counter(
+    "kpay_rail_alarms", "Answers of a rail that a person has to look at", ["connector"]
+)
+rail_callbacks = Counter(
+    "kpay_rail_callbacks",
+    "Callbacks of rails, by what they were found to be",
+    ["connector", "found"],
+)
 webhooks = Counter("kpay_webhooks", "Webhooks sent, by what came of it", ["outcome"])
 webhook_pauses = Counter("kpay_webhook_pauses", "Times that a merchant's endpoint was paused")
 paused_webhooks = Gauge(

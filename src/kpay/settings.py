@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -54,6 +54,11 @@ class Settings:
     rate_limit: int = 100
     gateway_rate_limit: int = 20
     polling_rate_limit: int = 60
+    # Which rail serves which provider; `*` stands for every other one.
+    rails: Mapping[str, str] = field(default_factory=dict)
+    test_rails: Mapping[str, str] = field(default_factory=lambda: {"*": "sandbox"})
+    # The variables of rails, which their connectors read: secrets may be among them.
+    rail_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -89,6 +94,9 @@ class Settings:
             polling_rate_limit=reader.read(
                 "KPAY_POLLING_RATE_LIMIT", _rate_limit, cls.polling_rate_limit
             ),
+            rails=reader.read("KPAY_RAILS", _rails, {}),
+            test_rails=reader.read("KPAY_TEST_RAILS", _rails, {"*": "sandbox"}),
+            rail_variables=reader.rest(),
         )
         reader.check()
         return settings
@@ -108,8 +116,10 @@ class _Reader:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._problems: list[str] = []
+        self._read: set[str] = set()
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        self._read.add(name)
         text = self._env.get(name, "").strip()
         if not text:
             return default
@@ -118,6 +128,14 @@ class _Reader:
         except ValueError as problem:
             self._problems.append(f"{name}: {problem}")
             return default
+
+    def rest(self) -> dict[str, str]:
+        """Every other variable of ours that is set, and was not asked for so far."""
+        return {
+            name: text.strip()
+            for name, text in self._env.items()
+            if name.startswith("KPAY_") and name not in self._read and text.strip()
+        }
 
     def check(self) -> None:
         if self._problems:
@@ -205,6 +223,20 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(part.strip()) for part in text.split(","))
     except ValueError as problem:
         raise ValueError(f"{problem}: use addresses such as 10.0.0.7 or 10.0.0.0/8") from None
+
+
+def _rails(text: str) -> dict[str, str]:
+    """`pawapay`, or `MTN_MOMO_CMR=mtn_momo,*=pawapay`: a rail for every provider, or for each."""
+    routes: dict[str, str] = {}
+    for part in text.split(","):
+        provider, equals, name = (found.strip() for found in part.strip().rpartition("="))
+        provider = provider if equals else "*"
+        if not name or not provider:
+            raise ValueError(f"{part.strip()!r} is no PROVIDER=RAIL")
+        if provider in routes:
+            raise ValueError(f"{provider} is given twice")
+        routes[provider] = name
+    return routes
 
 
 def _margins(text: str) -> dict[str, int]:

@@ -108,7 +108,7 @@ async def test_a_token_that_we_did_not_sign_is_refused(merchant: Merchant) -> No
     foreign = "a secret of somebody else, which is long enough for every algorithm"
 
     def forged(key: str | None, algorithm: str, *, key_id: str = kid, **changes: Any) -> str:
-        return jwt.encode({**claims, **changes}, key, algorithm, headers={"kid": key_id})
+        return jwt.encode({**claims, **changes}, key or "", algorithm, headers={"kid": key_id})
 
     live = {**claims, "environment": "PRODUCTION"}
     body = base64.urlsafe_b64encode(json.dumps(live).encode()).decode().rstrip("=")

@@ -197,7 +197,7 @@ def forged_tokens(token: str) -> dict[str, str]:
     live, other = str(Environment.PRODUCTION), str(uuid4())
 
     def signed(key: str | None, algorithm: str, key_id: str = kid, **changes: Any) -> str:
-        return jwt.encode({**claims, **changes}, key, algorithm, headers={"kid": key_id})
+        return jwt.encode({**claims, **changes}, key or "", algorithm, headers={"kid": key_id})
 
     def altered(**changes: Any) -> str:
         return f"{header}.{_segment({**claims, **changes})}.{signature}"

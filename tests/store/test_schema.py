@@ -39,6 +39,8 @@ SHARED = {
     "audit_log": "of a company, or of the installation",
     "rate_snapshots": "a rate is the same for everybody",
     "rate_refreshes": "who asks the sources now, for everybody",
+    "rail_callbacks": "whose it is, is not known before it is kept",
+    "rail_conditions": "a rail works on the same terms for everybody",
 }
 # Unique over all applications though its table is a merchant's.
 EXCEPTIONS = {

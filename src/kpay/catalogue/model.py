@@ -54,7 +54,10 @@ class Country(msgspec.Struct, frozen=True):
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """A mobile-money operator in one country. Decimals are what it accepts, not ISO 4217's."""
+    """A mobile-money operator in one country. Decimals are what it accepts, not ISO 4217's.
+
+    Its limits are those of the rail that reaches it, where that has told them.
+    """
 
     code: str
     country: str
@@ -64,9 +67,14 @@ class Provider(msgspec.Struct, frozen=True):
     payout_decimals: int
     status: ProviderStatus
     prefixes: tuple[str, ...]
+    deposit_limits: Limits | None = None
+    payout_limits: Limits | None = None
 
     def decimals(self, operation: OperationType) -> int:
         return self.payout_decimals if operation is OperationType.PAYOUT else self.deposit_decimals
+
+    def limits(self, operation: OperationType) -> Limits | None:
+        return self.payout_limits if operation is OperationType.PAYOUT else self.deposit_limits
 
 
 class TestNumber(msgspec.Struct, frozen=True):

@@ -62,10 +62,14 @@ class NotFound(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """No answer, or none that can be understood. It is not a failure."""
+    """No answer, or none that can be understood. It is not a failure.
+
+    With `alarm`, a person has to look: asking again alone will not mend it.
+    """
 
     why: str
     raw: Evidence = msgspec.field(default_factory=dict)
+    alarm: bool = False
 
 
 Outcome: TypeAlias = Accepted | Paid | Refused | NotFound | Unknown

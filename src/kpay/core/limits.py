@@ -14,8 +14,12 @@ class Limits(msgspec.Struct, frozen=True):
     least: Money
     most: Money
 
+    def allow(self, amount: Money) -> bool:
+        return self.least.minor <= amount.minor <= self.most.minor
+
     def check(self, amount: Money) -> None:
-        if not self.least.minor <= amount.minor <= self.most.minor:
+        """Refuses: amount_out_of_bounds."""
+        if not self.allow(amount):
             raise Refusal(
                 Code.AMOUNT_OUT_OF_BOUNDS,
                 f"amount must be between {self.least.number:,} and {self.most.number:,} "

@@ -161,6 +161,8 @@ class Claim(msgspec.Struct, frozen=True):
     number: int
     action: Action
     instruction: Instruction
+    connector: str | None = None
+    """The connector that it was first handed to, or is to be: nobody else has heard of it."""
 
     @property
     def book(self) -> Book:

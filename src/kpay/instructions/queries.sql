@@ -17,7 +17,11 @@ claimed as (
         attempts = attempts + 1,
         due_at = $4,
         -- Each handing over counts anew: the last one may be on its way while all before are lost.
-        submitted_at = case when due.next_action = 'submit' then $1 else submitted_at end
+        submitted_at = case when due.next_action = 'submit' then $1 else submitted_at end,
+        -- Whom it was handed to first has it for good: no other rail has heard of its reference.
+        connector = coalesce(
+            connector, $5::jsonb -> instructions.environment::text ->> instructions.provider
+        )
     from due
     where instructions.application_id = due.application_id
         and instructions.environment = due.environment
@@ -26,7 +30,8 @@ claimed as (
         instructions.application_id, instructions.environment, instructions.id,
         instructions.reference, instructions.provider, instructions.phone_number,
         instructions.currency, instructions.amount, instructions.deposit_reference,
-        instructions.submitted_at, instructions.attempts as number, due.next_action as action
+        instructions.submitted_at, instructions.attempts as number, due.next_action as action,
+        instructions.connector
 ),
 
 intents as (
@@ -34,7 +39,7 @@ intents as (
         application_id, environment, instruction_id, number, action, connector, sent, sent_at
     )
     select
-        application_id, environment, id, number, action, $5::jsonb ->> environment::text,
+        application_id, environment, id, number, action, coalesce(connector, 'none'),
         jsonb_strip_nulls(jsonb_build_object(
             'reference', reference, 'operationType', $2, 'provider', provider,
             'phoneNumber', phone_number, 'currency', currency,
@@ -47,7 +52,7 @@ intents as (
 
 select
     application_id, environment::text, id, number, action, reference, provider, phone_number,
-    currency, amount, submitted_at, deposit_reference
+    currency, amount, submitted_at, deposit_reference, connector
 from claimed;
 
 -- name: write
@@ -172,6 +177,8 @@ set
     currency = $10,
     amount = $11,
     failure_code = null,
+    -- Another reference, and another provider perhaps: no rail has heard of it.
+    connector = null,
     choice = open.number,
     earlier_attempts = open.attempts
 from open
@@ -207,3 +214,33 @@ order by number;
 update instructions
 set due_at = $4
 where application_id = $1 and environment = $2 and id = $3 and status = 'PROCESSING';
+
+-- name: hear
+-- Keep a callback as it came, once, and make what it is about due now if it is open there.
+with kept as (
+    insert into rail_callbacks (
+        environment, connector, digest, reference, headers, body, received_at
+    )
+    values ($1, $2, $3, $4, $5, $6, $7)
+    on conflict on constraint rail_callbacks_pkey do nothing
+    returning true as anew
+)
+update instructions
+set due_at = $7
+where reference = $4
+    and environment = $1
+    and connector = $2
+    and status = 'PROCESSING'
+    and due_at > $7
+    and (select anew from kept);
+
+-- name: clear_callbacks
+-- Take away callbacks that were kept long enough, the oldest first.
+delete from rail_callbacks
+where (environment, connector, digest) in (
+    select environment, connector, digest
+    from rail_callbacks
+    where received_at < $1
+    order by received_at
+    limit $2
+);

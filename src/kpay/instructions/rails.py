@@ -96,29 +96,32 @@ class Rails:
         self._clock = clock
         self.steps = store.StepRecords()
 
-    def open_provider(self, environment: Environment, code: str, terms: Terms) -> Provider:
+    def open_provider(
+        self, environment: Environment, code: str, terms: Terms, type_: OperationType
+    ) -> Provider:
         """A provider that is open and that the application may use.
 
         Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed.
         """
-        provider = self._routing.open_provider(environment, code)
+        provider = self._routing.open_provider(environment, code, type_)
         terms.check_provider(provider.code)
         return provider
 
-    def open_providers(self, environment: Environment, terms: Terms) -> list[Provider]:
+    def open_providers(
+        self, environment: Environment, terms: Terms, type_: OperationType
+    ) -> list[Provider]:
         """Every provider that is open and that the application may use, country by country."""
         return [
-            provider
+            self._routing.as_served(environment, provider)
             for country in self._catalogue.countries
             for provider in self._catalogue.of_country(country)
-            if self._routing.connector(environment, provider) is not None
-            and terms.may_use(provider.code)
+            if self._routing.is_open(environment, provider, type_) and terms.may_use(provider.code)
         ]
 
     def check_served(self, environment: Environment, code: str) -> None:
-        """Refuses: provider_closed, where nothing serves any more a provider that once was used."""
+        """Refuses: provider_closed, where a provider that once was used gives nothing back now."""
         provider = self._catalogue.providers[code]
-        if self._routing.connector(environment, provider) is None:
+        if not self._routing.is_open(environment, provider, OperationType.REFUND):
             raise Refusal(
                 Code.PROVIDER_CLOSED,
                 f"{code} is closed at present and can give nothing back: try again when "
@@ -166,22 +169,35 @@ class Rails:
             now=now,
             until=now + CLAIM,
             limit=limit,
-            connectors=self._routing.names,
+            plan=self._routing.plan,
         )
 
     async def ask(self, claim: Claim) -> Outcome:
         """Make the attempt. Whatever goes wrong on the way is unknown, never failed (promise 5)."""
         outside_transaction()
-        instruction = claim.instruction
-        provider = self._catalogue.providers[instruction.provider]
-        connector = self._routing.connector(instruction.book.environment, provider)
-        if connector is None:
+        connector = self._routing.named(claim.book.environment, claim.connector)
+        if connector is None or not self._may_go_on(claim):
             return Unknown("no connector serves this provider now")
         if ran_out(claim, self._clock.now()):
             return Unknown("the claim ran out before the call: somebody else may have made it")
         outcome = await _call(connector, claim)
         metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
+        if isinstance(outcome, Unknown) and outcome.alarm:
+            metrics.rail_alarms.labels(connector.name).inc()
+            log.error(
+                "rail_alarm",
+                connector=connector.name,
+                why=outcome.why,
+                reference=str(claim.instruction.reference),
+            )
         return outcome
+
+    def _may_go_on(self, claim: Claim) -> bool:
+        """What was handed over is asked about whatever happens; handed over is only what may be."""
+        if claim.action is not Action.SUBMIT:
+            return True
+        provider = self._catalogue.providers[claim.instruction.provider]
+        return self._routing.connector(claim.book.environment, provider) is not None
 
     async def work(
         self,

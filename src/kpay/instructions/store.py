@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -90,10 +90,13 @@ async def claim(
     now: datetime,
     until: datetime,
     limit: int,
-    connectors: Mapping[Environment, str],
+    plan: str,
 ) -> list[Claim]:
-    """Claim what is due; the intent of each attempt is committed when this returns."""
-    rows = await database.fetch(SQL["claim"], now, type_, limit, until, json.dumps(connectors))
+    """Claim what is due; the intent of each attempt is committed when this returns.
+
+    `plan` is the routing's.
+    """
+    rows = await database.fetch(SQL["claim"], now, type_, limit, until, plan)
     return [_claim(row, type_) for row in rows]
 
 
@@ -153,6 +156,29 @@ async def hasten(database: Database, book: Book, instruction_id: UUID, now: date
     )
 
 
+async def hear(
+    database: Database,
+    environment: Environment,
+    connector: str,
+    *,
+    digest: bytes,
+    reference: UUID,
+    headers: str,
+    body: bytes,
+    received_at: datetime,
+) -> bool:
+    """Keep a callback; whether it made anything due that was not yet."""
+    done = await database.execute(
+        SQL["hear"], environment, connector, digest, reference, headers, body, received_at
+    )
+    return done != "UPDATE 0"
+
+
+async def clear_callbacks(database: Database, before: datetime, limit: int) -> int:
+    done = await database.execute(SQL["clear_callbacks"], before, limit)
+    return int(done.removeprefix("DELETE "))
+
+
 class TrackedRows(Generic[A]):
     """Reads one noun's rows, each joined with its instruction.
 
@@ -207,6 +233,7 @@ def _claim(row: Row, type_: OperationType) -> Claim:
         id=row["id"],
         number=row["number"],
         action=Action(row["action"]),
+        connector=row["connector"],
         instruction=Instruction(
             book=book_of(row),
             type=type_,

@@ -61,7 +61,7 @@ class Payments(Chosen[Payment]):
         metadata: str | None,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        operator = self._rails.open_provider(book.environment, provider, terms)
+        operator = self._rails.open_provider(book.environment, provider, terms, self.type)
         if currency is not None and currency != operator.currency:
             raise Refusal(
                 Code.CURRENCY_MISMATCH,
@@ -69,6 +69,8 @@ class Payments(Chosen[Payment]):
             )
         money = read_amount(amount, operator.currency, decimals=operator.deposit_decimals)
         self._rails.check_limits(OperationType.DEPOSIT, money, terms)
+        if operator.deposit_limits is not None:
+            operator.deposit_limits.check(money)
         return Wanted(
             amount=money,
             provider=operator,
@@ -122,7 +124,7 @@ class Payments(Chosen[Payment]):
         wanted_currency = currency or USUAL_CURRENCY
         decimals = [
             provider.deposit_decimals
-            for provider in self._rails.open_providers(book.environment, terms)
+            for provider in self._rails.open_providers(book.environment, terms, self.type)
             if provider.currency == wanted_currency
         ]
         if not decimals:
@@ -156,7 +158,7 @@ class Payments(Chosen[Payment]):
         """The operators that a payer can pay this amount with at this moment."""
         return [
             provider
-            for provider in self._rails.open_providers(book.environment, terms)
+            for provider in self._rails.open_providers(book.environment, terms, self.type)
             if takes(provider, amount)
         ]
 
@@ -168,7 +170,7 @@ class Payments(Chosen[Payment]):
         Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed,
         currency_mismatch, invalid_phone_number, not_a_test_number.
         """
-        operator = self._rails.open_provider(payment.book.environment, provider, terms)
+        operator = self._rails.open_provider(payment.book.environment, provider, terms, self.type)
         if not takes(operator, payment.amount):
             raise Refusal(
                 Code.CURRENCY_MISMATCH, f"{operator.code} does not collect {payment.amount}."
@@ -187,7 +189,7 @@ class Payments(Chosen[Payment]):
         """Nobody chose how to pay, or the payer does not want to: there is nothing to undo."""
 
     def _no_currency(self, book: Book, terms: Terms) -> Refusal:
-        providers = self._rails.open_providers(book.environment, terms)
+        providers = self._rails.open_providers(book.environment, terms, self.type)
         currencies = sorted({provider.currency for provider in providers})
         return Refusal(
             Code.UNSUPPORTED_CURRENCY,

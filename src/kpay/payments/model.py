@@ -99,4 +99,9 @@ class Payment(msgspec.Struct, frozen=True):
 def takes(provider: Provider, amount: Money) -> bool:
     """Whether an operator collects this currency and, to the decimal, this amount."""
     smallest = 10 ** (SCALE - provider.deposit_decimals)
-    return provider.currency == amount.currency and amount.minor % smallest == 0
+    limits = provider.deposit_limits
+    return (
+        provider.currency == amount.currency
+        and amount.minor % smallest == 0
+        and (limits is None or limits.allow(amount))
+    )

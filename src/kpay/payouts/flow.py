@@ -71,7 +71,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         metadata: str | None,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        operator = self._rails.open_provider(book.environment, provider, terms)
+        operator = self._rails.open_provider(book.environment, provider, terms, self.type)
         # Without a sourceCountry the wallet of the provider's own country is debited.
         country = operator.country if source_country is None else source_country
         source = self._catalogue.country(country, "sourceCountry")
@@ -168,7 +168,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
 
     def offers(self, book: Book, terms: Terms) -> list[Provider]:
         """The operators that can pay a beneficiary at this moment, country by country."""
-        return self._rails.open_providers(book.environment, terms)
+        return self._rails.open_providers(book.environment, terms, self.type)
 
     async def read_choice(
         self, payout: Payout, terms: Terms, *, provider: str, phone_number: str
@@ -178,7 +178,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed,
         invalid_phone_number, not_a_test_number, no_rate, amount_out_of_bounds.
         """
-        operator = self._rails.open_provider(payout.book.environment, provider, terms)
+        operator = self._rails.open_provider(payout.book.environment, provider, terms, self.type)
         number = self._rails.read_phone_as_typed(
             payout.book.environment, OperationType.PAYOUT, operator, phone_number
         )

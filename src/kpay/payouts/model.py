@@ -117,4 +117,11 @@ def price_after(fee: Money, amount: Money, provider: Provider, quote: Quote) -> 
             f"amount is worth too little in {provider.currency} for {provider.code} "
             "to pay it: send more.",
         )
+    limits = provider.limits(OperationType.PAYOUT)
+    if limits is not None and not limits.allow(sent):
+        raise Refusal(
+            Code.AMOUNT_OUT_OF_BOUNDS,
+            f"{provider.code} pays between {limits.least.number:,} and {limits.most.number:,} "
+            f"{provider.currency} at once, and this would be {sent.number:,}.",
+        )
     return Price(fee, payout_amount, sent)

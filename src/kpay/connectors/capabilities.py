@@ -1,0 +1,131 @@
+"""What a rail can do besides taking instructions: found out from what its connector implements.
+
+A connector lists nothing: it has the method or it has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias, runtime_checkable
+from uuid import UUID
+
+import msgspec
+
+from kpay.catalogue.model import OperationType
+from kpay.connectors.model import Connector
+from kpay.core.limits import Limits
+from kpay.core.money import Money
+
+OPERATIONAL = "OPERATIONAL"
+DELAYED = "DELAYED"
+CLOSED = "CLOSED"
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """On which terms a rail carries out one operation of a provider at present.
+
+    `status` is OPERATIONAL, DELAYED or CLOSED; what it does not say is None.
+    """
+
+    provider: str
+    operation: OperationType
+    currency: str
+    status: str
+    decimals: int | None = None
+    limits: Limits | None = None
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What our account at a rail holds for one country."""
+
+    country: str
+    amount: Money
+    provider: str | None = None
+
+
+class Callback(msgspec.Struct, frozen=True):
+    """A request that came in from a rail, or from anybody. Header names are in lower case.
+
+    `url` is the address that the rail was given, not the one that a proxy made of it.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A callback that is the rail's own, and the reference that it is about."""
+
+    reference: UUID
+
+
+class Doubted(msgspec.Struct, frozen=True):
+    """A callback that is not known to be the rail's; it counts for nothing."""
+
+    why: str
+
+
+class NotNow(msgspec.Struct, frozen=True):
+    """It cannot be judged at this moment: the rail is to send it again."""
+
+    why: str
+
+
+Judged: TypeAlias = Heard | Doubted | NotNow
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """Serves some providers only."""
+
+    @property
+    def providers(self) -> frozenset[str]: ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """Holds connections that have to be let go of."""
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class TellsConditions(Protocol):
+    """Tells limits, decimals and availability. Raises NoAnswer where it cannot now."""
+
+    async def conditions(self) -> Sequence[Condition]: ...
+
+
+@runtime_checkable
+class TellsBalances(Protocol):
+    """Tells what our account there holds. Raises NoAnswer where it cannot now."""
+
+    async def balances(self) -> Sequence[Balance]: ...
+
+
+@runtime_checkable
+class JudgesCallbacks(Protocol):
+    """Calls back, and its callbacks can be told from anybody else's."""
+
+    async def judge(self, callback: Callback) -> Judged: ...
+
+
+_NAMES: Mapping[str, type] = {
+    "conditions": TellsConditions,
+    "balances": TellsBalances,
+    "callbacks": JudgesCallbacks,
+}
+
+
+def capabilities(connector: Connector) -> list[str]:
+    """What a connector can do besides `submit` and `check`, in words."""
+    return [name for name, protocol in _NAMES.items() if isinstance(connector, protocol)]
+
+
+def serves(connector: Connector, provider: str) -> bool:
+    """Whether a connector can reach a provider at all."""
+    return not isinstance(connector, Limited) or provider in connector.providers

@@ -1,0 +1,94 @@
+"""The rails of an installation, opened from its configuration, or one sentence on why they cannot.
+
+`KPAY_RAILS` says which rail serves which provider in production, and `KPAY_TEST_RAILS` in the test
+environment, where the sandbox does unless it says otherwise. A rail that has settings and no
+provider any more is in service all the same: what was begun there is asked about there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kpay.catalogue.model import Catalogue, ProviderStatus
+from kpay.connectors.capabilities import serves
+from kpay.connectors.model import Connector
+from kpay.connectors.pawapay import open_pawapay
+from kpay.connectors.routing import EVERY, Routing, Served
+from kpay.connectors.variables import Place, RailsConfigurationError, Variables
+from kpay.core.book import Environment
+from kpay.core.clock import Clock
+from kpay.settings import Settings
+
+CALLBACKS = "/callbacks/"
+SANDBOX = "sandbox"
+
+_SETTING = {Environment.PRODUCTION: "KPAY_RAILS", Environment.TEST: "KPAY_TEST_RAILS"}
+_PREFIX = {Environment.PRODUCTION: "KPAY_", Environment.TEST: "KPAY_TEST_"}
+
+
+Opener = Callable[[Variables, Place], Connector]
+
+# A rail is one line here.
+RAILS: Mapping[str, Opener] = {"pawapay": open_pawapay}
+
+
+def open_routing(
+    settings: Settings,
+    catalogue: Catalogue,
+    clock: Clock,
+    sandbox: Connector | None,
+    rails: Mapping[str, Opener] = RAILS,
+) -> Routing:
+    """Every connector that is configured. Raises RailsConfigurationError."""
+    served = {}
+    for environment, routes in (
+        (Environment.TEST, settings.test_rails),
+        (Environment.PRODUCTION, settings.rails),
+    ):
+        connectors: dict[str, Connector] = {}
+        for name, opener in rails.items():
+            variables = Variables(settings.rail_variables, f"{_PREFIX[environment]}{name.upper()}_")
+            if variables or name in routes.values():
+                url = f"{settings.public_url}{callback_path(environment, name)}"
+                connectors[name] = opener(variables, Place(environment, catalogue, clock, url))
+                variables.check()
+        if environment is Environment.TEST and sandbox is not None:
+            connectors[SANDBOX] = sandbox
+        _check(environment, routes, connectors, catalogue, rails)
+        if connectors:
+            served[environment] = Served(connectors, routes)
+    return Routing(catalogue, served)
+
+
+def check_rails(settings: Settings, catalogue: Catalogue, clock: Clock) -> None:
+    """Raise RailsConfigurationError for rails that can never work, before anything is started."""
+    open_routing(settings, catalogue, clock, None)
+
+
+def callback_path(environment: Environment, name: str) -> str:
+    """Where a rail calls us back, below the public address."""
+    return f"{CALLBACKS}{'test/' if environment is Environment.TEST else ''}{name}"
+
+
+def _check(
+    environment: Environment,
+    routes: Mapping[str, str],
+    connectors: Mapping[str, Connector],
+    catalogue: Catalogue,
+    rails: Mapping[str, Opener],
+) -> None:
+    setting = _SETTING[environment]
+    usable = [*rails, *([SANDBOX] if environment is Environment.TEST else [])]
+    for provider, name in routes.items():
+        if name not in usable:
+            raise RailsConfigurationError(
+                f"{setting}: {name!r} is no rail; use {', '.join(usable)}."
+            )
+        if provider == EVERY:
+            continue
+        known = catalogue.providers.get(provider)
+        if known is None:
+            raise RailsConfigurationError(f"{setting}: {provider!r} is no provider.")
+        served = name not in connectors or serves(connectors[name], provider)
+        if known.status is ProviderStatus.SUSPENDED or not served:
+            raise RailsConfigurationError(f"{setting}: {name} does not serve {provider}.")

@@ -1,0 +1,102 @@
+"""What pawaPay's answers mean. Pure: an answer and the instruction that it is about go in.
+
+A failure is concluded from three things only: REJECTED with a reason, FAILED, and, by whoever knows
+the instruction's age, NOT_FOUND. Everything else that is no plain success is unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from kpay.connectors.amounts import read_rail_amount
+from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
+from kpay.connectors.wire import Answer
+
+_OK = 200
+_KEY_NOT_ACCEPTED = (401, 403)
+# Says of itself that nothing may be concluded from it.
+_UNKNOWN_ERROR = "UNKNOWN_ERROR"
+_UNSPECIFIED = "UNSPECIFIED_FAILURE"
+_UNDER_WAY = frozenset({"ACCEPTED", "ENQUEUED", "PROCESSING", "SUBMITTED", "IN_RECONCILIATION"})
+
+
+def of_submission(answer: Answer, instruction: Instruction, id_field: str) -> Outcome:
+    """What came of handing an instruction over."""
+    said = answer.read_object()
+    trouble = _trouble(answer)
+    if trouble is not None:
+        return trouble
+    if id_field in said and not _is_ours(said[id_field], instruction):
+        return Unknown("the answer is about something else", answer.evidence, alarm=True)
+    code = _failure_code(said)
+    match said.get("status"):
+        case "REJECTED" if code is not None and code != _UNKNOWN_ERROR:
+            return Refused(code, answer.evidence)
+        # The same reference again: what it came to before is what a status check tells.
+        case "ACCEPTED" | "DUPLICATE_IGNORED" if answer.status == _OK:
+            return Accepted(answer.evidence)
+        case _:
+            return Unknown("the answer cannot be understood", answer.evidence)
+
+
+def of_status(answer: Answer, instruction: Instruction, id_field: str) -> Outcome:
+    """What a status check says."""
+    trouble = _trouble(answer)
+    if trouble is not None:
+        return trouble
+    said = answer.read_object()
+    data = said.get("data")
+    match said.get("status"):
+        case _ if answer.status != _OK:
+            return Unknown("the answer cannot be understood", answer.evidence)
+        case "NOT_FOUND":
+            return NotFound(answer.evidence)
+        case "FOUND" if isinstance(data, dict):
+            return _found(answer, data, instruction, id_field)
+        case _:
+            return Unknown("the answer cannot be understood", answer.evidence)
+
+
+def _found(
+    answer: Answer, data: dict[str, Any], instruction: Instruction, id_field: str
+) -> Outcome:
+    if not _is_ours(data.get(id_field), instruction):
+        return Unknown("the answer is about something else", answer.evidence, alarm=True)
+    match data.get("status"):
+        case "COMPLETED":
+            if read_rail_amount(data.get("amount"), data.get("currency")) != instruction.amount:
+                return Unknown("paid, and not what was agreed", answer.evidence, alarm=True)
+            return Paid(answer.evidence)
+        case "FAILED":
+            return Refused(_failure_code(data) or _UNSPECIFIED, answer.evidence)
+        case str() as status if status in _UNDER_WAY:
+            return Accepted(answer.evidence)
+        case _:
+            return Unknown("the answer cannot be understood", answer.evidence)
+
+
+def _trouble(answer: Answer) -> Unknown | None:
+    """An answer that is about no instruction at all, but about us or about pawaPay.
+
+    A token that is no longer good fails no merchant's payout: that waits until the operator has set
+    the right one. So it is unknown, although pawaPay rejects such requests with a reason.
+    """
+    if answer.status in _KEY_NOT_ACCEPTED:
+        return Unknown("our token or signature is not accepted", answer.evidence, alarm=True)
+    if answer.status >= 500:
+        return Unknown("it has trouble of its own", answer.evidence)
+    return None
+
+
+def _failure_code(said: dict[str, Any]) -> str | None:
+    reason = said.get("failureReason")
+    code = reason.get("failureCode") if isinstance(reason, dict) else None
+    return code if isinstance(code, str) and code else None
+
+
+def _is_ours(value: object, instruction: Instruction) -> bool:
+    try:
+        return UUID(str(value)) == instruction.reference
+    except ValueError:
+        return False

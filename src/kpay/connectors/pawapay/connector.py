@@ -1,0 +1,71 @@
+"""The connector: submit and check, and whatever else of pawaPay's API has a use here.
+
+What each operation's request says is in `deposits.py`, `payouts.py` and `refunds.py`; what the
+answers mean is in `answers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kpay.catalogue.model import OperationType
+from kpay.connectors.capabilities import Balance, Callback, Condition, Judged
+from kpay.connectors.model import Instruction, Outcome, Unknown
+from kpay.connectors.pawapay.answers import of_status, of_submission
+from kpay.connectors.pawapay.balances import fetch_balances
+from kpay.connectors.pawapay.callbacks import CallbackJudge
+from kpay.connectors.pawapay.client import PawapayClient
+from kpay.connectors.pawapay.conditions import fetch_conditions
+from kpay.connectors.pawapay.deposits import DEPOSITS
+from kpay.connectors.pawapay.operation import Operation
+from kpay.connectors.pawapay.payouts import PAYOUTS
+from kpay.connectors.pawapay.refunds import REFUNDS
+from kpay.connectors.variables import Place
+from kpay.connectors.wire import NoAnswer
+
+_OPERATIONS: Mapping[OperationType, Operation] = {
+    OperationType.DEPOSIT: DEPOSITS,
+    OperationType.PAYOUT: PAYOUTS,
+    OperationType.REFUND: REFUNDS,
+}
+
+
+class PawapayConnector:
+    """A contract with pawaPay."""
+
+    name = "pawapay"
+
+    def __init__(
+        self, client: PawapayClient, place: Place, *, unsigned_callbacks: bool = False
+    ) -> None:
+        self._client = client
+        self._judge = CallbackJudge(client, place.clock, unsigned=unsigned_callbacks)
+
+    async def submit(self, instruction: Instruction) -> Outcome:
+        """Our reference is pawaPay's idempotency key: the same one twice is carried out once."""
+        operation = _OPERATIONS[instruction.type]
+        try:
+            answer = await self._client.post(operation.path, operation.request(instruction))
+        except NoAnswer as problem:
+            return Unknown(str(problem))
+        return of_submission(answer, instruction, operation.id_field)
+
+    async def check(self, instruction: Instruction) -> Outcome:
+        operation = _OPERATIONS[instruction.type]
+        try:
+            answer = await self._client.get(f"{operation.path}/{instruction.reference}")
+        except NoAnswer as problem:
+            return Unknown(str(problem))
+        return of_status(answer, instruction, operation.id_field)
+
+    async def conditions(self) -> Sequence[Condition]:
+        return await fetch_conditions(self._client)
+
+    async def balances(self) -> Sequence[Balance]:
+        return await fetch_balances(self._client)
+
+    async def judge(self, callback: Callback) -> Judged:
+        return await self._judge.judge(callback)
+
+    async def close(self) -> None:
+        await self._client.close()

@@ -1,0 +1,111 @@
+"""One request to a rail: bounded in time and in size, no redirects, and nothing sent twice.
+
+Whatever goes wrong once a request may have left is `NoAnswer`: what it came to is not known then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from kpay.database.pool import outside_transaction
+
+# Shorter than an attempt is given, so that what is recorded is why, and not only that it was late.
+WITHIN_SECONDS = 25.0
+_CONNECT_WITHIN_SECONDS = 10.0
+# No answer about one operation is longer; a list of an account's operators may be.
+LARGEST_ANSWER = 2 * 1024 * 1024
+_MOST_KEPT = 2_000
+
+
+class NoAnswer(Exception):
+    """Nothing came back, or nothing that could be read to its end; its text says what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a rail answered: its HTTP status and the bytes of its body."""
+
+    status: int
+    body: bytes
+
+    def read(self) -> Any:
+        """The body as JSON, numbers exact; None where it is no JSON."""
+        try:
+            return json.loads(self.body, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            return None
+
+    def read_object(self) -> dict[str, Any]:
+        """The body as a JSON object; empty where it is none."""
+        found = self.read()
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """The answer as it is kept with an attempt: an object as it is, anything else as text."""
+        found: Any = self.read_object()
+        if not found or len(self.body) > _MOST_KEPT:
+            found = self.body[:_MOST_KEPT].decode("utf-8", "replace")
+        return {"http": self.status, "answer": found}
+
+
+class Wire:
+    """The connections to one rail, opened when they are first needed and used again."""
+
+    def __init__(self, within: float = WITHIN_SECONDS) -> None:
+        self.within = within
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """The answer, whatever its status. Raises NoAnswer."""
+        outside_transaction()
+        try:
+            async with (
+                asyncio.timeout(self.within),
+                self._session().request(
+                    method,
+                    # As it was written, to the letter: a signature may cover it.
+                    URL(url, encoded=True),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                return Answer(answer.status, await _bounded(answer.content))
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {self.within:g} seconds") from None
+        except (aiohttp.ClientError, OSError) as problem:
+            # The text of these may hold what was sent; what kind it is says enough.
+            raise NoAnswer(type(problem).__name__) from None
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_WITHIN_SECONDS),
+                headers={"User-Agent": "kpay"},
+            )
+        return self._opened
+
+
+async def _bounded(stream: aiohttp.StreamReader) -> bytes:
+    try:
+        await stream.readexactly(LARGEST_ANSWER + 1)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    raise NoAnswer(f"an answer of more than {LARGEST_ANSWER:,} bytes")
