@@ -166,10 +166,11 @@ async def hear(
     headers: str,
     body: bytes,
     received_at: datetime,
+    proved: bool,
 ) -> bool:
     """Keep a callback; whether it made anything due that was not yet."""
     done = await database.execute(
-        SQL["hear"], environment, connector, digest, reference, headers, body, received_at
+        SQL["hear"], environment, connector, digest, reference, headers, body, received_at, proved
     )
     return done != "UPDATE 0"
 
