@@ -85,6 +85,7 @@ async def test_asking_twice_is_answered_alike(name: str, house: House) -> None:
                 assert stand is not None
                 said.append(await stand.connector.check(stand.instruction))
         assert said[0] == said[1]
+        assert type(said[0]) is ASKED[situation]
 
 
 def test_every_rail_has_a_bench() -> None:

@@ -252,3 +252,10 @@ where (environment, connector, digest) in (
     order by received_at
     limit $2
 );
+
+-- name: open_at_rails
+-- How many instructions each connector has that have not ended.
+select environment::text, connector, count(*) as open
+from instructions
+where due_at is not null and connector is not null
+group by environment, connector;

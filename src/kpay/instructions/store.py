@@ -180,6 +180,11 @@ async def clear_callbacks(database: Database, before: datetime, limit: int) -> i
     return int(done.removeprefix("DELETE "))
 
 
+async def open_at_rails(database: Database) -> dict[tuple[Environment, str], int]:
+    rows = await database.read(SQL["open_at_rails"])
+    return {(Environment(row["environment"]), row["connector"]): row["open"] for row in rows}
+
+
 class TrackedRows(Generic[A]):
     """Reads one noun's rows, each joined with its instruction.
 
