@@ -15,7 +15,8 @@ from cyclopts import App, Parameter
 from kpay import __version__
 from kpay.access_commands import applications, companies, keys, token_keys
 from kpay.person_commands import persons
-from kpay.rail_commands import rail_simulator
+from kpay.rail_commands import rails
+from kpay.rail_simulator_commands import rail_simulator
 from kpay.settings import Settings
 from kpay.terminal import (
     ApplicationId,
@@ -41,7 +42,17 @@ app = App(
 )
 sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
 wallets = App(name="wallet", help="What an application holds in a country.")
-for group in (companies, applications, keys, token_keys, sandbox, wallets, webhooks, persons):
+for group in (
+    companies,
+    applications,
+    keys,
+    token_keys,
+    sandbox,
+    wallets,
+    webhooks,
+    rails,
+    persons,
+):
     app.command(group)
 app.command(rail_simulator, name="rail-simulator")
 

@@ -6,7 +6,7 @@ cannot come about. Whoever writes a connector adds a bench, and the suite does t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +70,8 @@ class Bench(Protocol):
     """One connector's way into each situation."""
 
     name: str
+    cannot: frozenset[Situation]
+    """What its rail never comes to."""
 
     def stand(
         self, situation: Situation, house: House, /
@@ -96,10 +98,16 @@ class ServedBench:
         name: str,
         opener: Opener,
         variables: dict[str, str],
-        said: dict[Situation, Said | tuple[Said, ...]],
+        said: Mapping[Situation, Said],
+        *,
+        before: Sequence[Said] = (),
+        cannot: frozenset[Situation] = frozenset(),
         **changes: Any,
     ) -> None:
+        """`before` is what its server says before it comes to a situation."""
         self.name = name
+        self.cannot = cannot
+        self._before = tuple(before)
         self._opener = opener
         self._variables = variables
         self._said = {**_BROKEN, **said}
@@ -110,9 +118,7 @@ class ServedBench:
         if situation is not Situation.GONE and situation not in self._said:
             yield None
             return
-        said = self._said.get(situation, 500)
-        script = said if isinstance(said, tuple) else (said,)
-        async with rail_server(*script) as server:
+        async with rail_server(*self._before, self._said.get(situation, 500)) as server:
             url = server.url
             if situation is Situation.GONE:
                 url = "http://127.0.0.1:1"
@@ -134,6 +140,13 @@ class SandboxBench:
     """The sandbox: the telephone number is the situation, and there is no network to fail."""
 
     name = "sandbox"
+    cannot = frozenset(Situation) - {
+        Situation.TAKES_IT,
+        Situation.HAS_IT_ALREADY,
+        Situation.UNDER_WAY,
+        Situation.PAID,
+        Situation.FAILED,
+    }
     _NUMBERS: Mapping[Situation, str] = {
         Situation.TAKES_IT: "237653456789",
         Situation.HAS_IT_ALREADY: "237653456789",
@@ -199,4 +212,38 @@ TINY = ServedBench(
         Situation.LOCKED_OUT: says("who are you", 401),
     },
 )
-BENCHES: dict[str, Bench] = {bench.name: bench for bench in (SandboxBench(), PAWAPAY, TINY)}
+
+
+def _momo(status: str, amount: str = "15000", **more: Any) -> Said:
+    told = {"amount": amount, "currency": "EUR", "externalId": str(REFERENCE), "status": status}
+    return says({**told, **more})
+
+
+MTN_MOMO = ServedBench(
+    "mtn_momo",
+    RAILS["mtn_momo"],
+    {
+        "CMR_COLLECTION_USER": "a-user",
+        "CMR_COLLECTION_KEY": "a-key",
+        "CMR_COLLECTION_SUBSCRIPTION": "a-subscription",
+        "CMR_DISBURSEMENT_USER": "a-user",
+        "CMR_DISBURSEMENT_KEY": "a-key",
+        "CMR_DISBURSEMENT_SUBSCRIPTION": "a-subscription",
+    },
+    {
+        Situation.TAKES_IT: says("", 202),
+        Situation.HAS_IT_ALREADY: says({"code": "RESOURCE_ALREADY_EXIST"}, 409),
+        Situation.UNDER_WAY: _momo("PENDING"),
+        Situation.PAID: _momo("SUCCESSFUL"),
+        Situation.FAILED: _momo("FAILED", reason="RECIPIENT_NOT_FOUND"),
+        Situation.NEVER_SAW_IT: says({"code": "RESOURCE_NOT_FOUND"}, 404),
+        Situation.PAID_MORE: _momo("SUCCESSFUL", "15000.01"),
+        Situation.LOCKED_OUT: says({"code": "ACCESS_DENIED"}, 401),
+    },
+    before=(says({"access_token": "a-token", "expires_in": 3600}),),
+    # What it does not take it has never seen: a status check says so.
+    cannot=frozenset({Situation.REFUSES_IT}),
+)
+BENCHES: dict[str, Bench] = {
+    bench.name: bench for bench in (SandboxBench(), PAWAPAY, MTN_MOMO, TINY)
+}

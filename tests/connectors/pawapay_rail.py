@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kpay.connectors.signatures import Signer
-from tests.connectors.support import rail_server, says
+from tests.connectors.support import Saying, in_json, rail_server
 
 _IDS = {"deposits": "depositId", "payouts": "payoutId", "refunds": "refundId"}
 KEY_ID = "HTTP_EC_P256_KEY:1"
@@ -35,7 +35,7 @@ class PawapayRail:
     url: str = ""
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     # What stands in a test's way, by the beginning of a path: an answer instead of the usual one.
-    instead: dict[str, web.Response] = field(default_factory=dict)
+    instead: dict[str, Saying] = field(default_factory=dict)
     # What happens between an operation's arrival and the answer to it.
     meanwhile: Callable[[str], Awaitable[None]] | None = None
     configured: list[dict[str, Any]] = field(default_factory=list)
@@ -70,25 +70,23 @@ class PawapayRail:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         for path, answer in self.instead.items():
             if request.path.startswith(path):
-                return web.Response(
-                    body=answer.body, status=answer.status, content_type="application/json"
-                )
+                return await answer(request)
         if request.path == "/v2/public-key/http":
             shown = self.key.public_key().public_bytes(
                 Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
             )
-            return says([{"id": KEY_ID, "key": shown.decode()}])
+            return in_json([{"id": KEY_ID, "key": shown.decode()}])
         if request.path == "/v2/active-conf":
-            return says({"companyName": "Demo", "countries": self.configured})
+            return in_json({"companyName": "Demo", "countries": self.configured})
         if request.path == "/v2/availability":
-            return says(self.available)
+            return in_json(self.available)
         if request.method == "POST":
             return await self._take(request.path.removeprefix("/v2/"), await request.json())
         _, _, kind, reference = request.path.split("/")
         found = self.operations.get(reference)
         if found is None or _IDS[kind] not in found:
-            return says({"status": "NOT_FOUND"})
-        return says({"status": "FOUND", "data": found})
+            return in_json({"status": "NOT_FOUND"})
+        return in_json({"status": "FOUND", "data": found})
 
     async def _take(self, kind: str, wanted: dict[str, Any]) -> web.Response:
         reference = wanted[_IDS[kind]]
@@ -97,7 +95,7 @@ class PawapayRail:
         if self.meanwhile is not None:
             await self.meanwhile(reference)
         status = "DUPLICATE_IGNORED" if known else "ACCEPTED"
-        return says({_IDS[kind]: reference, "status": status})
+        return in_json({_IDS[kind]: reference, "status": status})
 
 
 @asynccontextmanager

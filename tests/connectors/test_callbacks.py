@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
+from kpay.instructions.store import hear
 from kpay.settings import Settings
 from tests.client import Answer, Browser, Merchant
 from tests.connectors.conftest import PUBLIC_URL
@@ -241,6 +245,29 @@ async def test_an_account_without_signed_callbacks_may_say_so(
         # One that claims to be signed has to be.
         claims = {**headers, "Signature": "sig-pp=:AAAA:"}
         assert (await browser.send("POST", PATH, raw=body, headers=claims)).status == 401
+
+
+async def test_what_nothing_proves_is_kept_of_what_is_open_alone_and_ten_times(
+    door: Door, made: Answer, rail: PawapayRail
+) -> None:
+    async def sent(number: int, reference: str) -> None:
+        await hear(
+            door.live.house.database,
+            Environment.PRODUCTION,
+            "pawapay",
+            digest=bytes([number]),
+            reference=UUID(reference),
+            headers="{}",
+            body=b"",
+            received_at=door.clock.now(),
+            proved=False,
+        )
+
+    await sent(0, "00000000-0000-4000-8000-000000000000")
+    assert await door.kept() == 0
+    for number in range(12):
+        await sent(number, rail.only)
+    assert await door.kept() == 10
 
 
 async def test_callbacks_are_kept_for_ninety_days(

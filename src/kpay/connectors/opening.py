@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from kpay.catalogue.model import Catalogue, ProviderStatus
 from kpay.connectors.capabilities import serves
 from kpay.connectors.model import Connector
+from kpay.connectors.mtn_momo import open_mtn_momo
 from kpay.connectors.pawapay import open_pawapay
 from kpay.connectors.routing import EVERY, Routing, Served
 from kpay.connectors.variables import Place, RailsConfigurationError, Variables
@@ -29,7 +30,7 @@ _PREFIX = {Environment.PRODUCTION: "KPAY_", Environment.TEST: "KPAY_TEST_"}
 Opener = Callable[[Variables, Place], Connector]
 
 # A rail is one line here.
-RAILS: Mapping[str, Opener] = {"pawapay": open_pawapay}
+RAILS: Mapping[str, Opener] = {"pawapay": open_pawapay, "mtn_momo": open_mtn_momo}
 
 
 def open_routing(

@@ -243,6 +243,10 @@ class Rails:
         rows = await store.attempts(self._database, book, instruction_id)
         return [_attempt(row) for row in rows]
 
+    async def open_at_rails(self) -> dict[tuple[Environment, str], int]:
+        """How many instructions each connector has that have not ended."""
+        return await store.open_at_rails(self._database)
+
     async def finish_in_sandbox(
         self, book: Book, instruction_id: UUID, progress: Progress, failure_code: str | None
     ) -> None:

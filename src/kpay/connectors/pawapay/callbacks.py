@@ -39,7 +39,8 @@ class CallbackJudge:
     async def judge(self, callback: Callback) -> Judged:
         message = Message(callback.method, callback.url, callback.headers, callback.body)
         # Where the account does not sign its callbacks, one that claims a signature must have it.
-        if not (self._unsigned and "signature" not in callback.headers):
+        proved = not self._unsigned or "signature" in callback.headers
+        if proved:
             key_id = message.key_id
             if key_id is None:
                 return Doubted("it is not signed")
@@ -54,7 +55,7 @@ class CallbackJudge:
             except BadSignature as problem:
                 return Doubted(str(problem))
         reference = _reference(callback.body)
-        return Doubted("it names no operation") if reference is None else Heard(reference)
+        return Doubted("it names no operation") if reference is None else Heard(reference, proved)
 
     async def _key(self, key_id: str) -> PublicKey | None:
         now = self._clock.now()
