@@ -40,6 +40,21 @@ def test_each_is_a_uuid_of_version_7_greater_than_the_one_before() -> None:
     assert_version_7_and_growing([source.uuid() for _ in range(10_000)])
 
 
+def test_what_rails_are_told_is_a_uuid_of_version_4_and_tells_no_time() -> None:
+    source = SystemIds(lambda: milliseconds(TEN_O_CLOCK))
+
+    made = [source.reference() for _ in range(1_000)]
+
+    assert {(value.version, value.variant) for value in made} == {(4, RFC_4122)}
+    assert len({value.int >> 80 for value in made}) > 990
+    # Each bit but those of the version and the variant is now this, now that.
+    always = never = made[0].int
+    for value in made:
+        always, never = always & value.int, never | value.int
+    assert always == 0x4 << 76 | 0b10 << 62
+    assert never == (1 << 128) - 1 - (0xB << 76) - (0b01 << 62)
+
+
 def test_they_begin_with_the_clock_s_time_in_milliseconds() -> None:
     source = SystemIds(lambda: milliseconds(TEN_O_CLOCK))
 

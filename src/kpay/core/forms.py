@@ -80,7 +80,7 @@ ProviderReference: TypeAlias = Annotated[
     Uuid,
     Meta(
         description="Under which the operator was told; quote it to the operator.",
-        examples=["0197a0e2-8000-7b6d-a6ce-3c5d2f8e9b10"],
+        examples=["5f0e2c64-93b1-4b6d-a6ce-3c5d2f8e9b10"],
     ),
 ]
 

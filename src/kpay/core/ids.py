@@ -28,6 +28,10 @@ class Ids(Protocol):
 
     def uuid(self) -> UUID: ...
 
+    def reference(self) -> UUID:
+        """What a rail knows an instruction by: a UUIDv4, because rails accept no other version."""
+        ...
+
 
 def reference_suffix(number: int) -> str:
     """The letters and digits of a reference, six until there have been a thousand million.

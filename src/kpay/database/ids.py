@@ -17,6 +17,9 @@ from asyncpg.pgproto import pgproto
 _DRAW = struct.Struct("512Q")
 _LOW_62 = (1 << 62) - 1
 _VERSION_7 = 0x7 << 76 | 0b10 << 62
+_VERSION_4 = 0x4 << 76 | 0b10 << 62
+# What a version leaves of the first half: 48 bits before it and twelve behind it.
+_HIGH_60 = ((1 << 48) - 1 << 80) | 0xFFF << 64
 # A clock that was set back so far is followed: lists of a period look for the time in identifiers.
 _LONGEST_AHEAD_MS = 60_000
 
@@ -36,9 +39,7 @@ class SystemIds:
         """A UUIDv7 (RFC 9562). Within one process each is greater than the one before, unless the
         clock was set back by more than a minute.
         """
-        if not self._random:
-            self._random.extend(_DRAW.unpack(os.urandom(_DRAW.size)))
-        random = self._random.pop()
+        random = self._draw()
         now_ms = self._now_ms()
         if now_ms > self._last_ms or now_ms < self._last_ms - _LONGEST_AHEAD_MS:
             # The counter begins in the lower half, so that it seldom runs over.
@@ -49,3 +50,13 @@ class SystemIds:
                 self._last_ms, self._counter = self._last_ms + 1, 0
         head = self._last_ms << 80 | self._counter << 64 | _VERSION_7
         return pgproto.UUID((head | random & _LOW_62).to_bytes(16))
+
+    def reference(self) -> UUID:
+        """A UUIDv4: nothing but chance, and its version."""
+        drawn = self._draw() << 64
+        return pgproto.UUID((drawn & _HIGH_60 | _VERSION_4 | self._draw() & _LOW_62).to_bytes(16))
+
+    def _draw(self) -> int:
+        if not self._random:
+            self._random.extend(_DRAW.unpack(os.urandom(_DRAW.size)))
+        return self._random.pop()

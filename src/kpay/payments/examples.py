@@ -10,7 +10,7 @@ from kpay.core.sheet import table
 _PAYMENT: dict[str, Any] = {
     "id": "pay_01jyegwm00e8g9wv3kcaw7b2sd",
     "reference": "KPAY-20260623-4FWK2S",
-    "providerReference": "0197a0e2-8000-7b6d-a6ce-3c5d2f8e9b10",
+    "providerReference": "5f0e2c64-93b1-4b6d-a6ce-3c5d2f8e9b10",
     "status": "PENDING",
     "mode": "USSD",
     "amount": 5000,
@@ -100,7 +100,7 @@ DETAIL = (
                     "connector": "sandbox",
                     "sent": {
                         "operationType": "DEPOSIT",
-                        "reference": "0197a0e2-8000-7b6d-a6ce-3c5d2f8e9b10",
+                        "reference": "5f0e2c64-93b1-4b6d-a6ce-3c5d2f8e9b10",
                         "provider": "MTN_MOMO_CMR",
                         "phoneNumber": "237653456789",
                         "amount": "5000",

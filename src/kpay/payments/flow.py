@@ -148,7 +148,7 @@ class Payments(Chosen[Payment]):
         payment = await self._draw(book, wanted, terms, keyed)
         opened = self._gateways.open(book, payment.id, wanted.addresses)
         payment = replace(payment, hosted=Hosted(opened.expires_at))
-        reference = self._ids.uuid()
+        reference = self._ids.reference()
         verdict = await store.write_hosted(self._database, payment, reference, opened, keyed)
         if not verdict.posted:
             raise _used(payment, verdict)
@@ -181,7 +181,7 @@ class Payments(Chosen[Payment]):
             phone_number=self._rails.read_phone_as_typed(
                 payment.book.environment, OperationType.DEPOSIT, operator, phone_number
             ),
-            reference=self._ids.uuid(),
+            reference=self._ids.reference(),
             sent=payment.amount,
         )
 
@@ -233,7 +233,7 @@ class Payments(Chosen[Payment]):
         return Instruction(
             book=payment.book,
             type=OperationType.DEPOSIT,
-            reference=self._ids.uuid(),
+            reference=self._ids.reference(),
             provider=wanted.provider.code,
             phone_number=wanted.phone_number,
             amount=payment.amount,

@@ -30,7 +30,7 @@ _SAME: dict[str, Any] = {
 _ACROSS: dict[str, Any] = {
     "id": "wdr_01jyp7nz80fq3v6xk2m9t4c1ha",
     "reference": "KPAY-WD-20260626-CRXS23",
-    "providerReference": "0197afa7-f900-7e52-9c81-4d7b0a6f3e25",
+    "providerReference": "c81d7b3a-60f4-4e52-9c81-4d7b0a6f3e25",
     "status": "PENDING",
     "mode": "USSD",
     "amount": 50000,
@@ -140,7 +140,7 @@ DETAIL = (
                     "connector": "sandbox",
                     "sent": {
                         "operationType": "PAYOUT",
-                        "reference": "0197afa7-f900-7e52-9c81-4d7b0a6f3e25",
+                        "reference": "c81d7b3a-60f4-4e52-9c81-4d7b0a6f3e25",
                         "provider": "MTN_MOMO_CIV",
                         "phoneNumber": "237653456789",
                         "amount": "48212",

@@ -159,7 +159,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         payout = await self._draw(book, wanted, fee, keyed)
         opened = self._gateways.open(book, payout.id, wanted.addresses)
         payout = replace(payout, hosted=Hosted(opened.expires_at))
-        reference = self._ids.uuid()
+        reference = self._ids.reference()
         order = _reserve(payout, (payout, reference, opened))
         verdict = await self._poster.post(order, self._new_hosted, keyed)
         if not verdict.posted:
@@ -190,7 +190,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             provider=operator.code,
             country=operator.country,
             phone_number=number,
-            reference=self._ids.uuid(),
+            reference=self._ids.reference(),
             sent=agreed.sent,
             payout_amount=agreed.payout_amount,
             quote=quote,
@@ -255,7 +255,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         return Instruction(
             book=payout.book,
             type=OperationType.PAYOUT,
-            reference=self._ids.uuid(),
+            reference=self._ids.reference(),
             provider=wanted.provider.code,
             phone_number=wanted.phone_number,
             amount=agreed.sent,

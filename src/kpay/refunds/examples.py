@@ -71,7 +71,7 @@ DETAIL = (
                         "phoneNumber": "237653456789",
                         "amount": "5000",
                         "currency": "XAF",
-                        "depositReference": "0197a0e2-8000-7b6d-a6ce-3c5d2f8e9b10",
+                        "depositReference": "5f0e2c64-93b1-4b6d-a6ce-3c5d2f8e9b10",
                     },
                     "sentAt": "2026-06-23T10:10:00.000Z",
                     "outcome": "paid",

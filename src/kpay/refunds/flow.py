@@ -111,7 +111,7 @@ class Refunds(Outgoing[Refund]):
         return Instruction(
             book=refund.book,
             type=self.type,
-            reference=self._ids.uuid(),
+            reference=self._ids.reference(),
             provider=refund.provider,
             phone_number=refund.phone_number,
             amount=refund.amount,
