@@ -56,14 +56,14 @@ async def streamed(api: Api, request: web.BaseRequest) -> web.StreamResponse:
     """An answer that goes on, passed on as it comes, until it ends or its browser hangs up."""
     response = web.StreamResponse()
     asked = False
+    gone = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         nonlocal asked
         if not asked:
             asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        while request.transport is not None and not request.transport.is_closing():
-            await asyncio.sleep(0.02)
+        await gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
@@ -73,7 +73,10 @@ async def streamed(api: Api, request: web.BaseRequest) -> web.StreamResponse:
                 response.headers[name.decode()] = value.decode()
             await response.prepare(request)
         elif message.get("body"):
-            await response.write(message["body"])
+            try:
+                await response.write(message["body"])
+            except ConnectionError:
+                gone.set()
 
     await api(
         {

@@ -73,7 +73,7 @@ class Timeline:
                     country=self._telling.country(told.destination),
                 )
             case _:
-                return self._holder_of_outgoing(told)
+                return self._holder_of_outgoing(told, story.sent)
 
     def _holder_of_payment(self, told: Transaction) -> str:
         say, amount = self._say, self._money(told.amount)
@@ -96,14 +96,14 @@ class Timeline:
             case _:
                 return say("The payer: nothing was taken.")
 
-    def _holder_of_outgoing(self, told: Transaction) -> str:
+    def _holder_of_outgoing(self, told: Transaction, sent: Money | None) -> str:
         say, amount = self._say, self._money(told.amount)
         country = self._telling.country(told.source)
         match told.status:
             case Status.COMPLETED if told.noun is Noun.PAYOUT:
                 return say(
                     "The beneficiary: %(amount)s were paid out.",
-                    amount=self._money(told.arrives or told.amount),
+                    amount=self._money(sent or told.amount),
                 )
             case Status.COMPLETED:
                 return say("The payer: %(amount)s were given back.", amount=amount)

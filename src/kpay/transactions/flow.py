@@ -60,8 +60,8 @@ class Transactions:
         for meaning in asked:
             if wanted.noun is not None and meaning.noun not in (None, wanted.noun):
                 continue
-            for noun, identifier in await store.page(self._database, book, wanted, meaning):
-                found[identifier] = noun
+            rows = await store.page(self._database, book, wanted, meaning)
+            found |= {identifier: noun for noun, identifier in rows}
         # Each meaning gave its newest, so the newest of all of them are among these.
         latest = sorted(found, reverse=True)[: wanted.filter.limit + 1]
         return await self._told(book, [(found[identifier], identifier) for identifier in latest])

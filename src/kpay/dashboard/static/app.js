@@ -34,8 +34,8 @@ const livePart = () => document.querySelector("[data-live]");
 function signLive(state) {
   const sign = document.querySelector("[data-live-sign]");
   if (!sign) return;
-  sign.hidden = state === "off";
-  sign.classList.toggle("lost", state === "lost");
+  sign.hidden = state === "lost";
+  for (const hint of document.querySelectorAll("[data-live-not]")) hint.hidden = !sign.hidden;
 }
 function closeLive() {
   clearTimeout(live.timer);
