@@ -1,4 +1,4 @@
-"""One transaction: its timeline, its lines in the journal, its rate, its webhooks, what can be done.
+"""One transaction: timeline, lines in the journal, rate, webhooks, and what can be done with it.
 
 What is done here goes through the same flows as the API. That a person asked for it is on record
 before it is done, as a transaction of the ledger has no room for it.

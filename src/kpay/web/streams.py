@@ -63,8 +63,9 @@ async def send_stream(
 async def _next(parts: AsyncGenerator[bytes, None], gone: asyncio.Future[None]) -> bytes | None:
     """The next part, or None when there is none or nobody to take it."""
     coming = asyncio.ensure_future(anext(parts, None))
+    waited: list[asyncio.Future[Any]] = [coming, gone]
     try:
-        await asyncio.wait({coming, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         return coming.result() if coming.done() else None
     finally:
         if not coming.done():
