@@ -172,11 +172,12 @@ async def test_an_answer_ends_by_itself_and_its_browser_comes_back(
         assert page.quiet
 
 
+@pytest.mark.parametrize("room", ["_most", "_most_of_book"])
 async def test_no_more_pages_are_told_than_there_is_room_for(
-    merchant: Merchant, awa: Visitor
+    merchant: Merchant, awa: Visitor, room: str
 ) -> None:
     address = news(await awa.get(place(merchant)))
-    merchant.house.news._most = 1
+    setattr(merchant.house.news, room, 1)
     async with listening(merchant.api, awa, address):
         assert (await ask(awa, address)).status == 503
     assert merchant.house.news._viewers == set()

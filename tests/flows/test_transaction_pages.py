@@ -8,12 +8,14 @@ from uuid import UUID
 import pytest
 
 from kpay.audit.model import Action
+from kpay.connectors.model import NotFound, Paid, Unknown
 from kpay.core.book import Book, Environment
 from kpay.core.clock import ManualClock
 from kpay.people.model import Role
 from kpay.transactions.model import Wanted
 from tests.client import Answer, Merchant
 from tests.people import Office
+from tests.rails import ScriptedRail
 from tests.receivers import listening
 from tests.transactions import STAYS_OPEN, one_of_each
 from tests.visitors import Visitor, words
@@ -230,6 +232,31 @@ async def test_what_is_on_its_way_says_when_it_is_asked_about_next(
     assert "It has it, and will say later how it ends." in told
 
 
+async def test_what_is_not_known_is_told_as_that_and_questions_alike_are_one_step(
+    merchant: Merchant, awa: Visitor, clock: ManualClock
+) -> None:
+    await merchant.collect(100_000)
+    lost = Unknown("TimeoutError")
+    rail = ScriptedRail(lost, lost, lost, NotFound(), otherwise=Paid({"id": "op-1"}))
+    rail.serve(merchant.house)
+    payout = await merchant.withdraw(amount=10_000)
+    for _ in range(4):
+        await merchant.house.worker.run_until_idle()
+        clock.advance(minutes=1)
+    told = words(await awa.get(place(merchant, payout["id"])))
+    assert "Asked MTN Cameroon what became of it, 2 times" in told
+    assert told.count("No clear answer. That is no failure") == 2
+    assert "It says that it has never received it." in told
+    assert "Next: handed to the operator" in told
+    await merchant.house.worker.run_until_idle()
+
+    told = words(await awa.get(place(merchant, payout["id"])))
+
+    assert told.count("Handed to MTN Cameroon") == 2
+    assert '"id": "op-1"' in told
+    assert "The beneficiary: 9,500 XAF were paid out." in told
+
+
 async def test_a_pending_payout_is_cancelled_after_a_question_and_it_is_on_record(
     merchant: Merchant, office: Office, awa: Visitor
 ) -> None:
@@ -256,7 +283,7 @@ async def test_a_pending_payout_is_cancelled_after_a_question_and_it_is_on_recor
 
 
 async def test_a_payment_is_given_back_once_by_the_same_flow_as_of_the_api(
-    merchant: Merchant, awa: Visitor
+    merchant: Merchant, office: Office, awa: Visitor
 ) -> None:
     await merchant.collect(100_000)
     payment = await merchant.collect(20_000)
@@ -267,6 +294,8 @@ async def test_a_payment_is_given_back_once_by_the_same_flow_as_of_the_api(
     refund = (await merchant.payment(payment))["refunds"][0]
     assert answer.headers["location"] == f"{place(merchant, refund['id'])}?done=refunded#main"
     assert (await merchant.wallets())["CMR"] == (94_000, 20_000)
+    entry = (await office.log(company_id=await office.company()))[0]
+    assert (entry.action, entry.subject.id) == (Action.REFUND_ASKED, payment["id"])
     assert "Wrong size" in words(await awa.get(place(merchant, refund["id"])))
     assert "Give it back" not in words(await awa.get(address))
     again = await awa.post(f"{address}/refund")

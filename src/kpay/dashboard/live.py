@@ -35,7 +35,7 @@ class Live:
 
     async def tell(self, visit: Visit) -> Stream:
         """Each change since what the page has seen. Refuses: busy."""
-        self._news.check_room()
+        self._news.check_room(visit.book)
         seen = visit.last_event or visit.query.get(_SEEN, "")
         changes = self._news.changes(_watch(visit), seen)
         return Stream(_events(changes))

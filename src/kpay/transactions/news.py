@@ -27,9 +27,11 @@ from kpay.transactions.store import State
 # who has signed out since is then not let in, and no process that is to end waits long for it.
 _EVERY_SECONDS = 1.0
 _LIFE_SECONDS = 10.0
-# What one page can look at, and how many pages one process tells.
-MOST_LOOKED_AT = 100
+# What one page can look at, and how many pages one process tells: of them all, and of one book, so
+# that nobody keeps the news from others.
+MOST_LOOKED_AT = 50
 _MOST_VIEWERS = 1_000
+_MOST_OF_BOOK = 100
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +66,13 @@ class News:
         every: float = _EVERY_SECONDS,
         life: float = _LIFE_SECONDS,
         most: int = _MOST_VIEWERS,
+        most_of_book: int = _MOST_OF_BOOK,
     ) -> None:
         self._database = database
         self._every = every
         self._life = life
         self._most = most
+        self._most_of_book = most_of_book
         self._viewers: set[_Viewer] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -103,9 +107,10 @@ class News:
         finally:
             self._viewers.discard(viewer)
 
-    def check_room(self) -> None:
+    def check_room(self, book: Book) -> None:
         """Refuses: busy, where as many look as one process tells."""
-        if len(self._viewers) >= self._most:
+        of_book = sum(viewer.watch.book == book for viewer in self._viewers)
+        if len(self._viewers) >= self._most or of_book >= self._most_of_book:
             raise Refusal(
                 Code.BUSY, "Too many pages wait for news here: reload to see what is new."
             )

@@ -116,7 +116,7 @@ async def event(database: Database, book: Book, identifier: UUID) -> UUID | None
 
 async def newest(database: Database, books: Collection[Book]) -> dict[Book, State]:
     """How far these books have come: it changes with whatever comes into one's list."""
-    rows = await database.fetch(
+    rows = await database.read(
         SQL["newest"],
         [book.application_id for book in books],
         [book.environment for book in books],
@@ -128,7 +128,7 @@ async def states(
     database: Database, wanted: Sequence[tuple[Book, UUID]]
 ) -> dict[tuple[Book, UUID], State]:
     """Where these operations stand: the status first, then everything else that a page shows."""
-    rows = await database.fetch(
+    rows = await database.read(
         SQL["states"],
         [book.application_id for book, _ in wanted],
         [book.environment for book, _ in wanted],
