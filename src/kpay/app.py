@@ -87,7 +87,7 @@ from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
-from kpay.web.server import stop_with_parent
+from kpay.web.server import is_ending, stop_with_parent
 from kpay.webhooks import api as webhooks_api
 from kpay.webhooks.flow import Webhooks
 from kpay.worker import Job, Worker
@@ -222,7 +222,7 @@ class House:
         self.transactions = Transactions(
             self.database, self.payments, self.payouts, self.refunds, self.transfers, self.webhooks
         )
-        self.news = News(self.database)
+        self.news = News(self.database, ending=is_ending)
 
     def _worker(self) -> Worker:
         """Whatever is due, each with how long to rest when nothing was."""

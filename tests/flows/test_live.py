@@ -172,6 +172,22 @@ async def test_an_answer_ends_by_itself_and_its_browser_comes_back(
         assert page.quiet
 
 
+@pytest.mark.parametrize("how", ["told", "closed"])
+async def test_answers_end_when_their_process_is_to_end(
+    merchant: Merchant, awa: Visitor, how: str
+) -> None:
+    house = merchant.house
+    async with listening(merchant.api, awa, news(await awa.get(place(merchant)))) as page:
+        await merchant.pay()
+        await page.mark()
+        if how == "told":
+            house.news._ending = lambda: True
+        else:
+            await house.news.close()
+        async with asyncio.timeout(5):
+            await page.ended.wait()
+
+
 @pytest.mark.parametrize("room", ["_most", "_most_of_book"])
 async def test_no_more_pages_are_told_than_there_is_room_for(
     merchant: Merchant, awa: Visitor, room: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,7 @@ from kpay.transactions.model import Transaction
 from kpay.transactions.store import State
 
 # A page is told within so many seconds, and comes back after so many whether it was told or not:
-# who has signed out since is then not let in, and no process that is to end waits long for it.
+# who has signed out since is then not let in.
 _EVERY_SECONDS = 1.0
 _LIFE_SECONDS = 10.0
 # What one page can look at, and how many pages one process tells: of them all, and of one book, so
@@ -54,6 +54,7 @@ class _Viewer:
         self.watch = watch
         self.mark = seen
         self.changed = asyncio.Event()
+        self.over = False
 
 
 class News:
@@ -67,12 +68,15 @@ class News:
         life: float = _LIFE_SECONDS,
         most: int = _MOST_VIEWERS,
         most_of_book: int = _MOST_OF_BOOK,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`ending` says whether the process is to end, and with it every answer that goes on."""
         self._database = database
         self._every = every
         self._life = life
         self._most = most
         self._most_of_book = most_of_book
+        self._ending = ending
         self._viewers: set[_Viewer] = set()
         self._looking: asyncio.Task[None] | None = None
 
@@ -100,6 +104,8 @@ class News:
                 # Each turn in a scope of its own: between two of them another task may go on.
                 async with asyncio.timeout_at(ends):
                     await viewer.changed.wait()
+                if viewer.over:
+                    return
                 viewer.changed.clear()
                 yield viewer.mark
         except TimeoutError:
@@ -117,6 +123,7 @@ class News:
 
     async def close(self) -> None:
         """Tell nobody any more."""
+        self._end()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
@@ -128,7 +135,16 @@ class News:
                 await self._turn(list(self._viewers))
             except (Refusal, *UNAVAILABLE) as problem:
                 log.info("no_news", problem=repr(problem))
+            if self._ending():
+                self._end()
+                return
             await asyncio.sleep(self._every)
+
+    def _end(self) -> None:
+        """Let every answer come to its end."""
+        for viewer in self._viewers:
+            viewer.over = True
+            viewer.changed.set()
 
     async def _turn(self, viewers: list[_Viewer]) -> None:
         newest, states = await self._read([viewer.watch for viewer in viewers])
