@@ -40,9 +40,12 @@ from kpay.dashboard.applications import Applications
 from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
+from kpay.dashboard.live import Live
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
+from kpay.dashboard.transaction import TransactionPage
+from kpay.dashboard.transactions import TransactionPages
 from kpay.dashboard.wallets import Wallets
 from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
@@ -77,6 +80,8 @@ from kpay.settings import Settings
 from kpay.statements import api as statements_api
 from kpay.statements.flow import Statements
 from kpay.statements.operations import of_payments, of_payouts, of_refunds, of_transfers
+from kpay.transactions.flow import Transactions
+from kpay.transactions.news import News
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
@@ -85,7 +90,7 @@ from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.callbacks import CallbackDoor
 from kpay.web.logs import configure_logs
-from kpay.web.server import stop_with_parent
+from kpay.web.server import is_ending, stop_with_parent
 from kpay.webhooks import api as webhooks_api
 from kpay.webhooks.flow import Webhooks
 from kpay.worker import Job, Worker
@@ -219,6 +224,11 @@ class House:
             ],
         )
 
+        self.transactions = Transactions(
+            self.database, self.payments, self.payouts, self.refunds, self.transfers, self.webhooks
+        )
+        self.news = News(self.database, ending=is_ending)
+
     def _worker(self) -> Worker:
         """Whatever is due, each with how long to rest when nothing was."""
         return Worker(
@@ -290,6 +300,7 @@ class House:
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
+        await self.news.close()
         await self.webhooks.close()
         await self.poster.stop()
         if self._clock_task is not None:
@@ -341,12 +352,16 @@ class House:
     def dashboard(self) -> Site:
         """The pages for people, over the same flows as the API."""
         cookies = Cookies(self.settings.public_url)
+        live = Live(self.news)
         return Site(
             [
                 *door(self.people, cookies),
                 *Links(self.people, cookies).pages(),
                 *Applications(self.office, self.webhooks).pages(),
                 *Wallets(self.database, self.rates).pages(),
+                *TransactionPages(self.transactions, live, self.catalogue).pages(),
+                *self._transaction_page(live).pages(),
+                *live.pages(),
                 *PeoplePages(self.people.members).pages(),
                 *AuditPages(self.audit, self.people.members).pages(),
                 *AccountPages(self.people).pages(),
@@ -356,6 +371,19 @@ class House:
             cookies,
             Addresses(self.settings.trusted_proxies),
             self.settings.public_url,
+        )
+
+    def _transaction_page(self, live: Live) -> TransactionPage:
+        return TransactionPage(
+            self.database,
+            self.transactions,
+            self.payouts,
+            self.refunds,
+            self.webhooks,
+            self.audit,
+            live,
+            self.catalogue,
+            self.clock,
         )
 
     def asgi(self) -> Api:

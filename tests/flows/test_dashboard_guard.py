@@ -16,6 +16,7 @@ from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
 from kpay.dashboard.page import Page, Reach
 from kpay.people.model import RIGHTS, Role
+from kpay.transactions.news import News
 from kpay.web.api import Api
 from tests.client import Browser
 from tests.people import PASSWORD, Office, people_of
@@ -24,9 +25,25 @@ from tests.visitors import Visitor, words
 DOOR, CODE = "/dashboard/sign-in", "/dashboard/code"
 
 
+# A transaction that can be named without being looked for: its id is its application's.
+A_TRANSFER = """
+    insert into transfers (
+        application_id, environment, id, destination_id, suffix, source_country, source_currency,
+        source_amount, destination_country, destination_currency, destination_amount, rate,
+        rate_source, rate_as_of, rate_margin_bps, created_at
+    )
+    values (
+        $1, 'TEST', $1, gen_random_uuid(), 'ABC123', 'CMR', 'XAF', 100, 'GAB', 'XAF', 100, 1,
+        'fixed', $2, 0, $2
+    )
+"""
+
+
 @pytest.fixture
 async def office(house: House, clock: ManualClock) -> Office:
     house.people = people_of(house)
+    # Who asks for news is told at once that there are no more.
+    house.news = News(house.database, life=0)
     made = Office(house, house.people, clock)
     await made.hire("awa")
     return made
@@ -40,7 +57,9 @@ def api(house: House, office: Office) -> Api:
 @pytest.fixture
 async def shop(house: House, office: Office) -> Application:
     """An application of Acme's, whose owner is Awa."""
-    return (await house.office.create_application("Acme", "shop")).application
+    application = (await house.office.create_application("Acme", "shop")).application
+    await house.database.execute(A_TRANSFER, application.id, house.clock.now())
+    return application
 
 
 def pages(house: House, *reaches: Reach) -> list[Page]:
@@ -56,6 +75,7 @@ def address(page: Page, application: Application) -> str:
         "company": str(application.company.id),
         "environment": "test",
         "topic": "generic",
+        "transaction": str(application.id),
     }
     return re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], str(UUID(int=7))), page.path)
 

@@ -30,6 +30,7 @@ from kpay.payments import store as payments
 from kpay.payouts import store as payouts
 from kpay.refunds import store as refunds
 from kpay.statements import store as statements
+from kpay.transactions import store as transactions
 from kpay.transfers import store as transfers
 from kpay.webhooks import store as webhooks
 
@@ -117,6 +118,36 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
         refunds.SQL["of_ids"],
         [("refunds_pkey", ("id",)), ("instructions_pkey", ("id",))],
     ),
+    # One transaction's story, and whether a page that is looked at is still as it was.
+    "entries of an operation": (
+        transactions.SQL["entries"],
+        [("entries_pkey", ("operation_id",))],
+    ),
+    "lines of an operation": (
+        transactions.SQL["lines"],
+        [("accounts_pkey", ("code",)), ("postings_pkey", ("account", "version"))],
+    ),
+    "choices of an operation": (transactions.SQL["choices"], [("choices_pkey", ("id",))]),
+    "event of an operation": (
+        transactions.SQL["event"],
+        [("events_operation_key", ("operation_id",))],
+    ),
+    "states of what is looked at": (
+        transactions.SQL["states"],
+        [
+            ("instructions_pkey", ("id",)),
+            ("events_operation_key", ("operation_id",)),
+            ("deliveries_pkey", ("id",)),
+        ],
+    ),
+    "how far books have come": (
+        transactions.SQL["newest"],
+        [
+            ("journals_pkey", ("application_id", "environment")),
+            ("payments_pkey", ("application_id", "environment")),
+            ("events_pkey", ("application_id", "environment")),
+        ],
+    ),
 }
 
 # What a first hour may leave: payments only, all of them ended, and the table just analysed.
@@ -139,6 +170,20 @@ LISTS = {
     "payments_external_id_idx": (payments.SQL, 7),
     "payouts_external_id_idx": (payouts.SQL, 7),
     "refunds_external_id_idx": (refunds.SQL, 7),
+}
+
+# What the list of transactions can be searched for, and what finds it in every noun that has it.
+SEARCHES = {
+    "id": {"payments_pkey", "payouts_pkey", "refunds_pkey", "transfers_pkey"},
+    "suffix": {
+        "payments_suffix_idx",
+        "payouts_suffix_idx",
+        "refunds_suffix_idx",
+        "transfers_suffix_idx",
+    },
+    "external_id": set(LISTS),
+    "phone_number": {"payments_phone_idx", "payouts_phone_idx", "refunds_phone_idx"},
+    "chosen_number": {"choices_phone_idx"},
 }
 
 # A year of a merchant's operations, three an hour, with the identifiers that they would have.
@@ -221,7 +266,13 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
 
     assert not re.search(r"(Seq Scan|Bitmap Heap Scan) on", plan), plan
     for index, columns in keys:
-        used = re.search(rf"Index Scan (?:Backward )?using {index} .*\n\s*Index Cond: (.*)", plan)
+        found = [
+            re.search(
+                rf"Index {only}Scan (?:Backward )?using {index} .*\n\s*Index Cond: (.*)", plan
+            )
+            for only in ("", "Only ")
+        ]
+        used = found[0] or found[1]
         assert used, plan
         assert all(re.search(rf"\b{column} [<=]", used[1]) for column in columns), plan
 
@@ -270,6 +321,45 @@ async def test_a_day_long_ago_is_read_without_all_that_came_since(
     assert len(of_payments) == len(of_payouts) == len(of_transfers) == 36
     assert set(looked_at) == {"payments", "payouts", "transfers"}
     assert all(36 <= rows <= 8 * 36 + 2 for rows in looked_at.values()), looked_at
+
+
+@pytest.mark.parametrize("sought", SEARCHES)
+async def test_the_transactions_that_a_text_names_are_found_by_its_indexes(
+    database: Database, sought: str
+) -> None:
+    text = UUID(int=2) if sought == "id" else "237653456789"
+    asked = [text if name == sought else None for name in SEARCHES]
+    rows = await database.search(
+        "explain " + transactions.SQL["list"],
+        UUID(int=1),
+        Environment.TEST,
+        *[None] * 7,
+        *asked,
+        51,
+    )
+    plan = "\n".join(row[0] for row in rows)
+    found = re.findall(
+        r"Index (?:Only )?Scan (?:Backward )?using (\w+) .*\n\s*Index Cond: (.*)", plan
+    )
+    column = {"chosen_number": "phone_number"}.get(sought, sought)
+    used = {index for index, condition in found if re.search(rf"\b{column} =", condition)}
+    assert SEARCHES[sought] <= used, plan
+    assert not re.search(r"(Seq Scan|Bitmap Heap Scan) on", plan), plan
+
+
+async def test_the_newest_transactions_of_a_year_are_read_without_the_rest(
+    database: Database, year: Book
+) -> None:
+    rows = await database.search(
+        "explain (analyze, format json) " + transactions.SQL["list"],
+        year.application_id,
+        year.environment,
+        *[None] * 12,
+        51,
+    )
+    plan = json.loads(rows[0][0])[0]["Plan"]
+    for table in ("payments", "payouts", "transfers"):
+        assert sum(_rows_of(table, plan)) <= 2 * 51, (table, plan)
 
 
 @asynccontextmanager

@@ -44,6 +44,9 @@ class Action(StrEnum):
     INVITED = "invitation.made"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"
+    CANCELLING_ASKED = "transaction.cancelling_asked"
+    REFUND_ASKED = "transaction.refund_asked"
+    REPLAY_ASKED = "webhook.replay_asked"
 
 
 class Actor(msgspec.Struct, frozen=True):

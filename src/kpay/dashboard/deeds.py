@@ -39,6 +39,9 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.PERSON_DISABLED: say("Closed an account"),
         Action.PERSON_ENABLED: say("Opened an account again"),
         Action.OPERATOR_CHANGED: say("Changed an operator’s role"),
+        Action.CANCELLING_ASKED: say("Asked to cancel a transaction"),
+        Action.REFUND_ASKED: say("Asked to refund a payment"),
+        Action.REPLAY_ASKED: say("Asked for a webhook again"),
     }
 
 
@@ -65,6 +68,13 @@ def _with_role(text: Callable[[Speech], str]) -> Callable[[Speech, Entry], str]:
             "before": role_name(speech, entry.details.get("before")),
         }
         return text(speech) % parts
+
+    return told
+
+
+def _of_transaction(text: Callable[[Speech], str]) -> Callable[[Speech, Entry], str]:
+    def told(speech: Speech, entry: Entry) -> str:
+        return text(speech) % {"which": f"{entry.details.get('reference') or entry.subject.id}"}
 
     return told
 
@@ -133,5 +143,12 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
     ),
     Action.OPERATOR_CHANGED: _with_role(
         lambda speech: speech.say("made %(who)s %(role)s of the installation")
+    ),
+    Action.CANCELLING_ASKED: _of_transaction(
+        lambda speech: speech.say("asked to cancel %(which)s")
+    ),
+    Action.REFUND_ASKED: _of_transaction(lambda speech: speech.say("asked to refund %(which)s")),
+    Action.REPLAY_ASKED: _of_transaction(
+        lambda speech: speech.say("asked for the webhook of %(which)s again")
     ),
 }

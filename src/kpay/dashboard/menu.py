@@ -34,6 +34,7 @@ def _groups(visit: Visit) -> Iterator[Group]:
     if where is not None and where.application is not None and where.book is not None:
         book = where.book
         links = [link(say("Wallets"), book_address(book, "wallets"))]
+        links.append(link(say("Transactions"), book_address(book, "transactions")))
         if visit.may(Right.APPLICATIONS):
             links.append(link(say("Keys and webhooks"), book_address(book, "settings")))
         yield Group(where.application.name, links)

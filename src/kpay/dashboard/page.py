@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -16,9 +17,15 @@ from kpay.access.model import Application
 from kpay.core.book import Book
 from kpay.dashboard.speech import Speech
 from kpay.people.model import Membership, Right, Session
+from kpay.web.download import Begun
 from kpay.web.pages import Answer
+from kpay.web.streams import Stream
 
 PREFIX = "/dashboard"
+
+Sent: TypeAlias = Answer | Begun | Stream
+"""What comes of a visit: a page, a file that is made as it is sent, or news for as long as one
+looks."""
 
 
 class Reach(Enum):
@@ -67,6 +74,8 @@ class Visit(msgspec.Struct, frozen=True):
     token: str | None = None
     known: Session | None = None
     here: Where | None = None
+    last_event: str | None = None
+    """The last news that a page had, when it asks for what came since."""
 
     @property
     def session(self) -> Session:
@@ -98,13 +107,17 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page, or what one form does. `right` is what its visitor must have there."""
+    """One page, or what one form does. `right` is what its visitor must have there.
+
+    What no person asks for, but a page by itself, is not `active`: it keeps no session alive.
+    """
 
     method: str
     path: str
     reach: Reach
-    handler: Callable[[Visit], Awaitable[Answer]]
+    handler: Callable[[Visit], Awaitable[Sent]]
     right: Right | None = None
+    active: bool = True
 
 
 class Gone(Exception):

@@ -19,17 +19,19 @@ from kpay.access.gate import Gate
 from kpay.core.book import Book, Environment
 from kpay.core.ids import parse_uuid
 from kpay.dashboard.drawing import HEADERS, draw, serve_asset
-from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, Where
+from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Sent, Visit, Where
 from kpay.dashboard.speech import Speech, speech
 from kpay.people.flow import People
 from kpay.people.model import Membership, Session, SignedIn
 from kpay.web.address import Addresses
 from kpay.web.context import begin_request
+from kpay.web.download import Begun, send_download
 from kpay.web.endpoint import Receive, Scope, Send
 from kpay.web.errors import refusal_of
 from kpay.web.languages import LANGUAGES, picked_language
 from kpay.web.pages import Answer, Headers, read_form, redirect, send_answer, trouble, zipped
 from kpay.web.reading import read_body
+from kpay.web.streams import Stream, send_stream
 
 ASSETS = f"{PREFIX}/assets/"
 SIGN_IN = f"{PREFIX}/sign-in"
@@ -100,6 +102,7 @@ class Site:
         request_id = begin_request()
         asked = _Asked(scope, self._addresses)
         label = "other"
+        answer: Sent
         try:
             found = self._find(asked)
             if isinstance(found, Answer):
@@ -113,8 +116,13 @@ class Site:
         method = asked.method if asked.method in ("GET", "POST") else "other"
         measure = metrics.requests.labels(method, label, answer.status)
         measure.observe(time.perf_counter() - started)
-        answer = asked.keep_language(answer)
-        await send_answer(send, zipped(answer) if asked.zipped else answer, request_id)
+        if isinstance(answer, Begun):
+            await send_download(answer, receive, send, request_id)
+        elif isinstance(answer, Stream):
+            await send_stream(answer, receive, send, request_id)
+        else:
+            answer = asked.keep_language(answer)
+            await send_answer(send, zipped(answer) if asked.zipped else answer, request_id)
 
     def _find(self, asked: _Asked) -> tuple[Page, dict[str, str]] | Answer:
         """The page of an address. Raises Gone."""
@@ -140,9 +148,12 @@ class Site:
 
     async def _serve(
         self, asked: _Asked, page: Page, path: dict[str, str], receive: Receive
-    ) -> Answer:
+    ) -> Sent:
         token = self._cookies.token(asked.cookies)
-        session = await self._people.session(token, address=asked.address) if token else None
+        session = None
+        if token:
+            active = page.active and not asked.by_itself
+            session = await self._people.session(token, address=asked.address, active=active)
         turned = _turned_away(page, session, asked)
         if turned is not None:
             return turned
@@ -171,6 +182,7 @@ class Site:
                 token=token,
                 known=session,
                 here=here,
+                last_event=asked.last_event,
             )
         )
 
@@ -230,6 +242,10 @@ class _Asked:
         self.address = addresses.of(scope)
         self.agent = headers.get(b"user-agent", "")
         self.zipped = "gzip" in headers.get(b"accept-encoding", "")
+        # Our script says so when a page is drawn anew because something has happened: no person
+        # did anything, so no session is kept alive by it.
+        self.by_itself = self.method == "GET" and b"x-kpay-live" in headers
+        self.last_event = headers.get(b"last-event-id")
         chosen = self.query.get("lang")
         self._chosen = chosen if chosen in LANGUAGES else None
 

@@ -18,14 +18,14 @@ from babel.core import get_global
 from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations, Translations
 
 from kpay.core.money import Money
 from kpay.web.languages import ENGLISH, FRENCH
 
 _LOCALES = Path(__file__).with_name("locales")
-_FIXED = "\u00a0"
+FIXED = "\u00a0"
 # British for its order of day and month, which is that of English-speaking Africa.
 _LOCALE = {ENGLISH: "en_GB", FRENCH: "fr"}
 
@@ -54,20 +54,32 @@ class Speech(msgspec.Struct, frozen=True):
 
     def money(self, amount: Money) -> str:
         """5,000 XAF: by its code, as XAF and XOF have one and the same name."""
-        return f"{self.number(amount.number)}{_FIXED}{amount.currency}"
+        return f"{self.number(amount.number)}{FIXED}{amount.currency}"
 
     def rate(self, value: Decimal) -> str:
         """Every decimal that is not a trailing zero, up to eight."""
         return format_decimal(value, "#,##0.########", locale=self.locale)
 
+    def exact(self, value: Decimal) -> str:
+        """Every digit that there is: what was agreed at a rate can be worked out again from it."""
+        whole, _, rest = f"{value:f}".partition(".")
+        digits = rest.rstrip("0")
+        point = get_decimal_symbol(self.locale) if digits else ""
+        return f"{self.number(int(whole))}{point}{digits}"
+
     def percent(self, basis_points: int) -> str:
         """5 %, 2.5 %: up to two decimals."""
         number = format_decimal(Decimal(basis_points) / 100, "0.##", locale=self.locale)
-        return f"{number}{_FIXED}%"
+        return f"{number}{FIXED}%"
 
     def moment(self, moment: datetime) -> str:
         """23 Jun 2026, 10:04 UTC."""
-        return f"{format_datetime(moment, 'd MMM y, HH:mm', locale=self.locale)}{_FIXED}UTC"
+        return f"{format_datetime(moment, 'd MMM y, HH:mm', locale=self.locale)}{FIXED}UTC"
+
+    def instant(self, moment: datetime) -> str:
+        """23 Jun 2026, 10:04:07 UTC."""
+        text = format_datetime(moment, "d MMM y, HH:mm:ss", locale=self.locale)
+        return f"{text}{FIXED}UTC"
 
     def day(self, day: date) -> str:
         """23 June 2026."""

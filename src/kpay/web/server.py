@@ -10,6 +10,10 @@ import socket
 import sys
 import tempfile
 from contextlib import closing
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -32,6 +36,8 @@ _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _SERVER_VARIABLE = "KPAY_SERVER_PID"
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+# Beside the counters: that the server was told to end.
+_MARK = "ending"
 
 
 class ServerError(Exception):
@@ -70,6 +76,27 @@ def stop_with_parent() -> None:
     # It may have been killed before we asked.
     if os.getppid() != int(os.environ.get(_SERVER_VARIABLE, os.getppid())):
         sys.exit("the server's own process has ended")
+
+
+def is_ending() -> bool:
+    """Whether the server whose process this is was told to end.
+
+    It is drained then, and waits for every answer: one that would go on has to know.
+    """
+    folder = os.environ.get(_METRICS_VARIABLE)
+    return folder is not None and Path(folder, _MARK).exists()
+
+
+def _note_the_end(folder: str) -> None:
+    """Have the server note where its processes can see it that it was told to end."""
+    for number in _ENDING:
+        before = signal.getsignal(number)
+
+        def noted(received: int, frame: FrameType | None, before: Any = before) -> None:
+            Path(folder, _MARK).touch()
+            before(received, frame)
+
+        signal.signal(number, noted)
 
 
 def _let_starting_processes_end() -> None:
@@ -122,7 +149,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
     )
     _let_starting_processes_end()
     try:
-        Granian(
+        server = Granian(
             "kpay.app:asgi",
             factory=True,
             address=host,
@@ -140,6 +167,9 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
                 max_buffer_size=_MOST_HEAD_BYTES,
             ),
             log_enabled=settings.log_level == "debug",
-        ).serve()
+        )
+        # When this is called, Granian has set its own handlers.
+        server.on_startup(partial(_note_the_end, folder))
+        server.serve()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -27,3 +27,76 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+// Pages that say where their news are (data-live) are fetched anew when there are some, and what has
+// changed in their parts (data-part) is put in place. Nobody is told while nobody looks.
+const live = { source: null, url: null, timer: null, busy: false, again: false };
+const livePart = () => document.querySelector("[data-live]");
+function signLive(state) {
+  const sign = document.querySelector("[data-live-sign]");
+  if (!sign) return;
+  sign.hidden = state === "lost";
+  for (const hint of document.querySelectorAll("[data-live-not]")) hint.hidden = !sign.hidden;
+}
+function closeLive() {
+  clearTimeout(live.timer);
+  if (live.source) live.source.close();
+  live.source = null;
+}
+function openLive() {
+  closeLive();
+  live.url = livePart()?.dataset.live;
+  if (!live.url || document.hidden) return;
+  live.source = new EventSource(live.url);
+  live.source.onopen = () => signLive("on");
+  live.source.onmessage = drawAnew;
+  live.source.onerror = () => {
+    if (live.source?.readyState !== EventSource.CLOSED) return;
+    // Refused, not broken off: somebody else's turn, or signed out. Try again, and not soon.
+    signLive("lost");
+    live.timer = setTimeout(openLive, 30000);
+  };
+}
+async function drawAnew() {
+  if (live.busy) { live.again = true; return; }
+  live.busy = true;
+  try {
+    const answer = await fetch(location.href, { headers: { "X-KPay-Live": "1" }, redirect: "error" });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    let changed = false;
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const next = fresh.getElementById(part.id);
+      if (!next) continue;
+      if ("live" in next.dataset) part.dataset.live = next.dataset.live;
+      if (part.innerHTML === next.innerHTML) continue;
+      replacePart(part, next);
+      changed = true;
+    }
+    const said = document.querySelector("[data-live-said]");
+    if (changed && said) said.textContent = said.dataset.liveSaid;
+  } catch {
+    // The network is away, or the session is over: the page stays as it is.
+    return;
+  } finally {
+    live.busy = false;
+  }
+  if (live.again) { live.again = false; setTimeout(drawAnew, 1000); return; }
+  if (livePart()?.dataset.live !== live.url) openLive();
+}
+// What was opened stays open, where one was one stays, and what is new is marked for a moment.
+function replacePart(part, next) {
+  const before = new Map([...part.querySelectorAll("li[id]")].map((row) => [row.id, row.innerHTML]));
+  const open = [...part.querySelectorAll("details[id][open]")].map((each) => each.id);
+  const focus = part.contains(document.activeElement) ? document.activeElement : null;
+  const place = focus?.id ? `[id="${focus.id}"]` : focus?.href ? `a[href="${focus.getAttribute("href")}"]` : null;
+  part.replaceChildren(...document.adoptNode(next).childNodes);
+  for (const id of open) { const each = document.getElementById(id); if (each) each.open = true; }
+  if (place) part.querySelector(place)?.focus({ preventScroll: true });
+  for (const row of part.querySelectorAll("li[id]")) {
+    if (before.get(row.id) !== row.innerHTML) row.classList.add("tx-fresh");
+  }
+}
+document.addEventListener("visibilitychange", () => { if (document.hidden) closeLive(); else openLive(); });
+addEventListener("pagehide", closeLive);
+addEventListener("pageshow", (event) => { if (event.persisted) openLive(); });
+openLive();
