@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
 
+import msgspec
 import structlog
 from litestar import Litestar
 
@@ -39,6 +40,8 @@ from kpay.dashboard.applications import Applications
 from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
+from kpay.dashboard.moves import PayoutMove, TransferMove
+from kpay.dashboard.moving import Moving
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
@@ -82,6 +85,7 @@ from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.logs import configure_logs
+from kpay.web.once import Once
 from kpay.web.server import stop_with_parent
 from kpay.webhooks import api as webhooks_api
 from kpay.webhooks.flow import Webhooks
@@ -331,7 +335,8 @@ class House:
                 *door(self.people, cookies),
                 *Links(self.people, cookies).pages(),
                 *Applications(self.office, self.webhooks).pages(),
-                *Wallets(self.database, self.rates).pages(),
+                *self._wallets().pages(),
+                *self._moving().pages(),
                 *PeoplePages(self.people.members).pages(),
                 *AuditPages(self.audit, self.people.members).pages(),
                 *AccountPages(self.people).pages(),
@@ -341,6 +346,30 @@ class House:
             cookies,
             Addresses(self.settings.trusted_proxies),
             self.settings.public_url,
+        )
+
+    def _wallets(self) -> Wallets:
+        return Wallets(
+            self.database,
+            self.rates,
+            self.statements,
+            self.transfers,
+            self.payouts,
+            self.clock,
+        )
+
+    def _moving(self) -> Moving:
+        """The forms that move money, by the flows and under the keys of the API."""
+        return Moving(
+            self.database,
+            [
+                TransferMove(self.transfers, self.catalogue),
+                PayoutMove(self.payouts, self.catalogue),
+            ],
+            Once(self.keys, msgspec.json.encode),
+            self.audit,
+            self.clock,
+            self.ids,
         )
 
     def asgi(self) -> Api:

@@ -96,6 +96,19 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "lines around a place": (statements.SQL["around"], ALONG),
     "lines onward": (statements.SQL["lines_onward"], ALONG),
     "lines backward": (statements.SQL["lines_backward"], ALONG),
+    "balances over time": (
+        statements.SQL["balances"],
+        [("accounts_pkey", ("code",)), ("postings_pkey", ("account", "version"))],
+    ),
+    "crossings of transfers": (transfers.SQL["crossings"], [("transfers_pkey", ("id",))]),
+    "crossings of payouts": (
+        payouts.SQL["crossings"],
+        [
+            ("payouts_pkey", ("id",)),
+            ("instructions_pkey", ("id",)),
+            ("choices_pkey", ("id", "number")),
+        ],
+    ),
     "moments of operations": (
         statements.SQL["moments_of"],
         [("entries_pkey", ("operation_id",))],

@@ -34,6 +34,8 @@ def _groups(visit: Visit) -> Iterator[Group]:
     if where is not None and where.application is not None and where.book is not None:
         book = where.book
         links = [link(say("Wallets"), book_address(book, "wallets"))]
+        if visit.may(Right.MOVE_MONEY):
+            links.append(link(say("Move money"), book_address(book, "move")))
         if visit.may(Right.APPLICATIONS):
             links.append(link(say("Keys and webhooks"), book_address(book, "settings")))
         yield Group(where.application.name, links)
