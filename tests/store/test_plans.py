@@ -232,7 +232,7 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
     for index, columns in keys:
         used = re.search(rf"Index Scan (?:Backward )?using {index} .*\n\s*Index Cond: (.*)", plan)
         assert used, plan
-        assert all(re.search(rf"\b{column} [<=]", used[1]) for column in columns), plan
+        assert all(re.search(rf"\b{column} [<=>]", used[1]) for column in columns), plan
 
 
 @pytest.mark.parametrize("index", LISTS)

@@ -13,13 +13,22 @@ import msgspec
 from kpay.core.money import Money
 from kpay.wallets.model import Crossing
 
-WIDTH = 640
-# Where the bars of the countries stand, and how wide they are; their names are outside of them.
-LEFT, RIGHT, BAR = 190, 450, 8
+BAR = 8
 # So that two names, of two lines each, never touch each other.
 _PITCH = 64
 _GAP = 14
 _THINNEST = 3
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """How wide the picture is and where its two bars stand; the countries' names are outside."""
+
+    width: int
+    left: int
+    right: int
+
+
+WIDE, NARROW = Frame(640, 190, 450), Frame(340, 124, 216)
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -56,8 +65,9 @@ class Band(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """The drawing, WIDTH by `height`."""
+    """The drawing, as wide as its frame."""
 
+    frame: Frame
     height: int
     sources: Sequence[Node]
     destinations: Sequence[Node]
@@ -89,7 +99,7 @@ def together(
     return sorted(flows, key=lambda flow: -(flow.worth.minor if flow.worth else 0))
 
 
-def picture(flows: Sequence[Flow]) -> Picture | None:
+def picture(flows: Sequence[Flow], frame: Frame = WIDE) -> Picture | None:
     """The flows that have a worth, drawn; None where there is none."""
     drawn = [flow for flow in flows if flow.worth is not None and flow.worth.minor > 0]
     if not drawn:
@@ -106,7 +116,8 @@ def picture(flows: Sequence[Flow]) -> Picture | None:
     right = _stack(destinations, dict.fromkeys(destinations, 0), drawn, thickness, outgoing=False)
     height = max(_end(left), _end(right))
     left, right = _centred(left, height), _centred(right, height)
-    return Picture(height, left, right, _bands(drawn, left, right, thickness))
+    bands = _bands(drawn, left, right, thickness, frame)
+    return Picture(frame, height, left, right, bands)
 
 
 def _sums(parts: Iterable[tuple[str, Money | None]]) -> dict[str, Money]:
@@ -154,6 +165,7 @@ def _bands(
     sources: Sequence[Node],
     destinations: Sequence[Node],
     thickness: Callable[[Money], int],
+    frame: Frame,
 ) -> list[Band]:
     """Each from its place at its source to its place at its destination, in the sides' order."""
     outs = {node.country: node.y for node in sources}
@@ -173,15 +185,15 @@ def _bands(
         ends[flow.source, flow.destination] = ins[flow.destination]
         ins[flow.destination] += thickness(flow.worth) if flow.worth else 0
     return [
-        Band(flow, _path(begins[key], ends[key], thickness(flow.worth)))
+        Band(flow, _path(begins[key], ends[key], thickness(flow.worth), frame))
         for flow in flows
         if flow.worth is not None and (key := (flow.source, flow.destination))
     ]
 
 
-def _path(begin: int, end: int, thick: int) -> str:
+def _path(begin: int, end: int, thick: int, frame: Frame) -> str:
     """A band between the two bars, flat at both ends."""
-    x, far = LEFT + BAR, RIGHT
+    x, far = frame.left + BAR, frame.right
     bend = (x + far) // 2
     return (
         f"M{x} {begin}C{bend} {begin} {bend} {end} {far} {end}V{end + thick}"

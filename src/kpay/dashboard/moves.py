@@ -163,7 +163,7 @@ class Move(ABC, Generic[L]):
         """The form's fields as they came, or as they stand when it is opened."""
         typed = {name: line(given.get(name, ""), self._most(name)) for name in self.fields}
         if typed[SOURCE] not in {wallet.country for wallet in wallets}:
-            typed[SOURCE] = max(wallets, key=lambda wallet: wallet.available.minor).country
+            typed[SOURCE] = _likely(wallets).country
         return typed
 
     def subject(self, operation_id: UUID) -> Subject:
@@ -196,6 +196,14 @@ class Move(ABC, Generic[L]):
     @staticmethod
     def _most(name: str) -> int:
         return {DESCRIPTION: MOST_DESCRIPTION, REFERENCE: MOST_REFERENCE}.get(name, _MOST_TYPED)
+
+
+def _likely(wallets: Sequence[Wallet]) -> Wallet:
+    """The fullest of those in the currency that most are in: amounts of two do not compare."""
+    names = [wallet.available.currency for wallet in wallets]
+    at_home = max(sorted(set(names)), key=names.count)
+    of_home = [wallet for wallet in wallets if wallet.available.currency == at_home]
+    return max(of_home, key=lambda wallet: wallet.available.minor)
 
 
 class TransferMove(Move[TransferLook]):

@@ -14,7 +14,7 @@ from kpay.core.clock import Clock
 from kpay.core.money import Money, convert
 from kpay.core.refusals import Code, Refusal
 from kpay.dashboard.curves import PERIODS, Curve, Period, curve, moments, period_of
-from kpay.dashboard.flows import picture, together
+from kpay.dashboard.flows import NARROW, WIDE, picture, together
 from kpay.dashboard.house import drawn
 from kpay.dashboard.moved import Moved
 from kpay.dashboard.page import PREFIX, Page, Reach, Visit
@@ -132,7 +132,7 @@ class Wallets:
         flows = together(moved.rows, paid.rows, valued)
         return {
             "flows": flows,
-            "picture": picture(flows),
+            "pictures": [picture(flows, WIDE), picture(flows, NARROW)],
             "all_flows": moved.whole and paid.whole,
         }
 
