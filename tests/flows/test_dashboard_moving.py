@@ -180,7 +180,7 @@ async def test_the_number_says_the_operator_until_one_is_chosen(till: Till) -> N
     national = {**guessed, "phone": "653-45-67-89"}
     assert "MTN MoMo by the number" in panel(await till.preview("payout", national))
     answer = await till.review("payout", national)
-    assert "MTN MoMo is what the number speaks for." in words(answer)
+    assert "The number is one of MTN MoMo." in words(answer)
     chosen = {**guessed, "provider": "ORANGE_CMR"}
     told = panel(await till.preview("payout", chosen))
     assert "Orange Money" in told
@@ -201,7 +201,7 @@ async def test_what_is_not_typed_yet_is_no_error_and_what_is_known_is_told(till:
 async def test_without_a_script_the_form_itself_shows_what_it_comes_to(till: Till) -> None:
     page = await till.visitor.post(f"{till.app}/move/transfer/preview", **TRANSFER)
     assert page.status == 200
-    assert "50,765 XOF arrives Leaves the wallet 50,000 XAF Fee none" in words(page)
+    assert "50,765 XOF arrives Leaves the wallet 50,000 XAF Fee free of charge" in words(page)
     assert 'value="50 000"' in page.raw.decode()
     assert await till.merchant.wallets() == {"CMR": (95_000, 0)}
 
@@ -392,6 +392,26 @@ async def test_a_rate_that_has_changed_is_shown_and_confirmed_anew(
             assert hidden(answer)["token"] != hidden(review)["token"]
             moved_id(await till.confirm(way, hidden(answer)))
             assert len(await moves_of(house, way)) == 1
+
+
+async def test_without_a_rate_nothing_is_confirmed_and_the_form_says_why(
+    settings: Settings, clock: ManualClock
+) -> None:
+    async with opened(settings, clock, fx_sources=("file:/nowhere/rates.json",)) as house:
+        till = await till_of(house, clock)
+        words_of = "There is no exchange rate that is fresh enough at the moment"
+        told = await till.preview("transfer", TRANSFER)
+        assert words_of in panel(told)
+        answer = await till.review("transfer", TRANSFER)
+        assert answer.status == 422
+        assert words_of in words(answer)
+        # A confirmation that was given while there was one is good again when there is.
+        token = str(house.ids.uuid())
+        answer = await till.confirm("transfer", {**TRANSFER, "shown": "?", "token": token})
+        assert answer.status == 503
+        assert words_of in words(answer)
+        # Within one currency none is needed.
+        moved_id(await till.move("transfer", {**TRANSFER, "to": "GAB"}))
 
 
 async def test_a_fee_that_has_changed_is_shown_and_confirmed_anew(

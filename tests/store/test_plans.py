@@ -281,6 +281,54 @@ async def test_a_day_long_ago_is_read_without_all_that_came_since(
     assert all(36 <= rows <= 8 * 36 + 2 for rows in looked_at.values()), looked_at
 
 
+# A wallet with a line every quarter of an hour, each with its other side.
+A_LONG_CHAIN = """
+    with old as (
+        select number, md5('operation' || number)::uuid as id from generate_series(1, $2) as number
+    ),
+    opened as (
+        insert into accounts (application_id, environment, code, currency, balance, version)
+        values ($1, 'TEST', 'wallet:CMR', 'XAF', $2, $2)
+    )
+    insert into postings (
+        application_id, environment, operation_id, step, account, currency, amount, balance_after,
+        version, at
+    )
+    select
+        $1, 'TEST', id, 1, account, 'XAF', sign, sign * number, number,
+        $3::timestamptz + number * interval '15 minutes'
+    from old
+    cross join (values ('wallet:CMR', 1), ('provider:X', -1)) as sides (account, sign)
+"""
+
+
+async def test_balances_of_a_year_are_found_in_a_few_steps_each(
+    database: Database, database_url: str
+) -> None:
+    lines, days = 20_000, 30
+    book = Book(UUID(int=1), Environment.TEST)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(A_LONG_CHAIN, book.application_id, lines, YEAR)
+    await connection.close()
+    moments = [YEAR + number * timedelta(days=7) for number in range(days)]
+
+    held = await statements.balances(database, book, ["CMR", "SEN"], moments)
+    plan = await database.search(
+        f"explain (analyze, format json) {statements.SQL['balances']}",
+        book.application_id,
+        book.environment,
+        ["wallet:CMR"],
+        moments,
+    )
+
+    a_week = 7 * 24 * 4
+    assert held["CMR"] == [max(0, min(lines, number * a_week - 1)) for number in range(days)]
+    assert held["SEN"] == [0] * days
+    looked_at = sum(_rows_of("postings", json.loads(plan[0][0])[0]["Plan"]))
+    # Halving 20,000 lines takes 15 steps, and the line that was found is read once more.
+    assert days * 10 < looked_at <= days * 16
+
+
 @asynccontextmanager
 async def listened(database: Database, looked_at: dict[str, int]) -> AsyncIterator[None]:
     """Notes of each search how many rows of its noun's table were looked at."""

@@ -295,7 +295,7 @@ class PayoutMove(Move[PayoutLook]):
         look = PayoutLook(typed, wallet, limits=self._payouts.limits(terms, currency))
         look.fee_bps = terms.payout_fee_bps
         self._read(look)
-        if look.amount is not None:
+        if look.amount is not None and AMOUNT not in look.refused:
             look.fee = fee_of(look.amount, terms.payout_fee_bps)
         self._find_operator(look, book, terms)
         if look.operator is not None and typed[PHONE]:

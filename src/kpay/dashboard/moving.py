@@ -110,6 +110,7 @@ class Moving:
             "panel": panel.decode(),
             "errors": errors,
             "unit": look.wallet.available.currency,
+            "said": _said(visit, look),
         }
         return Answer(200, msgspec.json.encode(told), _JSON)
 
@@ -295,6 +296,18 @@ class Moving:
 def _shown(look: Look) -> dict[str, object]:
     """What a template shows of a look."""
     return {"look": look, "wallet_name": wallet_name}
+
+
+def _said(visit: Visit, look: Look) -> str:
+    """What a form comes to in one sentence, for who listens while typing."""
+    if look.arrives is None or look.left is None:
+        return ""
+    speech = visit.speech
+    return speech.say(
+        "%(arrives)s arrive, %(left)s are then available.",
+        arrives=speech.money(look.arrives),
+        left=speech.money(look.left),
+    )
 
 
 def _address(visit: Visit, move: AnyMove) -> str:

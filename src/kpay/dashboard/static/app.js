@@ -60,6 +60,9 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
     } catch { return; }
     document.getElementById("comes-to").innerHTML = told.panel;
     form.querySelector("[data-unit]").textContent = told.unit;
+    // Whoever listens hears the one sentence that matters, not the whole table for each letter.
+    const said = form.querySelector("[data-said]");
+    if (said.textContent !== told.said) said.textContent = told.said;
     mark();
   };
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 200); });
