@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from html import unescape
@@ -18,9 +18,14 @@ from kpay.app import House
 from kpay.audit.model import Action
 from kpay.core.book import Book, Environment
 from kpay.core.clock import ManualClock
+from kpay.core.money import Money
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.dashboard import moving
+from kpay.database.pool import Connection
+from kpay.ledger import movements
 from kpay.ledger.fence import overtaken
+from kpay.ledger.model import Order, Verdict
+from kpay.ledger.store import verdicts
 from kpay.people.model import Role
 from kpay.settings import Settings
 from tests.books import journal
@@ -491,6 +496,17 @@ async def test_an_owner_shows_a_second_factor_before_live_money_moves(
     ):
         assert answer.headers["location"].startswith("/dashboard/account?needed=second-factor")
 
+    await till.office.set_up(await till.office.of(awa.token or ""))
+    await collect_live(house, merchant)
+    answer = await live.move("transfer", {**TRANSFER, "to": "GAB"})
+
+    assert await merchant.wallets() == {"CMR": (45_000, 0), "GAB": (50_000, 0)}
+    assert "50,000 XAF have left the wallet of Cameroon" in await told_after(live, answer)
+    entry = (await till.office.log(action=Action.TRANSFER_MADE))[0]
+    assert entry.details["environment"] == "PRODUCTION"
+    # The same application in test has another book, in which nothing moved.
+    assert await till.merchant.wallets() == {"CMR": (95_000, 0)}
+
 
 async def test_before_the_first_payment_there_is_nothing_to_move(house: House, till: Till) -> None:
     other = await house.office.create_application("Acme", "other")
@@ -510,6 +526,34 @@ async def test_a_transfer_at_the_dashboard_is_posted_as_one_of_the_api_s(
     other = await journal(house, api["id"])
     accounts = [line.split()[0] for line in own.splitlines()]
     assert accounts == [line.split()[0] for line in other.splitlines()]
+
+
+class Bare:
+    """Entries without a record: what a rail would have brought in."""
+
+    async def write(
+        self, connection: Connection, ledger: Sequence[object], _records: Sequence[None], /
+    ) -> list[Verdict]:
+        return verdicts(await connection.fetchrow(_POST, *ledger))
+
+
+_POST = """
+    select post($1, $2, $3, $4, $5, $6, $7, null, null) as verdicts,
+        null::int[] as places, null::uuid[] as ids
+"""
+
+
+async def collect_live(house: House, merchant: Merchant) -> None:
+    """95,000 XAF in Cameroon's wallet in production, where no rail is configured."""
+    entry = movements.payment_completed(
+        house.ids.uuid(),
+        provider="MTN_MOMO_CMR",
+        country="CMR",
+        paid=Money(10_000_000, "XAF"),
+        fee=Money(500_000, "XAF"),
+    )
+    book = Book(merchant.new.application.id, Environment.PRODUCTION)
+    assert (await house.poster.post(Order(book, entry, None), Bare())).posted
 
 
 _ACTIONS = {"transfer": Action.TRANSFER_MADE, "payout": Action.PAYOUT_REQUESTED}

@@ -39,4 +39,4 @@ def phone_words(digits: str) -> str:
     if len(groups) > 1 and len(groups[-1]) == 1:
         # A last digit alone is easily missed: the last two groups share.
         groups[-2:] = [groups[-2][:2], groups[-2][2:] + groups[-1]]
-    return f"+{' '.join(groups)}"
+    return "+" + "\u00a0".join(groups)
