@@ -195,6 +195,11 @@ async def test_the_number_says_the_operator_until_one_is_chosen(till: Till) -> N
 async def test_what_is_not_typed_yet_is_no_error_and_what_is_known_is_told(till: Till) -> None:
     told = await till.preview("payout", {"from": "CMR", "amount": "", "phone": ""})
     assert told["errors"] == {}
+    # The rate is known as soon as it is known between which currencies.
+    begun = await till.preview("transfer", {**TRANSFER, "amount": ""})
+    assert "Rate 1 XAF = 1.0153 XOF" in panel(begun)
+    begun = await till.preview("payout", {"from": "CMR", "provider": "MTN_MOMO_CIV"})
+    assert "Rate 1 XAF = 1.0153 XOF" in panel(begun)
     told = await till.preview("payout", {"from": "CMR", "amount": "1000", "phone": "2"})
     assert list(told["errors"]) == ["phone"]
     assert "Fee (5 %) 50 XAF Net 950 XAF" in panel(told)
@@ -263,6 +268,20 @@ async def test_a_confirmation_that_is_sent_again_leads_to_what_was_moved_once(
     assert (available, reserved) == (45_000, 0 if way == "transfer" else 50_000)
     assert len(await moves_of(house, way)) == 1
     assert len(await till.office.log(action=_ACTIONS[way])) == 1
+
+
+async def test_two_processes_that_are_sent_one_confirmation_move_it_once(
+    till: Till, settings: Settings, clock: ManualClock, house: House
+) -> None:
+    form = await till.confirmation("payout", PAYOUT)
+    async with opened(settings, clock) as other:
+        other.people = people_of(other)
+        there = replace(till.visitor, browser=replace(till.visitor.browser, api=other.asgi()))
+        answers = await asyncio.gather(
+            *(replace(till, visitor=each).confirm("payout", form) for each in (till.visitor, there))
+        )
+    assert len({moved_id(answer) for answer in answers}) == 1
+    assert len(await moves_of(house, "payout")) == 1
 
 
 async def test_two_confirmations_of_one_form_are_two_operations(till: Till, house: House) -> None:

@@ -61,6 +61,8 @@ class Look(msgspec.Struct):
     limits: Limits | None = None
     fee_bps: int = 0
     fee: Money | None = None
+    currency: str | None = None
+    """What it arrives in."""
     quote: Quote | None = None
     arrives: Money | None = None
     operator: Provider | None = None
@@ -90,7 +92,7 @@ class Look(msgspec.Struct):
 
     @property
     def exchanged(self) -> bool:
-        return bool(self.arrives and self.amount and self.arrives.currency != self.amount.currency)
+        return self.currency not in (None, self.wallet.available.currency)
 
     @property
     def stamp(self) -> str:
@@ -238,7 +240,9 @@ class TransferMove(Move[TransferLook]):
         look.destination = typed[DESTINATION]
         self._read(look)
         with look.at_its_field():
-            self._transfers.countries(wallet.country, typed[DESTINATION])
+            _, to = self._transfers.countries(wallet.country, typed[DESTINATION])
+            look.currency = to.currency
+            look.quote = await self._transfers.quote(book, currency, to.currency)
         if look.missing or look.refused:
             return look
         look.fee = Money(0, currency)
@@ -298,6 +302,9 @@ class PayoutMove(Move[PayoutLook]):
         if look.amount is not None and AMOUNT not in look.refused:
             look.fee = fee_of(look.amount, terms.payout_fee_bps)
         self._find_operator(look, book, terms)
+        if look.operator is not None:
+            with look.at_its_field():
+                look.quote = await self._payouts.quote(book, currency, look.operator)
         if look.operator is not None and typed[PHONE]:
             with look.at_its_field():
                 look.phone_number = self._payouts.number(book, look.operator, typed[PHONE])
@@ -338,6 +345,7 @@ class PayoutMove(Move[PayoutLook]):
                 look.guessed = True
         if look.operator is not None:
             look.destination = look.operator.country
+            look.currency = look.operator.currency
             look.calling_code = self._catalogue.countries[look.destination].calling_code
 
     async def _price(

@@ -46,6 +46,7 @@ from kpay.payouts.model import (
     price_after,
 )
 from kpay.rates.flow import Rates
+from kpay.rates.model import Quote
 from kpay.wallets.model import Crossings
 from kpay.wallets.store import crossings, wallets
 
@@ -135,10 +136,12 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
 
     async def price(self, book: Book, wanted: Wanted, terms: Terms) -> Priced:
         """What it comes to at this moment. Refuses: no_rate, amount_out_of_bounds."""
-        quote = await self._rates.quote(
-            book.environment, wanted.amount.currency, wanted.provider.currency
-        )
+        quote = await self.quote(book, wanted.amount.currency, wanted.provider)
         return Priced(quote, price(wanted, quote, terms.payout_fee_bps))
+
+    async def quote(self, book: Book, currency: str, operator: Provider) -> Quote:
+        """The rate from a wallet's currency to an operator's at this moment. Refuses: no_rate."""
+        return await self._rates.quote(book.environment, currency, operator.currency)
 
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
@@ -237,9 +240,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         """
         operator = self.operator(payout.book, terms, provider)
         number = self.number(payout.book, operator, phone_number)
-        quote = await self._rates.quote(
-            payout.book.environment, payout.amount.currency, operator.currency
-        )
+        quote = await self.quote(payout.book, payout.amount.currency, operator)
         agreed = price_after(payout.fee, payout.amount, operator, quote)
         return Choice(
             provider=operator.code,

@@ -22,6 +22,7 @@ from kpay.ledger.fence import Beside
 from kpay.ledger.model import Order, Reason, Verdict
 from kpay.ledger.poster import Poster
 from kpay.rates.flow import Rates
+from kpay.rates.model import Quote
 from kpay.transfers import store
 from kpay.transfers.model import Priced, Transfer, Wanted, credited_for
 from kpay.wallets.model import Crossings
@@ -86,10 +87,12 @@ class Transfers:
 
     async def price(self, book: Book, wanted: Wanted) -> Priced:
         """What it comes to at this moment. Refuses: no_rate, amount_out_of_bounds."""
-        quote = await self._rates.quote(
-            book.environment, wanted.amount.currency, wanted.destination_currency
-        )
+        quote = await self.quote(book, wanted.amount.currency, wanted.destination_currency)
         return Priced(quote, credited_for(wanted, quote))
+
+    async def quote(self, book: Book, source: str, target: str) -> Quote:
+        """The rate from one currency to another at this moment. Refuses: no_rate."""
+        return await self._rates.quote(book.environment, source, target)
 
     async def request(
         self,
