@@ -164,6 +164,11 @@ async def test_a_transfer_is_shown_while_it_is_typed_confirmed_and_made(somebody
     await awa.comes_to("50,000 XAF", "1 : 1")
     await awa.page.locator("#to").select_option("SEN")
     await awa.comes_to("50,765 XOF")
+    await awa.page.get_by_role("button", name="All of it").click()
+    await expect(awa.page.locator("#amount")).to_have_value("95000")
+    await awa.comes_to("Then available0 XAF")
+    await awa.fill(amount="50 000")
+    await awa.comes_to("50,765 XOF")
     await awa.press("Continue")
     await expect(awa.page.locator("#words")).to_have_text(
         "You move 50,000 XAF from Cameroon to Senegal."
@@ -344,14 +349,14 @@ async def test_every_page_is_sound_and_fits(
             await ines.fill(amount="25000")
         await expect(ines.page.locator("#comes-to .sum")).not_to_have_text("–")
         await looks_right(f"form-{way}")
-        await ines.page.locator(".moving button").first.click()
+        await ines.page.locator(".moving .end button").click()
         await expect(ines.page.locator("#words")).to_be_visible()
         await looks_right(f"confirm-{way}")
         await ines.to(f"move/{way}")
         await ines.fill(amount="1")
         if way == "payout":
             await ines.fill(phone="12")
-        await ines.page.locator(".moving button").first.click()
+        await ines.page.locator(".moving .end button").click()
         await expect(ines.page.locator("#amount")).to_have_attribute("aria-invalid", "true")
         await looks_right(f"wrong-{way}")
 

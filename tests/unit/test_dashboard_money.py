@@ -19,6 +19,7 @@ from kpay.dashboard.speech import speech
 from kpay.dashboard.typed import amount_text, line, phone_words
 from kpay.wallets.model import Crossing
 from kpay.web.languages import LANGUAGES
+from tests.route_table import name_of, route_table
 
 NOW = datetime(2026, 6, 23, 10, 7, tzinfo=UTC)
 
@@ -83,6 +84,20 @@ def test_every_refusal_that_a_form_can_mend_has_words_of_its_own(language: str) 
     assert not [words for words in told.values() if "%" in words or "None" in words]
     short = {Code.TRANSFER_EXCEEDS_BALANCE, Code.WITHDRAWAL_EXCEEDS_BALANCE}
     assert len(set(told.values())) == len(told) - len(short) + 1
+
+
+def test_what_the_api_refuses_is_said_at_a_field_or_is_none_that_a_form_mends() -> None:
+    moving = {"POST /api/wallets/transfer", "POST /api/v1/payments/withdraw"}
+    routes = [route for route in route_table() if name_of(route) in moving]
+    assert len(routes) == len(moving)
+    refused = {code for route in routes for code in route.refuses}
+    assert refused - set(wrongs.FIELDS) == {
+        # Whose application it is stands in the address; the hosted page's is not asked for.
+        Code.APPLICATION_NOT_YOURS,
+        Code.INVALID_ADDRESS,
+        # For the moment alone: the same confirmation is given again.
+        Code.BUSY,
+    }
 
 
 def test_the_points_of_a_period_are_whole_days_or_quarters_of_them() -> None:

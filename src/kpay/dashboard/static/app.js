@@ -66,5 +66,11 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
     mark();
   };
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 200); });
+  const all = form.querySelector("[data-take-all]");
+  all.hidden = false;
+  all.addEventListener("click", () => {
+    form.elements.amount.value = form.elements.from.selectedOptions[0].dataset.all;
+    ask();
+  });
   form.addEventListener("focusout", (event) => { if (event.target.value) left.add(event.target.name); mark(); });
 }
