@@ -495,9 +495,16 @@ async def test_a_confirmation_of_another_site_or_session_moves_nothing(till: Til
     for token in ("", "x", "é"):
         assert (await till.confirm("transfer", {**form, "token": token})).status == 404
     # What was not shown is not moved, whatever the form says that was.
-    raised = await till.confirm("transfer", {**form, "amount": "90000"})
-    assert raised.status == 409
-    assert await till.merchant.wallets() == {"CMR": (95_000, 0)}
+    await till.merchant.collect(100_000, "GAB")
+    for changes in ({"amount": "90000"}, {"from": "GAB"}, {"to": "CIV"}):
+        form = await till.confirmation("transfer", TRANSFER)
+        assert (await till.confirm("transfer", {**form, **changes})).status == 409
+    form = await till.confirmation("transfer", TRANSFER)
+    assert (await till.confirm("transfer", {**form, "from": "KEN"})).status == 404
+    for changes in ({"phone": "237653456129"}, {"provider": "ORANGE_CIV"}, {"shown": ""}):
+        form = await till.confirmation("payout", PAYOUT)
+        assert (await till.confirm("payout", {**form, **changes})).status == 409
+    assert await till.merchant.wallets() == {"CMR": (95_000, 0), "GAB": (95_000, 0)}
 
 
 async def test_an_owner_shows_a_second_factor_before_live_money_moves(

@@ -28,7 +28,7 @@ from kpay.dashboard import wrongs
 from kpay.dashboard.account import SET_UP
 from kpay.dashboard.drawing import draw
 from kpay.dashboard.house import drawn
-from kpay.dashboard.moves import Look, Move
+from kpay.dashboard.look import Look, Move
 from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address
 from kpay.database.pool import Connection, Database
 from kpay.hosted.names import wallet_name
@@ -221,9 +221,9 @@ class Moving:
         raise Refusal(code, "The money was not moved.")
 
     async def _wallets(self, visit: Visit) -> Sequence[Wallet]:
-        """Where money can come from. Raises Gone: a form is only ever sent where there is any."""
+        """Where money can come from. Raises Gone: our forms are only ever sent with one of them."""
         wallets = await store.wallets(self._database, visit.book)
-        if not wallets:
+        if visit.form.get(wrongs.SOURCE) not in {wallet.country for wallet in wallets}:
             raise Gone
         return wallets
 

@@ -101,7 +101,7 @@ def _amount_words(speech: Speech, code: Code, about: About) -> str:
     if code is Code.AMOUNT_OUT_OF_BOUNDS:
         amount = about.amount
         if limits is None or (amount and limits.least.minor <= amount.minor <= limits.most.minor):
-            return say("This is worth too little where it arrives: write more.")
+            return say("What arrives would be too little or too much there: write another amount.")
         return say(
             "Write an amount from %(least)s to %(most)s.",
             least=speech.money(limits.least),
