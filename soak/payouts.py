@@ -151,14 +151,17 @@ class Workers:
     """The processes that pay. One after another they are killed, and replaced."""
 
     def __init__(self, program: Program, stack: ExitStack) -> None:
-        self._start = lambda: stack.enter_context(program.working())
-        self._running: list[subprocess.Popen[bytes]] = [self._start() for _ in range(_WORKERS)]
+        self._program, self._stack = program, stack
+        self._running = [self._started() for _ in range(_WORKERS)]
 
     def kill_one(self) -> None:
         first, *rest = self._running
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
-        self._running = [*rest, self._start()]
+        self._running = [*rest, self._started()]
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return self._stack.enter_context(self._program.working())
 
 
 async def play(

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from uuid import UUID
 
+import msgspec
 import structlog
 from litestar import Litestar
 
@@ -41,6 +42,8 @@ from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
 from kpay.dashboard.live import Live
+from kpay.dashboard.moves import PayoutMove, TransferMove
+from kpay.dashboard.moving import Moving
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
@@ -90,6 +93,7 @@ from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.callbacks import CallbackDoor
 from kpay.web.logs import configure_logs
+from kpay.web.once import Once
 from kpay.web.server import is_ending, stop_with_parent
 from kpay.webhooks import api as webhooks_api
 from kpay.webhooks.flow import Webhooks
@@ -358,7 +362,8 @@ class House:
                 *door(self.people, cookies),
                 *Links(self.people, cookies).pages(),
                 *Applications(self.office, self.webhooks).pages(),
-                *Wallets(self.database, self.rates).pages(),
+                *self._wallets().pages(),
+                *self._moving().pages(),
                 *TransactionPages(self.transactions, live, self.catalogue).pages(),
                 *self._transaction_page(live).pages(),
                 *live.pages(),
@@ -384,6 +389,30 @@ class House:
             live,
             self.catalogue,
             self.clock,
+        )
+
+    def _wallets(self) -> Wallets:
+        return Wallets(
+            self.database,
+            self.rates,
+            self.statements,
+            self.transfers,
+            self.payouts,
+            self.clock,
+        )
+
+    def _moving(self) -> Moving:
+        """The forms that move money, by the flows and under the keys of the API."""
+        return Moving(
+            self.database,
+            [
+                TransferMove(self.transfers, self.catalogue),
+                PayoutMove(self.payouts, self.catalogue),
+            ],
+            Once(self.keys, msgspec.json.encode),
+            self.audit,
+            self.clock,
+            self.ids,
         )
 
     def asgi(self) -> Api:

@@ -349,8 +349,7 @@ async def test_an_owner_without_a_second_factor_moves_nothing_that_is_live(
     merchant: Merchant, office: Office, awa: Visitor
 ) -> None:
     live = await merchant.live()
-    connectors = merchant.house.routing._connectors
-    connectors[Environment.PRODUCTION] = connectors[Environment.TEST]
+    ScriptedRail().serve(merchant.house, Environment.PRODUCTION)
     payment = await live.pay()
     assert payment.status == 201, payment.raw
     address = f"/dashboard/app/{live.application_id}/live/transactions/{payment['id']}"

@@ -41,6 +41,8 @@ class Action(StrEnum):
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_REMOVED = "member.removed"
     MEMBER_LEFT = "member.left"
+    TRANSFER_MADE = "transfer.made"
+    PAYOUT_REQUESTED = "payout.requested"
     INVITED = "invitation.made"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"

@@ -10,11 +10,12 @@ from msgspec import Meta
 from kpay.access.model import DEFAULT_FEE_BPS, TRANSFER_LEAST, TRANSFER_MOST
 from kpay.catalogue.model import OFFERED, Catalogue, OperationType
 from kpay.connectors import examples
+from kpay.connectors.phones import predict
 from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
 from kpay.core.fields import Number, PhoneNumber
 from kpay.core.forms import Country, Currency, Phone, Provider
-from kpay.core.refusals import Code, Refusal
+from kpay.core.refusals import Code
 from kpay.core.routes import Call, Guard, Reply, Route
 
 
@@ -97,26 +98,12 @@ class PlatformAnswer(msgspec.Struct, rename="camel"):
 
 
 def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
-    async def predict(call: Call) -> Reply:
+    async def predicted(call: Call) -> Reply:
         """Guesses the operator from the number's first digits; a ported number may have another.
 
         The sandbox knows only the test numbers.
         """
-        digits = call.body.phone_number.strip().removeprefix("+").replace(" ", "")
-        if call.principal.environment is Environment.TEST and not _is_test_number(
-            catalogue, digits
-        ):
-            raise Refusal(
-                Code.NOT_A_TEST_NUMBER,
-                "The sandbox knows only test numbers, such as 237653456789.",
-            )
-        provider = catalogue.predict(digits)
-        if provider is None:
-            raise Refusal(
-                Code.INVALID_PHONE_NUMBER,
-                "No operator is known for this phoneNumber: it must begin with the calling code "
-                "of a supported country.",
-            )
+        provider, digits = predict(catalogue, call.principal.environment, call.body.phone_number)
         return Reply(PredictAnswer(provider.country, provider.code, digits), 201)
 
     async def availability(call: Call) -> Reply:
@@ -148,7 +135,7 @@ def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
             f"{base}/predict-provider",
             "Which operator serves a number",
             Guard.KEYS,
-            predict,
+            predicted,
             PredictAnswer,
             status=201,
             body=PredictRequest,
@@ -195,10 +182,6 @@ def _availability(
             for provider in catalogue.of_country(country)
         ],
     )
-
-
-def _is_test_number(catalogue: Catalogue, digits: str) -> bool:
-    return any((type_, digits) in catalogue.test_numbers for type_ in OFFERED)
 
 
 def _currencies(catalogue: Catalogue) -> list[str]:

@@ -7,8 +7,9 @@ In the sandbox only test numbers exist, and they are looked up before any other 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
-from kpay.catalogue.model import Catalogue, OperationType, Provider
+from kpay.catalogue.model import OFFERED, Catalogue, OperationType, Provider
 from kpay.core.book import Environment
 from kpay.core.refusals import Code, Refusal
 
@@ -34,6 +35,42 @@ def read_phone(
             f"with {calling_code}.",
         )
     return digits
+
+
+def predict(catalogue: Catalogue, environment: Environment, text: str) -> tuple[Provider, str]:
+    """The operator that most likely serves a number, and its digits; a ported one has another.
+
+    Refuses: not_a_test_number, invalid_phone_number.
+    """
+    digits = text.strip().removeprefix("+").replace(" ", "")
+    known = any((type_, digits) in catalogue.test_numbers for type_ in OFFERED)
+    if environment is Environment.TEST and not known:
+        raise Refusal(
+            Code.NOT_A_TEST_NUMBER,
+            "The sandbox knows only test numbers, such as 237653456789.",
+        )
+    provider = catalogue.predict(digits)
+    if provider is None:
+        raise Refusal(
+            Code.INVALID_PHONE_NUMBER,
+            "No operator is known for this phoneNumber: it must begin with the calling code of a "
+            "supported country.",
+        )
+    return provider, digits
+
+
+def predict_as_typed(
+    catalogue: Catalogue, environment: Environment, country: str, text: str
+) -> Provider:
+    """The operator of a number as a person types it, perhaps without the code of `country`.
+
+    Refuses: not_a_test_number, invalid_phone_number.
+    """
+    readings = as_typed(catalogue.countries[country].calling_code, text)
+    for reading in readings[:-1]:
+        with suppress(Refusal):
+            return predict(catalogue, environment, reading)[0]
+    return predict(catalogue, environment, readings[-1])[0]
 
 
 def as_typed(calling_code: str, text: str) -> list[str]:

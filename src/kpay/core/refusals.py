@@ -59,6 +59,7 @@ class Code(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     NOT_CANCELLABLE = "not_cancellable"
     NOT_OPEN = "not_open"
+    RATE_CHANGED = "rate_changed"
     NOT_REFUNDABLE = "not_refundable"
     REFUND_WINDOW_CLOSED = "refund_window_closed"
     REFUND_EXISTS = "refund_exists"
@@ -85,6 +86,7 @@ OF_PEOPLE = frozenset(
         Code.LAST_OWNER,
         Code.INVITATION_OVER,
         Code.LINK_OVER,
+        Code.RATE_CHANGED,
     }
 )
 """What the dashboard's pages and the operator's commands refuse, and the API never does."""
@@ -157,6 +159,7 @@ ANSWERS: dict[Code, Answer] = {
     Code.IDEMPOTENCY_KEY_REUSED: Answer(422, "Unprocessable Entity"),
     Code.NOT_CANCELLABLE: _CONFLICT,
     Code.NOT_OPEN: _CONFLICT,
+    Code.RATE_CHANGED: _CONFLICT,
     Code.NOT_REFUNDABLE: _CONFLICT,
     Code.REFUND_WINDOW_CLOSED: _CONFLICT,
     Code.REFUND_EXISTS: _CONFLICT,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kpay.audit.model import Action, Entry
+from kpay.core.book import Environment
+from kpay.core.money import Money
 from kpay.dashboard.roles import role_name
 from kpay.dashboard.speech import Speech
 
@@ -27,6 +29,8 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.SECOND_FACTOR_SET: say("Set up a second factor"),
         Action.SECOND_FACTOR_REMOVED: say("Removed a second factor"),
         Action.RECOVERY_CODES_RENEWED: say("Made new recovery codes"),
+        Action.TRANSFER_MADE: say("Moved money between wallets"),
+        Action.PAYOUT_REQUESTED: say("Paid somebody"),
         Action.INVITED: say("Invited somebody"),
         Action.INVITATION_WITHDRAWN: say("Withdrew an invitation"),
         Action.INVITATION_ACCEPTED: say("Accepted an invitation"),
@@ -98,6 +102,44 @@ def _elsewhere(speech: Speech, entry: Entry) -> str:
     )
 
 
+def _transfer(speech: Speech, entry: Entry) -> str:
+    return speech.say(
+        "moved %(money)s from %(source)s to %(destination)s (%(where)s)", **_moved(speech, entry)
+    )
+
+
+def _payout(speech: Speech, entry: Entry) -> str:
+    return speech.say(
+        "paid %(arrives)s with %(provider)s out of the wallet of %(source)s (%(where)s)",
+        **_moved(speech, entry),
+    )
+
+
+def _moved(speech: Speech, entry: Entry) -> dict[str, str]:
+    """The parts of a sentence about money; what an entry does not say is a dash."""
+    details = entry.details
+    live = details.get("environment") == Environment.PRODUCTION
+    environment = speech.say("live") if live else speech.say("test")
+    return {
+        "money": _money(speech, details.get("amount"), details.get("currency")),
+        "arrives": _money(speech, details.get("arrives"), details.get("arrivesIn")),
+        "source": _country(speech, details.get("source")),
+        "destination": _country(speech, details.get("destination")),
+        "provider": f"{details.get('provider') or '–'}",
+        "where": f"{details.get('application') or '–'}, {environment}",
+    }
+
+
+def _money(speech: Speech, minor: object, currency: object) -> str:
+    if not isinstance(minor, int) or not isinstance(currency, str):
+        return "–"
+    return speech.money(Money(minor, currency))
+
+
+def _country(speech: Speech, code: object) -> str:
+    return speech.country(code) if isinstance(code, str) else "–"
+
+
 def _whom(speech: Speech, entry: Entry) -> str:
     """Whom it was done to: by name where there is one, else by the address that is known."""
     email = entry.details.get("email")
@@ -120,6 +162,8 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
         lambda speech: speech.say("removed the second factor of %(who)s")
     ),
     Action.RECOVERY_CODES_RENEWED: _plain(lambda speech: speech.say("made new recovery codes")),
+    Action.TRANSFER_MADE: _transfer,
+    Action.PAYOUT_REQUESTED: _payout,
     Action.INVITED: _with_role(lambda speech: speech.say("invited %(who)s as %(role)s")),
     Action.INVITATION_WITHDRAWN: _of_person(
         lambda speech: speech.say("withdrew the invitation of %(who)s")

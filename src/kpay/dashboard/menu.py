@@ -35,6 +35,8 @@ def _groups(visit: Visit) -> Iterator[Group]:
         book = where.book
         links = [link(say("Wallets"), book_address(book, "wallets"))]
         links.append(link(say("Transactions"), book_address(book, "transactions")))
+        if visit.may(Right.MOVE_MONEY):
+            links.append(link(say("Move money"), book_address(book, "move")))
         if visit.may(Right.APPLICATIONS):
             links.append(link(say("Keys and webhooks"), book_address(book, "settings")))
         yield Group(where.application.name, links)

@@ -85,6 +85,10 @@ class Speech(msgspec.Struct, frozen=True):
         """23 June 2026."""
         return format_date(day, "long", locale=self.locale)
 
+    def short_day(self, day: date) -> str:
+        """23 Jun."""
+        return format_date(day, "d MMM", locale=self.locale)
+
     def country(self, code: str) -> str:
         """A country's name, from its code of three letters."""
         name: str = self.locale.territories.get(_two_letters(code), code)

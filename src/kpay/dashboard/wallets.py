@@ -1,20 +1,30 @@
-"""Wallets: what every country holds, and what that comes to in one currency."""
+"""Wallets: what every country holds and held, what it comes to in all, and what went where."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from kpay.core.book import Book
+from kpay.core.clock import Clock
 from kpay.core.money import Money, convert
 from kpay.core.refusals import Code, Refusal
+from kpay.dashboard.curves import PERIODS, Curve, Period, curve, moments, period_of
+from kpay.dashboard.flows import NARROW, WIDE, picture, together
 from kpay.dashboard.house import drawn
+from kpay.dashboard.moved import Moved
 from kpay.dashboard.page import PREFIX, Page, Reach, Visit
 from kpay.database.pool import Database
+from kpay.payouts.flow import Payouts
 from kpay.people.model import Right
 from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
+from kpay.statements.flow import Statements
+from kpay.transfers.flow import Transfers
 from kpay.wallets import store
 from kpay.wallets.model import Wallet
 from kpay.web.pages import Answer
@@ -37,12 +47,32 @@ class Whole(msgspec.Struct, frozen=True):
     missing: Sequence[Money]
 
 
-class Wallets:
-    """The overview of an application's wallets."""
+class Shown(msgspec.Struct, frozen=True):
+    """A wallet with its balance over the period."""
 
-    def __init__(self, database: Database, rates: Rates) -> None:
+    wallet: Wallet
+    curve: Curve
+
+
+class Wallets:
+    """The overview of an application's wallets: what they hold, held, and sent each other."""
+
+    def __init__(
+        self,
+        database: Database,
+        rates: Rates,
+        statements: Statements,
+        transfers: Transfers,
+        payouts: Payouts,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._rates = rates
+        self._statements = statements
+        self._transfers = transfers
+        self._payouts = payouts
+        self._clock = clock
+        self._moved = Moved(transfers, payouts)
 
     def pages(self) -> list[Page]:
         address = f"{PREFIX}/app/{{application}}/{{environment}}/wallets"
@@ -51,12 +81,69 @@ class Wallets:
     async def overview(self, visit: Visit) -> Answer:
         wallets = await store.wallets(self._database, visit.book)
         currencies = sorted({wallet.available.currency for wallet in wallets})
-        whole = None
+        given: dict[str, Any] = {"whole": None}
         if currencies:
             wanted = visit.query.get("in", "")
             target = wanted if wanted in currencies else _largest(wallets)
-            whole = await self._whole(visit.book, wallets, target)
-        return drawn(visit, "wallets.html", wallets=wallets, currencies=currencies, whole=whole)
+            period = period_of(visit.query.get("days", ""))
+            given = {
+                "whole": await self._whole(visit.book, wallets, target),
+                "wallets": await self._curves(visit.book, wallets, period),
+                "period": period,
+                "periods": PERIODS.values(),
+                **await self._flows(visit.book, period, target),
+            }
+        return drawn(
+            visit,
+            "wallets.html",
+            currencies=currencies,
+            moved=await self._moved.told(visit),
+            moves=visit.may(Right.MOVE_MONEY),
+            **given,
+        )
+
+    async def _curves(
+        self, book: Book, wallets: Sequence[Wallet], period: Period
+    ) -> Sequence[Shown]:
+        now = self._clock.now()
+        at = moments(period, now)
+        countries = [wallet.country for wallet in wallets]
+        held = await self._statements.balances(book, countries, at)
+        return [
+            Shown(wallet, curve(at, held[wallet.country], now, wallet.balance))
+            for wallet in wallets
+        ]
+
+    async def _flows(self, book: Book, period: Period, target: str) -> dict[str, object]:
+        """What went between countries: its table, its picture, and whether that is all of it."""
+        since = self._clock.now() - timedelta(days=period.days)
+        moved = await self._transfers.crossings(book, since)
+        paid = await self._payouts.crossings(book, since)
+        worth = {}
+        for crossing in (*moved.rows, *paid.rows):
+            currency = crossing.left.currency
+            if currency not in worth:
+                worth[currency] = await self._rate(book, currency, target)
+
+        def valued(money: Money) -> Money | None:
+            rate = worth[money.currency]
+            return None if rate is None else convert(money, rate, target)
+
+        flows = together(moved.rows, paid.rows, valued)
+        return {
+            "flows": flows,
+            "pictures": [picture(flows, WIDE), picture(flows, NARROW)],
+            "all_flows": moved.whole and paid.whole,
+        }
+
+    async def _rate(self, book: Book, currency: str, target: str) -> Decimal | None:
+        """None where there is none at the moment."""
+        try:
+            return (await self._rates.quote(book.environment, currency, target)).rate
+        except Refusal as refusal:
+            if refusal.code is not Code.NO_RATE:
+                raise
+            return None
 
     async def _whole(self, book: Book, wallets: Sequence[Wallet], target: str) -> Whole:
         worth, shares, missing = Money(0, target), [], []

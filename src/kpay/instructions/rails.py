@@ -22,12 +22,13 @@ from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
 from kpay.connectors.model import Connector, Outcome, Unknown
-from kpay.connectors.phones import as_typed, read_phone
+from kpay.connectors.phones import as_typed, predict_as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock, iso
 from kpay.core.forms import Moment
+from kpay.core.limits import Limits
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
@@ -139,9 +140,12 @@ class Rails:
             self._catalogue.known_provider(wanted.provider)
 
     def check_limits(self, type_: OperationType, amount: Money, terms: Terms) -> None:
-        """Refuses: amount_out_of_bounds, by the application's own limits or the catalogue's."""
-        own = terms.limits.get((type_, amount.currency))
-        (own or self._catalogue.limits[type_, amount.currency]).check(amount)
+        """Refuses: amount_out_of_bounds."""
+        self.limits(type_, amount.currency, terms).check(amount)
+
+    def limits(self, type_: OperationType, currency: str, terms: Terms) -> Limits:
+        """What the application has agreed on, else the catalogue's."""
+        return terms.limits.get((type_, currency)) or self._catalogue.limits[type_, currency]
 
     def read_phone(
         self, environment: Environment, type_: OperationType, provider: Provider, text: str
@@ -159,6 +163,13 @@ class Rails:
             with suppress(Refusal):
                 return self.read_phone(environment, type_, provider, reading)
         return self.read_phone(environment, type_, provider, readings[-1])
+
+    def predict(self, environment: Environment, country: str, text: str) -> Provider:
+        """The operator that most likely serves a number as a person types it.
+
+        Refuses: not_a_test_number, invalid_phone_number.
+        """
+        return predict_as_typed(self._catalogue, environment, country, text)
 
     async def claim(self, type_: OperationType, limit: int) -> list[Claim]:
         """Take up to `limit` of what is due; nobody else does, until the claim runs out."""

@@ -7,8 +7,8 @@ is locked in the very transaction that writes the operation, and whoever takes i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code, Refusal
@@ -20,6 +20,9 @@ SQL = beside(__file__)
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
+
+Beside: TypeAlias = Callable[[Connection], Awaitable[None]]
+"""What is written with an operation in its transaction, such as who asked: both or neither."""
 
 
 class Records(Protocol[R_contra]):
@@ -40,6 +43,7 @@ class Fenced(Generic[R]):
     """The same records, each with the attempt that it belongs to: all of a batch, or nothing.
 
     Where one attempt was overtaken the batch is tried again order by order, as after any trouble.
+    What is to be written beside an operation is written where that is posted, and only there.
     """
 
     def __init__(self, records: Records[R]) -> None:
@@ -49,11 +53,17 @@ class Fenced(Generic[R]):
         self,
         connection: Connection,
         ledger: Sequence[object],
-        records: Sequence[tuple[Keyed, R]],
+        records: Sequence[tuple[Keyed, Beside | None, R]],
     ) -> list[Verdict]:
         async with connection.transaction():
-            await hold(connection, [keyed for keyed, _ in records])
-            return await self._records.write(connection, ledger, [record for _, record in records])
+            await hold(connection, [keyed for keyed, _, _ in records])
+            verdicts = await self._records.write(
+                connection, ledger, [record for _, _, record in records]
+            )
+            for (_, beside, _), verdict in zip(records, verdicts, strict=True):
+                if beside is not None and verdict.posted:
+                    await beside(connection)
+            return verdicts
 
 
 async def hold(connection: Connection, attempts: Sequence[Keyed]) -> None:

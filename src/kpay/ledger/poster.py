@@ -26,7 +26,7 @@ from kpay.core.keyed import Keyed
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import UNAVAILABLE, Connection, Database
 from kpay.ledger import store
-from kpay.ledger.fence import Fenced, Records
+from kpay.ledger.fence import Beside, Fenced, Records
 from kpay.ledger.model import Order, Verdict
 
 R = TypeVar("R")
@@ -71,17 +71,26 @@ class Poster:
         await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task is not None))
 
     async def post(
-        self, order: Order[R], records: Records[R], keyed: Keyed | None = None
+        self,
+        order: Order[R],
+        records: Records[R],
+        keyed: Keyed | None = None,
+        beside: Beside | None = None,
     ) -> Verdict:
         """Wait for the order's verdict: when it is posted, it is on disk.
 
-        `keyed` is the attempt that it belongs to, of a request with an Idempotency-Key. Raises
-        Refusal: busy when too much waits or the end has come, database_unavailable when the verdict
-        cannot be known, idempotency_in_progress when another attempt has taken over.
+        `keyed` is the attempt that it belongs to, of a request with an Idempotency-Key, and
+        `beside` is what such a one writes in the transaction that posts it. Raises Refusal: busy
+        when too much waits or the end has come, database_unavailable when the verdict cannot be
+        known, idempotency_in_progress when another attempt has taken over.
         """
         if keyed is not None:
-            fenced: Order[Any] = msgspec.structs.replace(order, record=(keyed, order.record))
+            fenced: Order[Any] = msgspec.structs.replace(
+                order, record=(keyed, beside, order.record)
+            )
             return await self.post(fenced, self._fence(records))
+        if beside is not None:
+            raise ValueError("only what has a key has a transaction to write something beside it")
         if self._stopping or self._count >= self._queue_limit:
             raise Refusal(Code.BUSY, "Too many requests are waiting: try again in a second.")
         lane = self._lanes.get(records)

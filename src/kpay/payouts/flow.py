@@ -12,16 +12,18 @@ of that moment. A refusal leads back to the page until its time is over; then th
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import Catalogue, OperationType, Provider
+from kpay.catalogue.model import Catalogue, Country, OperationType, Provider
 from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.ids import public_id
 from kpay.core.keyed import Keyed
+from kpay.core.limits import Limits
 from kpay.core.money import Money, fee_of, read_amount
 from kpay.core.refusals import Code, Refusal
 from kpay.gateways.flow import Gateways
@@ -30,11 +32,23 @@ from kpay.instructions.flow import Chosen, Means, Outgoing
 from kpay.instructions.model import Choice, Hosted, Progress, Status, Tracked
 from kpay.instructions.store import TrackedRows
 from kpay.ledger import movements
+from kpay.ledger.fence import Beside
 from kpay.ledger.model import Entry, Order, Reason, Verdict
 from kpay.payouts import store
-from kpay.payouts.model import PREFIX, Payout, Price, Wanted, WantedPage, price, price_after
+from kpay.payouts.model import (
+    PREFIX,
+    Payout,
+    Price,
+    Priced,
+    Wanted,
+    WantedPage,
+    price,
+    price_after,
+)
 from kpay.rates.flow import Rates
-from kpay.wallets.store import wallets
+from kpay.rates.model import Quote
+from kpay.wallets.model import Crossings
+from kpay.wallets.store import crossings, wallets
 
 R = TypeVar("R")
 
@@ -71,12 +85,10 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         metadata: str | None,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        operator = self._rails.open_provider(book.environment, provider, terms, self.type)
+        operator = self.operator(book, terms, provider)
         # Without a sourceCountry the wallet of the provider's own country is debited.
         country = operator.country if source_country is None else source_country
-        source = self._catalogue.country(country, "sourceCountry")
-        money = read_amount(amount, source.currency)
-        self._rails.check_limits(OperationType.PAYOUT, money, terms)
+        source, money = self.gross(terms, country, amount)
         return Wanted(
             source_country=source.code,
             amount=money,
@@ -89,30 +101,80 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             metadata=metadata,
         )
 
+    # Each part of the check by itself, for a form that is still being filled in.
+
+    def operator(self, book: Book, terms: Terms, code: str) -> Provider:
+        """Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed."""
+        return self._rails.open_provider(book.environment, code, terms, self.type)
+
+    def limits(self, terms: Terms, currency: str) -> Limits:
+        """The least and the most of one payout."""
+        return self._rails.limits(OperationType.PAYOUT, currency, terms)
+
+    def gross(self, terms: Terms, source_country: str, amount: str) -> tuple[Country, Money]:
+        """Whose wallet is debited, and by how much.
+
+        Refuses: unsupported_country, invalid_amount, amount_out_of_bounds.
+        """
+        source = self._catalogue.country(source_country, "sourceCountry")
+        money = read_amount(amount, source.currency)
+        self.limits(terms, source.currency).check(money)
+        return source, money
+
+    def number(self, book: Book, operator: Provider, typed: str) -> str:
+        """A number as it is typed, in digits. Refuses: invalid_phone_number, not_a_test_number."""
+        return self._rails.read_phone_as_typed(
+            book.environment, OperationType.PAYOUT, operator, typed
+        )
+
+    def guess(self, book: Book, source_country: str, typed: str) -> Provider:
+        """The operator that most likely serves a number, which may lack the wallet's own code.
+
+        Refuses: not_a_test_number, invalid_phone_number.
+        """
+        return self._rails.predict(book.environment, source_country, typed)
+
+    async def price(self, book: Book, wanted: Wanted, terms: Terms) -> Priced:
+        """What it comes to at this moment. Refuses: no_rate, amount_out_of_bounds."""
+        quote = await self.quote(book, wanted.amount.currency, wanted.provider)
+        return Priced(quote, price(wanted, quote, terms.payout_fee_bps))
+
+    async def quote(self, book: Book, currency: str, operator: Provider) -> Quote:
+        """The rate from a wallet's currency to an operator's at this moment. Refuses: no_rate."""
+        return await self._rates.quote(book.environment, currency, operator.currency)
+
     # Reserve: the price is fixed and the gross amount set aside, in one entry with the record.
 
     async def request(
-        self, book: Book, wanted: Wanted, terms: Terms, keyed: Keyed | None = None
+        self,
+        book: Book,
+        wanted: Wanted,
+        terms: Terms,
+        keyed: Keyed | None = None,
+        *,
+        priced: Priced | None = None,
+        beside: Beside | None = None,
     ) -> Tracked[Payout]:
         """Accept a payout. When this returns, it is on disk, its money held, and due at once.
 
-        Refuses: no_rate, no_wallet, withdrawal_exceeds_balance, external_id_used.
+        `priced` is what somebody has just agreed to; without it, it is what `price` says. `beside`
+        is written in the transaction that holds the money. Refuses: no_rate, amount_out_of_bounds,
+        no_wallet, withdrawal_exceeds_balance, external_id_used.
         """
-        quote = await self._rates.quote(
-            book.environment, wanted.amount.currency, wanted.provider.currency
-        )
-        agreed = price(wanted, quote, terms.payout_fee_bps)
+        if priced is None:
+            priced = await self.price(book, wanted, terms)
+        agreed = priced.price
         payout = replace(
             await self._draw(book, wanted, agreed.fee, keyed),
             provider=wanted.provider.code,
             country=wanted.provider.country,
             phone_number=wanted.phone_number,
             payout_amount=agreed.payout_amount,
-            quote=quote,
+            quote=priced.quote,
         )
         instruction = self._instruction(payout, wanted, agreed)
         order = _reserve(payout, (payout, instruction))
-        verdict = await self._poster.post(order, self._new, keyed)
+        verdict = await self._poster.post(order, self._new, keyed, beside)
         if not verdict.posted:
             raise _refusal(payout, verdict)
         self._something_due()
@@ -136,9 +198,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
         addresses = check_addresses(book.environment, return_url, cancel_url)
         country = source_country or await self._only_wallet(book)
-        source = self._catalogue.country(country, "sourceCountry")
-        money = read_amount(amount, source.currency)
-        self._rails.check_limits(OperationType.PAYOUT, money, terms)
+        source, money = self.gross(terms, country, amount)
         return WantedPage(
             source_country=source.code,
             amount=money,
@@ -178,13 +238,9 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed,
         invalid_phone_number, not_a_test_number, no_rate, amount_out_of_bounds.
         """
-        operator = self._rails.open_provider(payout.book.environment, provider, terms, self.type)
-        number = self._rails.read_phone_as_typed(
-            payout.book.environment, OperationType.PAYOUT, operator, phone_number
-        )
-        quote = await self._rates.quote(
-            payout.book.environment, payout.amount.currency, operator.currency
-        )
+        operator = self.operator(payout.book, terms, provider)
+        number = self.number(payout.book, operator, phone_number)
+        quote = await self.quote(payout.book, payout.amount.currency, operator)
         agreed = price_after(payout.fee, payout.amount, operator, quote)
         return Choice(
             provider=operator.code,
@@ -195,6 +251,10 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             payout_amount=agreed.payout_amount,
             quote=quote,
         )
+
+    async def crossings(self, book: Book, since: datetime) -> Crossings:
+        """What was paid from one country's wallet into another country since a moment."""
+        return await crossings(self._database, store.SQL["crossings"], book, since)
 
     def unchosen(self, agreed: Payout) -> Entry:
         """Nobody chose in time, or they do not want it: the hold is given back, as of a failure."""

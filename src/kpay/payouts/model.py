@@ -54,6 +54,13 @@ class Price(msgspec.Struct, frozen=True):
     sent: Money
 
 
+class Priced(msgspec.Struct, frozen=True):
+    """What a payout comes to at one moment, and the rate that it does so at."""
+
+    quote: Quote
+    price: Price
+
+
 class Payout(msgspec.Struct, frozen=True):
     """A payout as it was agreed. How far it has come is its `Progress`.
 

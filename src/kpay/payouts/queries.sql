@@ -190,3 +190,40 @@ where payouts.application_id = $1 and payouts.environment = $2
     and ($10::uuid is null or payouts.id < $10)
 order by payouts.id desc
 limit $11;
+
+-- name: crossings
+-- What was paid from country to country by the newest $5 payouts since a moment, and how many were read.
+with newest as materialized (
+    select
+        application_id, environment, id, source_country, currency, amount,
+        country, payout_currency, payout_amount
+    from payouts
+    where application_id = $1 and environment = $2 and id >= $3 and created_at >= $4
+    order by id desc
+    limit $5
+),
+
+paid as (
+    select
+        newest.source_country, newest.currency as source_currency, newest.amount,
+        coalesce(newest.country, choices.country) as destination_country,
+        coalesce(newest.payout_currency, choices.payout_currency) as destination_currency,
+        coalesce(newest.payout_amount, choices.payout_amount) as payout_amount
+    from newest
+    join instructions using (application_id, environment, id)
+    left join choices
+        on choices.application_id = instructions.application_id
+        and choices.environment = instructions.environment
+        and choices.id = instructions.id
+        and choices.number = instructions.choice
+    where instructions.status = 'COMPLETED'
+)
+
+select
+    source_country, source_currency, destination_country, destination_currency,
+    count(*) as count, sum(amount)::bigint as departed, sum(payout_amount)::bigint as arrived,
+    (select count(*) from newest) as read
+from paid
+where source_country <> destination_country
+group by source_country, source_currency, destination_country, destination_currency
+order by source_country, destination_country;

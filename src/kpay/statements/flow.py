@@ -75,6 +75,15 @@ class Statements:
         """The kinds of entries whose operations are known to somebody."""
         return frozenset(self._of_kind)
 
+    async def balances(
+        self, book: Book, countries: Sequence[str], moments: Sequence[datetime]
+    ) -> dict[str, list[int]]:
+        """What each wallet held before each moment, as `Standing.balance` says it.
+
+        However much was posted, it takes a few look-ups for each wallet and moment.
+        """
+        return await store.balances(self._database, book, countries, moments)
+
     async def open(
         self, book: Book, country: str, since: datetime | None, until: datetime | None
     ) -> Statement:

@@ -65,3 +65,41 @@ from unnest($3::uuid[]) as wanted (operation_id)
 join entries using (operation_id)
 where application_id = $1 and environment = $2
 order by entries.at desc;
+
+-- name: balances
+-- What some accounts of a book held before each of some moments: all chains are halved side by side.
+with recursive search as (
+    select
+        accounts.code as account, wanted.place, wanted.at as moment,
+        0::bigint as low, accounts.version as high
+    from accounts
+    cross join unnest($4::timestamptz[]) with ordinality as wanted (at, place)
+    where accounts.application_id = $1 and accounts.environment = $2
+        and accounts.code = any($3::text[])
+    union all
+    -- As in `behind`: a chain's lines are in the order of their moments.
+    select
+        search.account, search.place, search.moment,
+        case when middle.at < search.moment then middle.version else search.low end,
+        case when middle.at < search.moment then search.high else middle.version - 1 end
+    from search
+    cross join lateral (
+        select version, at
+        from postings
+        where application_id = $1 and environment = $2 and account = search.account
+            and version = (search.low + search.high + 1) / 2
+        limit 1
+    ) as middle
+    where search.low < search.high
+)
+
+select search.account, search.place, coalesce(line.balance_after, 0) as balance
+from search
+left join lateral (
+    select balance_after
+    from postings
+    where application_id = $1 and environment = $2 and account = search.account
+        and version = search.low
+    limit 1
+) as line on true
+where search.low = search.high;

@@ -104,6 +104,21 @@ async def lines(
     ]
 
 
+async def balances(
+    database: Database, book: Book, countries: Sequence[str], moments: Sequence[datetime]
+) -> dict[str, list[int]]:
+    """What each country's wallet held before each moment, reserved or not, in hundredths."""
+    accounts = [account(country) for country in countries for account in (wallet, reserved)]
+    rows = await database.read(
+        SQL["balances"], book.application_id, book.environment, accounts, list(moments)
+    )
+    held = {country: [0] * len(moments) for country in countries}
+    for row in rows:
+        country = row["account"].partition(":")[2]
+        held[country][row["place"] - 1] += row["balance"]
+    return held
+
+
 async def moments_of(database: Database, book: Book, operations: Sequence[UUID]) -> list[datetime]:
     """When something was posted for some operations, newest first."""
     rows = await database.fetch(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import Catalogue
+from kpay.catalogue.model import Catalogue, Country
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
@@ -17,12 +18,15 @@ from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Database
 from kpay.database.references import References
 from kpay.ledger import movements
+from kpay.ledger.fence import Beside
 from kpay.ledger.model import Order, Reason, Verdict
 from kpay.ledger.poster import Poster
 from kpay.rates.flow import Rates
 from kpay.rates.model import Quote
 from kpay.transfers import store
-from kpay.transfers.model import Transfer, Wanted, credited_for
+from kpay.transfers.model import Priced, Transfer, Wanted, credited_for
+from kpay.wallets.model import Crossings
+from kpay.wallets.store import crossings
 
 
 class Transfers:
@@ -58,13 +62,7 @@ class Transfers:
         description: str | None,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        source = self._catalogue.country(source_country, "sourceCountry")
-        destination = self._catalogue.country(destination_country, "destinationCountry")
-        if source == destination:
-            raise Refusal(
-                Code.SAME_COUNTRY,
-                "sourceCountry and destinationCountry must be two different countries.",
-            )
+        source, destination = self.countries(source_country, destination_country)
         money = read_amount(amount, source.currency)
         terms.transfer_limits(source.currency).check(money)
         return Wanted(
@@ -76,16 +74,45 @@ class Transfers:
             description=description,
         )
 
-    async def request(self, book: Book, wanted: Wanted, keyed: Keyed | None = None) -> Transfer:
+    def countries(self, source_country: str, destination_country: str) -> tuple[Country, Country]:
+        """From where to where. Refuses: unsupported_country, same_country."""
+        source = self._catalogue.country(source_country, "sourceCountry")
+        destination = self._catalogue.country(destination_country, "destinationCountry")
+        if source == destination:
+            raise Refusal(
+                Code.SAME_COUNTRY,
+                "sourceCountry and destinationCountry must be two different countries.",
+            )
+        return source, destination
+
+    async def price(self, book: Book, wanted: Wanted) -> Priced:
+        """What it comes to at this moment. Refuses: no_rate, amount_out_of_bounds."""
+        quote = await self.quote(book, wanted.amount.currency, wanted.destination_currency)
+        return Priced(quote, credited_for(wanted, quote))
+
+    async def quote(self, book: Book, source: str, target: str) -> Quote:
+        """The rate from one currency to another at this moment. Refuses: no_rate."""
+        return await self._rates.quote(book.environment, source, target)
+
+    async def request(
+        self,
+        book: Book,
+        wanted: Wanted,
+        keyed: Keyed | None = None,
+        *,
+        priced: Priced | None = None,
+        beside: Beside | None = None,
+    ) -> Transfer:
         """Move the money. When this returns, it has moved and is on disk.
 
-        Refuses: no_rate, no_wallet, transfer_exceeds_balance, external_id_used.
+        `priced` is what somebody has just agreed to; without it, it is what `price` says. `beside`
+        is written in the transaction that moves the money. Refuses: no_rate, amount_out_of_bounds,
+        no_wallet, transfer_exceeds_balance, external_id_used.
         """
-        quote = await self._rates.quote(
-            book.environment, wanted.amount.currency, wanted.destination_currency
-        )
-        transfer = self._draw(book, wanted, quote, await self._references.draw(), keyed)
-        verdict = await self._poster.post(_order(transfer), self._records, keyed)
+        if priced is None:
+            priced = await self.price(book, wanted)
+        transfer = self._draw(book, wanted, priced, await self._references.draw(), keyed)
+        verdict = await self._poster.post(_order(transfer), self._records, keyed, beside)
         if not verdict.posted:
             raise _refusal(transfer, verdict)
         return transfer
@@ -106,8 +133,12 @@ class Transfers:
             self._catalogue.country(wanted.country, "country")
         return await store.page(self._database, book, wanted)
 
+    async def crossings(self, book: Book, since: datetime) -> Crossings:
+        """What was moved from country to country since a moment."""
+        return await crossings(self._database, store.SQL["crossings"], book, since)
+
     def _draw(
-        self, book: Book, wanted: Wanted, quote: Quote, suffix: str, keyed: Keyed | None
+        self, book: Book, wanted: Wanted, priced: Priced, suffix: str, keyed: Keyed | None
     ) -> Transfer:
         return Transfer(
             book=book,
@@ -118,8 +149,8 @@ class Transfers:
             source_country=wanted.source_country,
             debited=wanted.amount,
             destination_country=wanted.destination_country,
-            credited=credited_for(wanted, quote),
-            quote=quote,
+            credited=priced.credited,
+            quote=priced.quote,
             description=wanted.description,
             created_at=self._clock.now(),
         )

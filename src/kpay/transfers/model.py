@@ -24,6 +24,13 @@ class Wanted(msgspec.Struct, frozen=True):
     description: str | None
 
 
+class Priced(msgspec.Struct, frozen=True):
+    """What a transfer comes to at one moment: the rate, and what arrives at it."""
+
+    quote: Quote
+    credited: Money
+
+
 class Transfer(msgspec.Struct, frozen=True):
     """A transfer as recorded. Its identifier is also that of its outgoing side."""
 

@@ -74,3 +74,23 @@ where application_id = $1 and environment = $2
     and ($8::uuid is null or id < $8)
 order by id desc
 limit $9;
+
+-- name: crossings
+-- What went from country to country by the newest $5 transfers since a moment, and how many were read.
+with newest as materialized (
+    select
+        source_country, source_currency, source_amount,
+        destination_country, destination_currency, destination_amount
+    from transfers
+    where application_id = $1 and environment = $2 and id >= $3 and created_at >= $4
+    order by id desc
+    limit $5
+)
+
+select
+    source_country, source_currency, destination_country, destination_currency,
+    count(*) as count, sum(source_amount)::bigint as departed, sum(destination_amount)::bigint as arrived,
+    (select count(*) from newest) as read
+from newest
+group by source_country, source_currency, destination_country, destination_currency
+order by source_country, destination_country;

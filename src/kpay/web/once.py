@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-import msgspec
 import structlog
+from msgspec.structs import replace
 
+from kpay.core.book import Book
 from kpay.core.keyed import Keyed
 from kpay.core.refusals import ANSWERS, Code, Refusal
-from kpay.core.routes import Call, Reply, Route
+from kpay.core.routes import Call, Download, Reply, Route
 from kpay.database.pool import UNAVAILABLE
 from kpay.idempotency.flow import Keys
 from kpay.idempotency.model import Stored, is_final
@@ -20,6 +21,8 @@ from kpay.web.errors import error_body, refusal_of
 
 REPLAYED = (b"idempotency-replayed", b"true")
 
+Make: TypeAlias = Callable[[Keyed], Awaitable[Reply | Download]]
+Recall: TypeAlias = Callable[[Keyed], Awaitable[Reply | None]]
 Encode: TypeAlias = Callable[[Any], bytes]
 
 log = structlog.get_logger(__name__)
@@ -35,31 +38,47 @@ class Once:
     async def answer(
         self, route: Route, call: Call, key: str, fingerprint: bytes
     ) -> tuple[Stored, bool]:
-        """The answer, and whether it is of an earlier request. Raises Refusal, as handlers do."""
-        claimed = await self._keys.claim(call.book, key, fingerprint)
+        """A route's answer, and whether it is of an earlier request. Raises Refusal, as it does."""
+        recall = route.recall
+        if recall is None:
+            raise RuntimeError("a route that takes no Idempotency-Key was given one")
+        return await self.carry_out(
+            call.book,
+            key,
+            fingerprint,
+            lambda keyed: route.handler(replace(call, keyed=keyed)),
+            lambda keyed: recall(replace(call, keyed=keyed)),
+        )
+
+    async def carry_out(
+        self, book: Book, key: str, fingerprint: bytes, make: Make, recall: Recall
+    ) -> tuple[Stored, bool]:
+        """What `make` answers, and whether it did so earlier. Raises what `make` refuses.
+
+        `make` commits what it makes under the operation's identifier behind the fence, and `recall`
+        answers from what was committed, as of a Route.
+        """
+        claimed = await self._keys.claim(book, key, fingerprint)
         if isinstance(claimed, Stored):
             return claimed, True
-        call = msgspec.structs.replace(call, keyed=claimed)
         # An earlier attempt may have got as far as to commit. None of them can any more.
         if claimed.attempt > 1:
-            recalled = await self._recall(route, call, claimed)
+            recalled = await self._recall(recall, claimed)
             if recalled is not None:
                 return await self._keep(claimed, recalled), True
-        return await self._keep(claimed, await self._carry_out(route, call, claimed)), False
+        return await self._keep(claimed, await self._make(make, claimed)), False
 
-    async def _recall(self, route: Route, call: Call, keyed: Keyed) -> Reply | None:
-        if route.recall is None:
-            raise RuntimeError("a route that takes no Idempotency-Key was given one")
+    async def _recall(self, recall: Recall, keyed: Keyed) -> Reply | None:
         try:
-            return await route.recall(call)
+            return await recall(keyed)
         except Exception:
             # Whatever it was, nothing was carried out and nothing is known: the next one looks.
             await self._keys.release(keyed)
             raise
 
-    async def _carry_out(self, route: Route, call: Call, keyed: Keyed) -> Reply:
+    async def _make(self, make: Make, keyed: Keyed) -> Reply:
         try:
-            reply = await route.handler(call)
+            reply = await make(keyed)
             if not isinstance(reply, Reply):
                 raise RuntimeError("a file is no answer that could be kept")
             return reply

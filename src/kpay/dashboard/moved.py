@@ -1,0 +1,60 @@
+"""What was just moved, as the page after it says it: read from the books, not from the address."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kpay.core.ids import parse_uuid
+from kpay.dashboard.moves import PayoutMove, TransferMove
+from kpay.dashboard.page import Visit
+from kpay.dashboard.typed import phone_words
+from kpay.payouts.flow import Payouts
+from kpay.transfers.flow import Transfers
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What was done, and the reference to ask for it by."""
+
+    words: str
+    reference: str
+
+
+class Moved:
+    """Tells what was moved, to whoever was led here by a confirmation."""
+
+    def __init__(self, transfers: Transfers, payouts: Payouts) -> None:
+        self._transfers = transfers
+        self._payouts = payouts
+
+    async def told(self, visit: Visit) -> Notice | None:
+        """The notice that an address asks for, if it names an operation of this book."""
+        operation_id = parse_uuid(visit.query.get("id", ""))
+        if operation_id is None:
+            return None
+        speech = visit.speech
+        word = visit.query.get("moved")
+        if word == TransferMove.word:
+            transfer = await self._transfers.find(visit.book, operation_id)
+            if transfer is None:
+                return None
+            words = speech.say(
+                "Moved: %(money)s have left the wallet of %(source)s and %(credited)s are in that "
+                "of %(destination)s.",
+                money=speech.money(transfer.debited),
+                source=speech.country(transfer.source_country),
+                credited=speech.money(transfer.credited),
+                destination=speech.country(transfer.destination_country),
+            )
+            return Notice(words, transfer.source_reference)
+        tracked = await self._payouts.find(visit.book, operation_id) if word else None
+        if word != PayoutMove.word or tracked is None:
+            return None
+        payout = tracked.agreed
+        words = speech.say(
+            "On its way: %(money)s of the wallet of %(source)s are set aside for %(phone)s until "
+            "the operator has paid.",
+            money=speech.money(payout.amount),
+            source=speech.country(payout.source_country),
+            phone=phone_words(payout.phone_number or ""),
+        )
+        return Notice(words, payout.reference)
