@@ -178,6 +178,7 @@ async def test_a_transfer_is_shown_while_it_is_typed_confirmed_and_made(somebody
     await awa.press("Move 50,000 XAF")
 
     await expect(awa.page.locator(".done")).to_contain_text("50,765 XOF are in that of Senegal")
+    await awa.picture("moved")
     assert await awa.merchant.wallets() == {"CMR": (45_000, 0), "SEN": (98_265, 0)}
 
 

@@ -75,7 +75,7 @@ async def test_it_is_written_for_what_is_posted_and_for_nothing_else(
     await till.notes.reached.wait()
     till.notes.gate.set()
 
-    assert await verdicts == [POSTED, Verdict(Reason.SHORT_FUNDS), POSTED, POSTED]
+    assert list(await verdicts) == [POSTED, Verdict(Reason.SHORT_FUNDS), POSTED, POSTED]
     assert await deeds(till) == ["awa", "dado"]
     assert await till.balance() == 700
 
