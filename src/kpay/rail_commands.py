@@ -19,7 +19,7 @@ rails = App(name="rail", help="The rails that money moves on.")
 
 @rails.command(name="list")
 def list_rails(*, as_json: AsJson = False) -> None:
-    """List the rails in service: what each serves, has open, can do, and where it calls us back."""
+    """List the rails in service: what each serves, has open, and can tell."""
 
     rows = with_house(read_rails)
     if as_json:

@@ -183,6 +183,17 @@ async def test_the_decimals_of_the_rail_override_the_catalogue_s(
     assert sent["amount"] == "950.95"
 
 
+async def test_a_provider_s_other_currencies_are_not_ours(
+    agreed: Merchant, rail: PawapayRail, clock: ManualClock
+) -> None:
+    dollars = configured(PAYOUT={"status": "CLOSED"})[0]["providers"][0]
+    dollars["currencies"][0]["currency"] = "USD"
+    rail.configured = [*configured(PAYOUT={}), {"country": "CMR", "providers": [dollars]}]
+    await learn(agreed, rail, clock)
+
+    assert (await states(agreed))["PAYOUT"] == "OPERATIONAL"
+
+
 async def test_while_a_rail_does_not_answer_what_it_told_last_holds(
     agreed: Merchant, rail: PawapayRail, clock: ManualClock
 ) -> None:

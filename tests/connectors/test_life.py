@@ -6,9 +6,11 @@ import pytest
 
 from kpay import metrics
 from kpay.app import House
-from kpay.connectors.model import Paid
-from kpay.core.book import Environment
+from kpay.connectors.model import Paid, Refused
+from kpay.core.book import Book, Environment
 from kpay.core.clock import ManualClock
+from kpay.core.ids import parse_public_id
+from kpay.payments.model import PREFIX
 from tests.client import Answer, Merchant
 from tests.connectors.pawapay_rail import PawapayRail
 from tests.connectors.support import says
@@ -180,6 +182,38 @@ async def test_where_no_rail_serves_nothing_is_lost_and_nothing_raised(
         clock.advance(minutes=1)
         await live_house.worker.run_until_idle()
     assert rail.only == (await live.payout(made))["providerReference"]
+
+
+async def test_another_choice_on_a_page_may_go_to_another_rail(
+    merchant: Merchant, house: House
+) -> None:
+    first, second = ScriptedRail(otherwise=Refused("PAYER_LIMIT_REACHED")), ScriptedRail()
+    second.name = "second"
+    house.routing.serve(
+        Environment.TEST,
+        {first.name: first, second.name: second},
+        {"MTN_MOMO_CMR": first.name, "ORANGE_CMR": second.name},
+    )
+    made = await merchant.keys.send(
+        "POST",
+        "/api/v1/payments/init",
+        {"amount": 1000, "externalId": "order-1", "returnUrl": "https://shop.example.com/back"},
+    )
+    identifier = parse_public_id(PREFIX, made["id"])
+    assert identifier is not None
+    book = Book(merchant.new.application.id, Environment.TEST)
+    payments, terms = house.payments, merchant.new.application.terms
+
+    for provider, number in (("MTN_MOMO_CMR", "237653456789"), ("ORANGE_CMR", "237693456789")):
+        payment = (await payments.get(book, identifier)).agreed
+        choice = payments.read_choice(payment, terms, provider=provider, phone_number=number)
+        assert await payments.choose(payment, choice)
+        await house.worker.run_until_idle()
+
+    paid = await merchant.payment(made)
+    assert paid["status"] == "COMPLETED"
+    assert [attempt["connector"] for attempt in paid["attempts"]] == ["scripted", "second"]
+    assert [len(first.asked), len(second.asked)] == [1, 1]
 
 
 @pytest.mark.parametrize("phone", ["237653456789", "+237 650 000 000"])

@@ -119,6 +119,10 @@ class Rails:
             if self._routing.is_open(environment, provider, type_) and terms.may_use(provider.code)
         ]
 
+    def provider(self, environment: Environment, code: str) -> Provider:
+        """A provider that was used, open or not, as its rail serves it."""
+        return self._routing.as_served(environment, self._catalogue.providers[code])
+
     def check_served(self, environment: Environment, code: str) -> None:
         """Refuses: provider_closed, where a provider that once was used gives nothing back now."""
         provider = self._catalogue.providers[code]
