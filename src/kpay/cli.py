@@ -16,7 +16,7 @@ from kpay import __version__
 from kpay.access_commands import applications, companies, keys, token_keys
 from kpay.person_commands import persons
 from kpay.rail_commands import rails
-from kpay.rail_simulator_commands import rail_simulator
+from kpay.rail_simulator_command import rail_simulator
 from kpay.settings import Settings
 from kpay.terminal import (
     ApplicationId,

@@ -25,7 +25,9 @@ async def test_a_payout_from_accepted_to_completed() -> None:
             "status": "ACCEPTED",
             "created": "2026-06-23T10:00:00Z",
         }
-        assert await merchant.status(identifier) == "ACCEPTED"
+        _, begun = await merchant.call("GET", f"/v2/payouts/{identifier}")
+        assert begun["data"]["status"] == "ACCEPTED"
+        assert "providerTransactionId" not in begun["data"]
         await merchant.pass_seconds(3)
         assert await merchant.status(identifier) == "PROCESSING"
         await merchant.pass_seconds(1)
@@ -206,6 +208,41 @@ async def test_while_an_operator_is_delayed_payouts_are_enqueued_and_deposits_re
             assert no["failureReason"]["failureCode"] == code
 
 
+async def test_what_is_enqueued_waits_for_its_operator_and_for_nothing_else() -> None:
+    async with rail() as merchant:
+        await set_availability(merchant, "DELAYED")
+        # Not even a mark ends it: 66611 would at once.
+        waiting = [(await merchant.pay_out())[0], (await merchant.pay_out(amount="66611"))[0]]
+        for status in ("DELAYED", "CLOSED", "DELAYED"):
+            await set_availability(merchant, status)
+            await merchant.pass_seconds(600)
+
+        assert [await merchant.status(one) for one in waiting] == ["ENQUEUED", "ENQUEUED"]
+
+
+async def test_a_refund_ends_as_a_deposit_of_its_number_would() -> None:
+    async with rail() as merchant:
+        body = deposit(number="237653456129")
+        await merchant.call("POST", "/v2/deposits", body)
+        await merchant.call("POST", "/simulator/end", {"id": body["depositId"]})
+        assert await refund(merchant, body["depositId"]) == "ACCEPTED"
+        await merchant.pass_seconds(3_600)
+
+        _, books = await merchant.call("GET", "/simulator/books")
+
+        assert books["operations"]["REFUND"] == {"PROCESSING": 1}
+
+
+async def test_nothing_is_refunded_through_an_operator_that_is_closed() -> None:
+    async with rail() as merchant:
+        body = deposit()
+        await merchant.call("POST", "/v2/deposits", body)
+        await merchant.pass_seconds(1)
+        await set_availability(merchant, "CLOSED")
+
+        assert await refund(merchant, body["depositId"]) == "PROVIDER_TEMPORARILY_UNAVAILABLE"
+
+
 async def set_availability(merchant: Merchant, status: str) -> None:
     body = {"provider": "MTN_MOMO_CMR", "status": status}
     assert (await merchant.call("POST", "/simulator/availability", body))[0] == 200
@@ -288,6 +325,24 @@ async def test_a_statement_is_made_told_and_fetched(compressed: bool) -> None:
         assert (topped_up["Transaction Type"], topped_up["Amount"]) == ("TOPUP", "1000000000")
         assert (paid["Transaction ID"], paid["Client Reference"]) == (identifier, "INV-1")
         assert (paid["Amount"], paid["Fee"], paid["Net Amount"]) == ("1000", "10", "-1010")
+
+
+async def test_a_statement_is_of_one_wallet_and_ends_before_its_last_moment() -> None:
+    async with rail() as merchant:
+        first, _ = await merchant.pay_out()
+        await merchant.pass_seconds(1)
+        second, _ = await merchant.pay_out()
+        await merchant.pass_seconds(1)
+        body = wanted(merchant) | {"endDate": "2026-06-23T10:00:02"}
+        await merchant.call("POST", "/v2/statements", body)
+        await merchant.pass_seconds(1)
+
+        url = merchant.heard.heard[-1]["downloadUrl"]
+        async with merchant.session.get(url) as answer:
+            text = await answer.text()
+
+        assert (first in text, second in text) == (True, False)
+        assert text.count("TOPUP") == 1
 
 
 def wanted(merchant: Merchant, compressed: bool = False) -> dict[str, object]:

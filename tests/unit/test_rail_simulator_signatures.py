@@ -164,6 +164,19 @@ def test_a_message_that_is_not_as_it_was_signed_is_refused(change: str) -> None:
         checked(**CHANGES[change](signed()))
 
 
+@pytest.mark.parametrize("left_out", ["@method", "@authority", "@path", "content-digest"])
+def test_what_matters_must_be_covered_however_good_the_signature(left_out: str) -> None:
+    headers = signed()
+    headers["Signature-Input"] = headers["Signature-Input"].replace(f'"{left_out}" ', "")
+    lines = base_of(headers).decode().splitlines()
+    base = "\n".join(line for line in lines if not line.startswith(f'"{left_out}"')).encode()
+    signature = base64.b64encode(P256.sign(base, ec.ECDSA(hashes.SHA256()))).decode()
+    headers["Signature"] = f"sig-pp=:{signature}:"
+
+    with pytest.raises(SignatureError, match=f"{left_out} must be covered"):
+        checked(headers)
+
+
 def resigned(algorithm: str, sign: Callable[[bytes], bytes]) -> dict[str, str]:
     headers = signed()
     headers["Signature-Input"] = headers["Signature-Input"].replace("ecdsa-p256-sha256", algorithm)

@@ -114,6 +114,13 @@ def test_what_the_account_may_not_do_comes_with_200(said: Any, wanted: str) -> N
     assert code(said) == (200, wanted)
 
 
+@pytest.mark.parametrize("amount", ["100", "500000"])
+def test_both_bounds_of_the_amount_are_allowed(amount: str) -> None:
+    assert account().judge(read_request(PAYOUT, payout(amount=amount))).amount.minor == (
+        int(amount) * 100
+    )
+
+
 def test_decimals_are_the_operator_s_own_and_differ_by_operation() -> None:
     kenyan = {"provider": "MPESA_KEN", "phoneNumber": "254703456789"}
     out = payout(currency="KES", amount="100.55", recipient=party(**kenyan))
