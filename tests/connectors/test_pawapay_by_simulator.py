@@ -1,7 +1,7 @@
 """Our pawaPay connector and the whole house behind it, against the rail simulator at its worst.
 
-Both sides go by one clock. What the house says of each payout, and what the rail's own books say, must
-be the same at the end: a payout that the rail paid is COMPLETED here, and was paid once.
+Both sides go by one clock. What the house says of each payout and what the rail's own books say
+must be the same at the end: a payout that the rail paid is COMPLETED here, and was paid once.
 """
 
 from __future__ import annotations
