@@ -1,119 +1,158 @@
-"""`kpay rail`: which rails are in service, and whether each lets us in."""
+"""`kpay rail-simulator`: a rail that misbehaves on purpose, to be used in place of pawaPay."""
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import Parameter
 
-from kpay.terminal import AsJson, new_table, out, print_json, with_house
+from kpay.terminal import AsJson, err, fail, out, print_json
 
 if TYPE_CHECKING:
-    from kpay.app import House
-    from kpay.connectors.model import Connector
-    from kpay.core.book import Environment
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-rails = App(name="rail", help="The rails that money moves on.")
-
-
-@rails.command(name="list")
-def list_rails(*, as_json: AsJson = False) -> None:
-    """List the rails in service: what each serves, has open, and can tell."""
-
-    rows = with_house(read_rails)
-    if as_json:
-        print_json(rows)
-        return
-    table = new_table("Environment", "Rail", "Serves", "Open", "Can tell", "Calls back at")
-    for row in rows:
-        serves = f"{len(row['providers'])} providers" if row["providers"] else "nothing new"
-        table.add_row(
-            row["environment"],
-            row["rail"],
-            serves,
-            f"{row['open']:,}",
-            ", ".join(row["capabilities"]),
-            row["callbackUrl"] or "",
-        )
-    out.print(table)
+    from kpay.rail_simulator.scenario import Scenario
+    from kpay.rail_simulator.server import Options
+    from kpay.rail_simulator.signatures import PublicKey
 
 
-@rails.command
-def check(*, as_json: AsJson = False) -> None:
-    """Ask every rail that can tell something for it: whether our credentials and address are good.
+def rail_simulator(
+    *,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="The port to listen on; 0 for any free one.")] = 9090,
+    scenario: Annotated[
+        Path | None, Parameter(help="What goes wrong: TOML or JSON, see docs/rail-simulator.md.")
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="In place of the scenario's own.")] = None,
+    token: Annotated[
+        str | None, Parameter(help="What merchants call with; made up unless given.")
+    ] = None,
+    callback_url: Annotated[
+        str | None, Parameter(help="Where callbacks go, of every operation.")
+    ] = None,
+    signatures: Annotated[
+        Literal["der", "raw", "none"], Parameter(help="How callbacks are signed.")
+    ] = "der",
+    signing_key: Annotated[
+        Path | None, Parameter(help="A P-256 private key in PEM; made for this run unless given.")
+    ] = None,
+    request_key: Annotated[
+        Path | None,
+        Parameter(help="A merchant's public key in PEM: its requests must be signed with it."),
+    ] = None,
+    request_key_id: Annotated[str, Parameter(help="What that key is called.")] = "1",
+    stepped: Annotated[
+        bool, Parameter(negative="", help="Time goes on only by POST /simulator/advance.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a rail that speaks pawaPay's v2 wire and misbehaves as a scenario says.
 
-    Exits 1 when one of them did not answer. Nothing is paid and nothing asked of anybody's phone.
+    It keeps its books in memory: they end with it. No real money is anywhere near.
     """
-    rows = with_house(ask_rails)
-    if as_json:
-        print_json(rows)
-    else:
-        table = new_table("Environment", "Rail", "Answers", "Holds")
-        for row in rows:
-            held = ", ".join(f"{one['country']} {one['balance']}" for one in row["balances"])
-            table.add_row(row["environment"], row["rail"], row["answers"], held)
-        out.print(table)
-    sys.exit(1 if any(row["failed"] for row in rows) else 0)
+    from kpay.rail_simulator.server import Options
 
-
-async def read_rails(house: House) -> list[dict[str, Any]]:
-    """Every rail in service, as a program is told of it."""
-    opened = await house.rails.open_at_rails()
-    return [
-        {**_told(house, *one), "open": opened.get((one[0], one[1]), 0)}
-        for one in house.routing.all()
-    ]
-
-
-async def ask_rails(house: House) -> list[dict[str, Any]]:
-    """What every rail answers, as a program is told of it."""
-    return [
-        {"environment": str(environment), "rail": name, **await _asked(connector)}
-        for environment, name, connector in house.routing.all()
-    ]
-
-
-def _told(
-    house: House, environment: Environment, name: str, connector: Connector
-) -> dict[str, Any]:
-    from kpay.connectors.capabilities import JudgesCallbacks, capabilities
-    from kpay.connectors.opening import callback_path
-
-    calls_back = isinstance(connector, JudgesCallbacks)
-    url = f"{house.settings.public_url}{callback_path(environment, name)}"
-    return {
-        "environment": str(environment),
-        "rail": name,
-        "providers": [
-            provider.code
-            for provider in house.catalogue.providers.values()
-            if house.routing.connector(environment, provider) is connector
-        ],
-        "capabilities": capabilities(connector),
-        "callbackUrl": url if calls_back else None,
-    }
-
-
-async def _asked(connector: Connector) -> dict[str, Any]:
-    """What a rail told, in words; the first thing that it did not tell ends the asking."""
-    from kpay.connectors.capabilities import TellsBalances, TellsConditions
-    from kpay.connectors.wire import NoAnswer
-
-    words, balances = [], []
+    options = Options(
+        token=token or f"sim_{secrets.token_urlsafe(18)}",
+        scenario=_scenario(scenario, seed),
+        callback_url=callback_url,
+        signatures=signatures,
+        signing_key=None if signing_key is None else _signing_key(signing_key),
+        request_keys={} if request_key is None else {request_key_id: _public_key(request_key)},
+    )
     try:
-        if isinstance(connector, TellsConditions):
-            words.append(f"terms of {len(await connector.conditions())} operations")
-        if isinstance(connector, TellsBalances):
-            balances = [
-                {"country": one.country, "balance": str(one.amount)}
-                for one in await connector.balances()
-            ]
-            words.append(f"{len(balances)} balances")
-    except NoAnswer as problem:
-        return {"failed": True, "answers": f"no: {problem}", "balances": []}
-    return {
-        "failed": False,
-        "answers": ", ".join(words) or "has nothing to tell",
-        "balances": balances,
-    }
+        asyncio.run(_serve(options, host, port, stepped=stepped, as_json=as_json))
+    except (OSError, OverflowError) as problem:
+        fail(f"Cannot listen on {host}:{port}: {problem}. Choose another port with --port.")
+    err.print("Stopped.")
+
+
+async def _serve(options: Options, host: str, port: int, *, stepped: bool, as_json: bool) -> None:
+    from kpay.core.clock import ManualClock
+    from kpay.rail_simulator.agenda import SystemClock
+    from kpay.rail_simulator.server import Simulator, serving
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock = ManualClock(SystemClock().now()) if stepped else SystemClock()
+    try:
+        simulator = Simulator(options, clock)
+    except KeyError as problem:
+        fail(f"The scenario names {problem.args[0]}, which is no provider of this account.")
+    async with serving(simulator, host, port) as url:
+        _tell(url, options, stepped=stepped, as_json=as_json)
+        told = loop.create_task(stop.wait())
+        tasks: set[asyncio.Task[Any]] = {told}
+        if not stepped:
+            tasks.add(loop.create_task(simulator.agenda.drive()))
+        # A rail whose time has stopped without being told to is no rail.
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        for task in done - {told}:
+            task.result()
+
+
+def _tell(url: str, options: Options, *, stepped: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"url": url, "token": options.token, "seed": options.scenario.seed})
+        # Whoever waits for it at the other end of a pipe would wait for good.
+        sys.stdout.flush()
+        return
+    from kpay.rail_simulator.scenario import EXAMPLE
+
+    say = out.print
+    say(f"A rail that misbehaves, at {url}", markup=False)
+    say(f"seed {options.scenario.seed}{', time is stepped' if stepped else ''}", markup=False)
+    say("\nPoint kpay at it:", markup=False)
+    say(f"  export KPAY_PAWAPAY_URL={url}", markup=False, soft_wrap=True)
+    say(f"  export KPAY_PAWAPAY_TOKEN={options.token}", markup=False, soft_wrap=True)
+    if options.request_keys:
+        say("  export KPAY_PAWAPAY_KEY_FILE=…   # the private half of --request-key", markup=False)
+        say(f"  export KPAY_PAWAPAY_KEY_ID={next(iter(options.request_keys))}", markup=False)
+    where = options.callback_url or "nowhere: give --callback-url"
+    say(f"Callbacks go to {where}.", markup=False, soft_wrap=True)
+    say(f"Its books: GET {url}/simulator/books, with the token.", markup=False, soft_wrap=True)
+    if not options.scenario.rules:
+        say(
+            "\nIt behaves, but for marked amounts (66603). A scenario, for --scenario:",
+            markup=False,
+        )
+        say(EXAMPLE, markup=False, soft_wrap=True)
+
+
+def _scenario(path: Path | None, seed: int | None) -> Scenario:
+    import msgspec
+
+    from kpay.rail_simulator.scenario import Scenario, ScenarioError, read_scenario
+
+    try:
+        read = Scenario() if path is None else read_scenario(path.read_text(encoding="utf-8"))
+    except (ScenarioError, OSError, UnicodeDecodeError) as problem:
+        fail(f"{path}: {problem}")
+    return read if seed is None else msgspec.structs.replace(read, seed=seed)
+
+
+def _signing_key(path: Path) -> EllipticCurvePrivateKey:
+    from kpay.rail_simulator.signatures import SignatureError, load_signing_key
+
+    try:
+        return load_signing_key(path.read_bytes())
+    except (SignatureError, OSError) as problem:
+        fail(f"{path}: {problem}")
+
+
+def _public_key(path: Path) -> PublicKey:
+    from kpay.rail_simulator.signatures import SignatureError, load_public_key
+
+    try:
+        return load_public_key(path.read_bytes())
+    except (SignatureError, OSError) as problem:
+        fail(f"{path}: {problem}")
