@@ -192,7 +192,6 @@ SEARCHES = {
         "payments_suffix_idx",
         "payouts_suffix_idx",
         "refunds_suffix_idx",
-        "transfers_suffix_idx",
     },
     "external_id": set(LISTS),
     "phone_number": {"payments_phone_idx", "payouts_phone_idx", "refunds_phone_idx"},

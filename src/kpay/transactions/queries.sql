@@ -93,7 +93,8 @@ union all
         and ($8::uuid is null or transfers.id >= $8)
         and ($9::uuid is null or transfers.id < $9)
         and ($10::uuid is null or transfers.id = $10)
-        and ($11::text is null or transfers.suffix = $11)
+        -- Looked through, newest first, so only where the text can be nothing else.
+        and ($11::text is null or ($3 = 'transfer' and transfers.suffix = $11))
         and ($12::text is null or transfers.external_id = $12)
         and $13::text is null
         and $14::text is null

@@ -2,9 +2,10 @@
 -- a reference, whose constraints 0008 took away when references came from a sequence: what was then
 -- looked up for every new one is now looked up for who asks. Each index begins with the book, and where
 -- many rows have one value it ends with the identifier, so that what is found comes in the order of the
--- list. All of these tables are only ever added to, so nothing is written twice.
--- Lock risk: payments, payouts, transfers, refunds and choices are locked against writing while each is
--- read once for each of its indexes.
+-- list. All of these tables are only ever added to, so nothing is written twice. Transfers get none: it
+-- would make each of them a sixth dearer, and those of one book are few enough to be looked through.
+-- Lock risk: payments, payouts, refunds and choices are locked against writing while each is read once
+-- for each of its indexes.
 
 create index payments_phone_idx
     on payments (application_id, environment, phone_number, id) where phone_number is not null;
@@ -20,8 +21,6 @@ create index choices_phone_idx on choices (application_id, environment, phone_nu
 create index payments_suffix_idx on payments (application_id, environment, suffix);
 
 create index payouts_suffix_idx on payouts (application_id, environment, suffix);
-
-create index transfers_suffix_idx on transfers (application_id, environment, suffix);
 
 create index refunds_suffix_idx on refunds (application_id, environment, suffix);
 
