@@ -197,6 +197,17 @@ async def test_a_new_key_of_pawapay_s_is_looked_for_once_a_minute(
     assert (await door.browser.send("POST", PATH, raw=body, headers=changed)).status == 503
 
 
+async def test_a_key_that_was_taken_back_is_believed_for_a_day_at_most(
+    door: Door, made: Answer, rail: PawapayRail
+) -> None:
+    assert await door.calls(rail.only, "PROCESSING") == 200
+    rail.instead["/v2/public-key"] = says([])
+    door.clock.advance(hours=23)
+    assert await door.calls(rail.only, "PROCESSING") == 200
+    door.clock.advance(hours=1)
+    assert await door.calls(rail.only, "PROCESSING") == 401
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

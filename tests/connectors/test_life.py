@@ -120,6 +120,21 @@ async def test_another_amount_than_was_agreed_ends_nothing_and_rings_an_alarm(
     assert counter._value.get() == before + 1
 
 
+async def test_an_account_that_has_run_empty_fails_the_payout_and_rings_an_alarm(
+    live: Merchant, rail: PawapayRail
+) -> None:
+    counter = metrics.rail_alarms.labels("pawapay")
+    before = counter._value.get()
+    reason = {"failureCode": "PAWAPAY_WALLET_OUT_OF_FUNDS", "failureMessage": "No funds."}
+    rail.instead["/v2/payouts"] = says({"status": "REJECTED", "failureReason": reason})
+    made = await withdraw(live)
+
+    ended = await live.payout(made)
+    assert (ended["status"], ended["failureReason"]) == ("FAILED", "PAWAPAY_WALLET_OUT_OF_FUNDS")
+    assert await live.wallets() == {"CMR": (95_000, 0)}
+    assert counter._value.get() == before + 1
+
+
 async def test_what_one_rail_has_is_asked_of_no_other_rail(
     live: Merchant, rail: PawapayRail, clock: ManualClock
 ) -> None:
@@ -204,7 +219,7 @@ async def test_another_choice_on_a_page_may_go_to_another_rail(
     book = Book(merchant.new.application.id, Environment.TEST)
     payments, terms = house.payments, merchant.new.application.terms
 
-    for provider, number in (("MTN_MOMO_CMR", "237653456789"), ("ORANGE_CMR", "237693456789")):
+    for provider, number in (("MTN_MOMO_CMR", "237653456789"), ("ORANGE_CMR", "237653456789")):
         payment = (await payments.get(book, identifier)).agreed
         choice = payments.read_choice(payment, terms, provider=provider, phone_number=number)
         assert await payments.choose(payment, choice)

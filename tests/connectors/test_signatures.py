@@ -97,6 +97,11 @@ def test_what_we_sign_can_be_verified(algorithm: str) -> None:
     assert message.key_id == "key-1"
 
 
+@pytest.mark.parametrize("host", ["pay.example.com:443", "PAY.example.com"])
+def test_an_address_may_be_written_in_more_than_one_way(host: str) -> None:
+    check(replace(signed(), url=URL.replace("pay.example.com", host)))
+
+
 def test_ecdsa_is_signed_in_der() -> None:
     signature = base64.b64decode(signed().headers["signature"].removeprefix("sig-pp=:")[:-1])
 

@@ -21,7 +21,7 @@ from msgspec import Meta
 from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.connectors.model import Connector, Outcome, Unknown
+from kpay.connectors.model import Connector, Outcome, Refused, Unknown
 from kpay.connectors.phones import as_typed, predict_as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
@@ -197,12 +197,12 @@ class Rails:
             return Unknown("the claim ran out before the call: somebody else may have made it")
         outcome = await _call(connector, claim)
         metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
-        if isinstance(outcome, Unknown) and outcome.alarm:
+        if isinstance(outcome, Unknown | Refused) and outcome.alarm:
             metrics.rail_alarms.labels(connector.name).inc()
             log.error(
                 "rail_alarm",
                 connector=connector.name,
-                why=outcome.why,
+                why=outcome.why if isinstance(outcome, Unknown) else outcome.code,
                 reference=str(claim.instruction.reference),
             )
         return outcome

@@ -24,6 +24,8 @@ _COVERED = ("@method", "@authority", "@path", "content-digest")
 _OLDEST = timedelta(minutes=20)
 # New keys are looked for when one is named that we do not know, and not for every such callback.
 _KEYS_AGAIN_AFTER = timedelta(minutes=1)
+# And once a day, so that one which was taken back is not believed for ever.
+_KEYS_KEPT = timedelta(days=1)
 
 
 class CallbackJudge:
@@ -59,11 +61,16 @@ class CallbackJudge:
 
     async def _key(self, key_id: str) -> PublicKey | None:
         now = self._clock.now()
-        recently = self._looked_at is not None and now - self._looked_at < _KEYS_AGAIN_AFTER
-        if key_id not in self._keys and not recently:
-            keys = await self._fetch()
-            # Not before: while none could be had, the next callback tries again.
-            self._keys, self._looked_at = keys, now
+        known = key_id in self._keys
+        look_at = _KEYS_KEPT if known else _KEYS_AGAIN_AFTER
+        if self._looked_at is None or now - self._looked_at >= look_at:
+            try:
+                self._keys = await self._fetch()
+            except NoAnswer:
+                # While none could be had at all, the next callback tries again.
+                if not known:
+                    raise
+            self._looked_at = now
         return self._keys.get(key_id)
 
     async def _fetch(self) -> dict[str, PublicKey]:
