@@ -105,6 +105,19 @@ async def test_a_callback_that_is_sent_again_is_kept_once(
     assert headers["Content-Digest"] in row["headers"]
 
 
+async def test_a_callback_that_is_played_again_asks_for_nothing(
+    door: Door, made: Answer, rail: PawapayRail
+) -> None:
+    assert await door.calls(rail.only, "PROCESSING") == 200
+    await door.works()
+    asked = await door.live.attempts(made)
+    assert asked == [("submit", "accepted"), ("check", "accepted")]
+
+    assert await door.calls(rail.only, "PROCESSING") == 200
+    await door.works()
+    assert await door.live.attempts(made) == asked
+
+
 async def test_a_callback_may_come_before_the_answer_to_the_submission(
     live: Merchant, door: Door, rail: PawapayRail
 ) -> None:

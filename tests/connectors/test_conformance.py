@@ -44,6 +44,8 @@ ASKED: dict[Situation, type[Outcome]] = {
     Situation.PAID_MORE: Unknown,
     Situation.TROUBLE: Unknown,
     Situation.NONSENSE: Unknown,
+    # A proxy that knows nothing of our reference has not looked for it.
+    Situation.FOREIGN: Unknown,
     Situation.HANGS_UP: Unknown,
     Situation.HALF: Unknown,
     Situation.SILENT: Unknown,
