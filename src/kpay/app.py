@@ -39,10 +39,15 @@ from kpay.dashboard.applications import Applications
 from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
+from kpay.dashboard.office.companies import CompanyPages
+from kpay.dashboard.office.overview import OverviewPages
+from kpay.dashboard.office.terms import TermsPages
 from kpay.dashboard.page import PREFIX as DASHBOARD
+from kpay.dashboard.page import Page
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
 from kpay.dashboard.wallets import Wallets
+from kpay.dashboard.webhooks import WebhookPages
 from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
 from kpay.database.pool import UNAVAILABLE, Database
@@ -137,10 +142,15 @@ class House:
             },
         )
         self.keys = Keys(self.database, self.clock, self.ids)
-        self.office = Office(
-            self.database, self.vault, self.clock, self.ids, changed=self._access_changed
-        )
         self.audit = Audit(self.database, self.ids)
+        self.office = Office(
+            self.database,
+            self.vault,
+            self.clock,
+            self.ids,
+            self.audit,
+            changed=self._access_changed,
+        )
         self.people = People(
             self.database,
             self.vault,
@@ -333,8 +343,10 @@ class House:
                 *Applications(self.office, self.webhooks).pages(),
                 *Wallets(self.database, self.rates).pages(),
                 *PeoplePages(self.people.members).pages(),
-                *AuditPages(self.audit, self.people.members).pages(),
+                *AuditPages(self.audit, self.people.members, self.office).pages(),
                 *AccountPages(self.people).pages(),
+                *WebhookPages(self.database, self.webhooks, self.audit, self.clock).pages(),
+                *self._back_office(),
             ],
             self.people,
             self.gate,
@@ -342,6 +354,18 @@ class House:
             Addresses(self.settings.trusted_proxies),
             self.settings.public_url,
         )
+
+    def _back_office(self) -> list[Page]:
+        """The pages of the operator's own staff."""
+        staff = self.people.staff
+        overview = OverviewPages(
+            self.database, staff, self.webhooks, self.routing, self.catalogue, self.clock
+        )
+        return [
+            *overview.pages(),
+            *CompanyPages(self.office, staff, self.audit).pages(),
+            *TermsPages(self.office, self.catalogue).pages(),
+        ]
 
     def asgi(self) -> Api:
         """The web application, which opens and closes the house with its own life."""

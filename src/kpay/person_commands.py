@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import err, fail, new_table, out, print_json, with_house
+from kpay.terminal import actor, err, fail, new_table, out, print_json, with_house
 
 if TYPE_CHECKING:
     from kpay.app import House
-    from kpay.audit.model import Actor
     from kpay.people.model import Link, Person
 
 persons = App(name="person", help="The people who sign in, and the operator's own staff.")
@@ -44,7 +43,7 @@ def create(
         from kpay.people.model import Role
 
         return await house.people.staff.create(
-            _actor("create"),
+            actor("person create"),
             company_name=company,
             email=email,
             name=name,
@@ -75,7 +74,7 @@ def operator(
         from kpay.people.model import OperatorRole
 
         return await house.people.staff.set_operator(
-            _actor("operator"),
+            actor("person operator"),
             email=email,
             name=name,
             role=OperatorRole(role.upper()),
@@ -138,7 +137,7 @@ def reset(
 
     async def make(house: House) -> Link:
         return await house.people.staff.password_link(
-            _actor("reset"), email, without_second_factor=second_factor
+            actor("person reset"), email, without_second_factor=second_factor
         )
 
     link = with_house(make)
@@ -153,7 +152,7 @@ def disable(email: Email) -> None:
     """Shut a person out at once, wherever the person is signed in."""
 
     async def change(house: House) -> Person:
-        return await house.people.staff.disable(_actor("disable"), email)
+        return await house.people.staff.disable(actor("person disable"), email)
 
     out.print(f"{with_house(change).email} cannot sign in any more.", markup=False)
 
@@ -163,21 +162,9 @@ def enable(email: Email) -> None:
     """Let a person in again who was disabled."""
 
     async def change(house: House) -> Person:
-        return await house.people.staff.enable(_actor("enable"), email)
+        return await house.people.staff.enable(actor("person enable"), email)
 
     out.print(f"{with_house(change).email} can sign in again.", markup=False)
-
-
-def _actor(command: str) -> Actor:
-    """Who typed the command, for the audit log."""
-    from kpay.audit.model import Actor
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container's user may have a number and no name.
-        user = "somebody"
-    return Actor(command=f"kpay person {command}, by {user}")
 
 
 def _asked(*, as_json: bool) -> str | None:

@@ -16,6 +16,19 @@ from kpay.people.model import OperatorRole, Role
 from tests.flows.test_access import everything
 from tests.people import ANOTHER, COMMAND, PASSWORD, THERE, Office, email_of, refused
 
+# What the operator changes, and what is asked of webhooks: tests of those pages have each of them.
+OF_OFFICE = {
+    Action.COMPANY_APPROVED,
+    Action.APPROVAL_WITHDRAWN,
+    Action.TERMS_CHANGED,
+    Action.LIMITS_SET,
+    Action.LIMITS_LIFTED,
+    Action.REPLAY_ASKED,
+    Action.PERIOD_REPLAYED,
+    Action.WEBHOOK_TESTED,
+    Action.WEBHOOK_RESUMED,
+}
+
 
 async def deed(house: House, number: int, company_id: UUID | None = None) -> None:
     async with house.database.transaction() as connection:
@@ -150,7 +163,7 @@ async def test_every_verb_is_recorded_and_no_secret_with_it(office: Office, hous
     await people.accounts.remove_second_factor(owner, ANOTHER)
     await people.sign_out(owner)
 
-    assert {entry.action for entry in await office.log()} == set(Action)
+    assert {entry.action for entry in await office.log()} == set(Action) - OF_OFFICE
     content = await everything(house)
     assert email_of("amina").encode() in content
     for secret in secrets:

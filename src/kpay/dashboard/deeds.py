@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kpay.audit.model import Action, Entry
+from kpay.dashboard import office_deeds
 from kpay.dashboard.roles import role_name
 from kpay.dashboard.speech import Speech
 
@@ -39,6 +40,7 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.PERSON_DISABLED: say("Closed an account"),
         Action.PERSON_ENABLED: say("Opened an account again"),
         Action.OPERATOR_CHANGED: say("Changed an operator’s role"),
+        **office_deeds.names(speech),
     }
 
 
@@ -134,4 +136,5 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
     Action.OPERATOR_CHANGED: _with_role(
         lambda speech: speech.say("made %(who)s %(role)s of the installation")
     ),
+    **office_deeds.SENTENCES,
 }

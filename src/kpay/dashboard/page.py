@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -15,10 +16,21 @@ import msgspec
 from kpay.access.model import Application
 from kpay.core.book import Book
 from kpay.dashboard.speech import Speech
-from kpay.people.model import Membership, Right, Session
+from kpay.people.model import Membership, OperatorRight, Right, Session
+from kpay.web.download import Begun
 from kpay.web.pages import Answer
 
 PREFIX = "/dashboard"
+
+# The operator's own back office.
+OFFICE = f"{PREFIX}/office"
+OVERVIEW = f"{OFFICE}/overview"
+COMPANIES = f"{OFFICE}/companies"
+RAILS = f"{OFFICE}/rails"
+OFFICE_LOG = f"{OFFICE}/audit"
+
+Sent: TypeAlias = Answer | Begun
+"""What comes of a visit: a page, or a file that is made as it is sent."""
 
 
 class Reach(Enum):
@@ -39,6 +51,7 @@ class Reach(Enum):
     """`{application}` is of one of the person's companies, `{environment}` is test or live."""
 
     OPERATOR = "operator"
+    """The operator's own back office, whose staff are in no company."""
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -98,13 +111,16 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page, or what one form does. `right` is what its visitor must have there."""
+    """One page, or what one form does. `right` is what its visitor must have there.
+
+    In the operator's back office it is one of the operator's, and none is only to look.
+    """
 
     method: str
     path: str
     reach: Reach
-    handler: Callable[[Visit], Awaitable[Answer]]
-    right: Right | None = None
+    handler: Callable[[Visit], Awaitable[Sent]]
+    right: Right | OperatorRight | None = None
 
 
 class Gone(Exception):

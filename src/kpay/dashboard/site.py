@@ -19,12 +19,13 @@ from kpay.access.gate import Gate
 from kpay.core.book import Book, Environment
 from kpay.core.ids import parse_uuid
 from kpay.dashboard.drawing import HEADERS, draw, serve_asset
-from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, Where
+from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Sent, Visit, Where
 from kpay.dashboard.speech import Speech, speech
 from kpay.people.flow import People
-from kpay.people.model import Membership, Session, SignedIn
+from kpay.people.model import Membership, OperatorRight, Right, Session, SignedIn
 from kpay.web.address import Addresses
 from kpay.web.context import begin_request
+from kpay.web.download import Begun, send_download
 from kpay.web.endpoint import Receive, Scope, Send
 from kpay.web.errors import refusal_of
 from kpay.web.languages import LANGUAGES, picked_language
@@ -100,6 +101,7 @@ class Site:
         request_id = begin_request()
         asked = _Asked(scope, self._addresses)
         label = "other"
+        answer: Sent
         try:
             found = self._find(asked)
             if isinstance(found, Answer):
@@ -113,8 +115,11 @@ class Site:
         method = asked.method if asked.method in ("GET", "POST") else "other"
         measure = metrics.requests.labels(method, label, answer.status)
         measure.observe(time.perf_counter() - started)
-        answer = asked.keep_language(answer)
-        await send_answer(send, zipped(answer) if asked.zipped else answer, request_id)
+        if isinstance(answer, Begun):
+            await send_download(answer, receive, send, request_id)
+        else:
+            answer = asked.keep_language(answer)
+            await send_answer(send, zipped(answer) if asked.zipped else answer, request_id)
 
     def _find(self, asked: _Asked) -> tuple[Page, dict[str, str]] | Answer:
         """The page of an address. Raises Gone."""
@@ -140,7 +145,7 @@ class Site:
 
     async def _serve(
         self, asked: _Asked, page: Page, path: dict[str, str], receive: Receive
-    ) -> Answer:
+    ) -> Sent:
         token = self._cookies.token(asked.cookies)
         session = await self._people.session(token, address=asked.address) if token else None
         turned = _turned_away(page, session, asked)
@@ -149,7 +154,9 @@ class Site:
         here = None
         if session is not None and page.reach in (Reach.COMPANY, Reach.BOOK):
             here = await self._place(session, path)
-            if page.right is not None and not session.right(here.membership.company_id, page.right):
+            if isinstance(page.right, Right) and not session.right(
+                here.membership.company_id, page.right
+            ):
                 raise Gone
         form: dict[str, str] = {}
         if page.method == "POST":
@@ -208,8 +215,10 @@ def _turned_away(page: Page, session: Session | None, asked: _Asked) -> Answer |
         return None if page.reach is Reach.HALF else redirect(CODE)
     if page.reach is Reach.HALF:
         return redirect(HOME)
-    if page.reach is Reach.OPERATOR and session.person.operator_role is None:
-        raise Gone
+    if page.reach is Reach.OPERATOR:
+        needed = page.right if isinstance(page.right, OperatorRight) else OperatorRight.VIEW
+        if not session.operator_right(needed):
+            raise Gone
     return None
 
 

@@ -36,14 +36,19 @@ class Begun(msgspec.Struct, frozen=True):
 
 async def begin_download(download: Download, route: Route) -> Begun:
     """Make the first part. What is refused until then is answered like any refusal."""
+    return await begin_file(download, route.media, route.status)
+
+
+async def begin_file(download: Download, media: str, status: int = 200) -> Begun:
+    """The same of a file that no route declares."""
     first = await anext(download.parts, b"")
     disposition = f'attachment; filename="{download.file_name}"'
     headers = (
-        (b"content-type", route.media.encode()),
+        (b"content-type", media.encode()),
         (b"content-disposition", disposition.encode()),
         *SECURITY,
     )
-    return Begun(route.status, headers, first, download.parts)
+    return Begun(status, headers, first, download.parts)
 
 
 async def send_download(
