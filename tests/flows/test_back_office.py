@@ -59,7 +59,7 @@ async def proved(office: Office, api: Api, name: str) -> Visitor:
     return visitor
 
 
-async def company_of(shop: Merchant) -> str:
+def company_of(shop: Merchant) -> str:
     return f"{BASE}/companies/{shop.new.application.company.id}"
 
 
@@ -140,7 +140,7 @@ async def test_the_list_of_companies_goes_on_where_the_page_before_ended(
 async def test_a_company_is_approved_and_its_approval_withdrawn_with_a_reason_that_it_reads(
     house: House, office: Office, api: Api, ada: Visitor, shop: Merchant
 ) -> None:
-    company = await company_of(shop)
+    company = company_of(shop)
     nothing = await ada.post(f"{company}/approve", reason="  ")
     assert nothing.status == 422
     assert "Write why" in words(nothing)
@@ -178,12 +178,22 @@ async def test_a_company_is_approved_and_its_approval_withdrawn_with_a_reason_th
 async def test_approving_twice_keeps_the_first_time_and_is_no_second_decision(
     office: Office, ada: Visitor, shop: Merchant, clock: ManualClock
 ) -> None:
-    company = await company_of(shop)
+    company = company_of(shop)
     await ada.post(f"{company}/approve", reason="Papers")
     clock.advance(minutes=5)
     await ada.post(f"{company}/approve", reason="Again")
     assert len(await office.log(action=Action.COMPANY_APPROVED)) == 1
     assert "Approved since 23 Jun 2026, 10:00 UTC" in words(await ada.get(company))
+
+
+async def test_a_company_that_is_named_as_another_s_id_is_not_approved_for_it(
+    house: House, ada: Visitor, shop: Merchant
+) -> None:
+    company = shop.new.application.company
+    await house.office.create_application(str(company.id), "shop")
+    await ada.post(f"{company_of(shop)}/approve", reason="Papers")
+    rows = await house.database.fetch("select name from companies where approved_at is not null")
+    assert [row["name"] for row in rows] == [company.name]
 
 
 async def test_terms_are_looked_over_before_they_change_and_what_was_not_seen_stays(
@@ -306,11 +316,11 @@ async def test_a_company_s_person_is_given_a_link_shut_out_and_let_in_again(
 ) -> None:
     omar = await office.hire("omar", Role.DEVELOPER)
     await office.set_up(await office.session("omar"))
-    person = f"{await company_of(shop)}/people/{omar}"
+    person = f"{company_of(shop)}/people/{omar}"
     given = await ada.post(f"{person}/link", factor="remove")
     link = re.search(r"/dashboard/password/\w+", given.raw.decode())
     assert link is not None
-    assert "/dashboard/password/" not in (await ada.get(await company_of(shop))).raw.decode()
+    assert "/dashboard/password/" not in (await ada.get(company_of(shop))).raw.decode()
     # Without the second factor, which went with the phone.
     session = await office.session("omar")
     assert session.person.factor_since is None
@@ -335,7 +345,7 @@ async def test_nobody_is_reached_through_a_company_that_is_not_his(
     staff = await office.employ("sam", OperatorRole.SUPPORT)
     for person_id in (eve, staff):
         for deed in ("link", "disable", "enable"):
-            answer = await ada.post(f"{await company_of(shop)}/people/{person_id}/{deed}")
+            answer = await ada.post(f"{company_of(shop)}/people/{person_id}/{deed}")
             assert answer.status == 404
     for name in ("eve", "sam"):
         assert not await office.ended((await office.sign_in(name)).token)
@@ -345,7 +355,7 @@ async def test_support_looks_and_is_shown_no_form(office: Office, api: Api, shop
     person = await office.hire("omar", Role.DEVELOPER)
     await office.employ("sam", OperatorRole.SUPPORT)
     sam = await Visitor.signed_in(api, office, "sam")
-    company = await company_of(shop)
+    company = company_of(shop)
     for path, query in (
         (company, {"ask": "decide", "person": str(person)}),
         (place(shop), {}),

@@ -30,7 +30,9 @@ limit 1;
 -- Let a company have live keys. Approving twice keeps the first time.
 update companies
 set approved_at = coalesce(approved_at, $2)
-where id::text = $1 or name = $1
+-- A company that has another's id for its name is not meant by that id.
+where id::text = $1
+    or (name = $1 and not exists (select from companies as meant where meant.id::text = $1))
 returning id, name, new.approved_at, old.approved_at is null as changed;
 
 -- name: withdraw_approval
@@ -42,7 +44,8 @@ company as (
     update companies
     set approved_at = null
     from signalled
-    where id::text = $1 or name = $1
+    where id::text = $1
+        or (name = $1 and not exists (select from companies as meant where meant.id::text = $1))
     returning id, name, new.approved_at, old.approved_at is not null as changed
 ),
 
