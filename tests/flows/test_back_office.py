@@ -210,7 +210,7 @@ async def test_terms_are_looked_over_before_they_change_and_what_was_not_seen_st
     # Meanwhile somebody else changes what this form said nothing of.
     await house.office.configure(application.id, payout_fee_bps=100)
     answer = await ada.post(f"{place(shop)}/terms", sure="yes", **hidden(seen))
-    assert location(answer) == f"{place(shop)}?done=changed#terms"
+    assert location(answer) == f"{place(shop)}?done=changed#main"
     terms = (await house.office.application(application.id)).terms
     assert (terms.payment_fee_bps, terms.payout_fee_bps) == (250, 100)
     assert (await shop.collect(10_000))["feeAmount"] == 250
@@ -252,7 +252,7 @@ async def test_a_rate_is_set_lifted_and_left_to_the_installation_again(
         terms = (await house.office.application(shop.new.application.id)).terms
         assert terms.rate_limit == rate
     same = await ada.post(f"{place(shop)}/terms", rate_limit="")
-    assert location(same) == f"{place(shop)}?done=same#terms"
+    assert location(same) == f"{place(shop)}?done=same#main"
 
 
 async def test_operators_are_narrowed_to_those_that_are_marked(

@@ -96,6 +96,10 @@ def test_what_the_operator_changed_is_told_with_what_it_was() -> None:
     assert told("en", Action.LIMITS_SET, **bounds) == (
         "set the limits of Shop: Payouts, 100 XAF to 50,000 XAF"
     )
+    period = {"since": "2026-06-23T09:00:00.000Z", "until": "2026-06-23T11:00:00.000Z"}
+    assert told("en", Action.PERIOD_REPLAYED, **period) == (
+        "asked for the webhooks from 23 Jun 2026, 09:00 UTC to 23 Jun 2026, 11:00 UTC again"
+    )
     assert told("en", Action.LIMITS_LIFTED, **bounds) == (
         "took the own limits of Shop away: Payouts in XAF"
     )

@@ -6,6 +6,7 @@ Beside `deeds`, which has those of people; a sentence begins with its verb there
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from kpay.audit.model import Action, Entry
 from kpay.core.money import Money
@@ -131,8 +132,8 @@ def _replayed(speech: Speech, entry: Entry) -> str:
 def _period(speech: Speech, entry: Entry) -> str:
     return speech.say(
         "asked for the webhooks from %(since)s to %(until)s again",
-        since=f"{entry.details.get('since', '?')}",
-        until=f"{entry.details.get('until', '?')}",
+        since=_moment(speech, entry, "since"),
+        until=_moment(speech, entry, "until"),
     )
 
 
@@ -152,6 +153,13 @@ def _which(speech: Speech, entry: Entry) -> str:
 def _operation(speech: Speech, entry: Entry) -> str:
     word = f"{entry.details.get('operation', '?')}"
     return operations(speech).get(word, word)
+
+
+def _moment(speech: Speech, entry: Entry, name: str) -> str:
+    try:
+        return speech.moment(datetime.fromisoformat(f"{entry.details.get(name)}"))
+    except ValueError:
+        return "?"
 
 
 def _bound(speech: Speech, entry: Entry, name: str) -> str:

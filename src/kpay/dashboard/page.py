@@ -33,6 +33,9 @@ Sent: TypeAlias = Answer | Begun
 """What comes of a visit: a page, or a file that is made as it is sent."""
 
 
+_MOVES_MONEY = frozenset({Right.MOVE_MONEY, Right.APPROVE})
+
+
 class Reach(Enum):
     """Who can come to a page, and what its address names."""
 
@@ -60,6 +63,17 @@ class Where(msgspec.Struct, frozen=True):
     membership: Membership
     application: Application | None = None
     book: Book | None = None
+
+    def allows(self, session: Session, right: Right) -> bool:
+        """Whether a person has a right here.
+
+        Nobody moves live money of a company whose approval was withdrawn: it has no keys to do it
+        with either.
+        """
+        live = self.book is not None and not self.book.is_test
+        if live and right in _MOVES_MONEY and not self.membership.approved:
+            return False
+        return session.right(self.membership.company_id, right)
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -107,7 +121,7 @@ class Visit(msgspec.Struct, frozen=True):
 
     def may(self, right: Right) -> bool:
         """Whether the person has a right where this page is."""
-        return self.session.right(self.where.membership.company_id, right)
+        return self.where.allows(self.session, right)
 
 
 class Page(msgspec.Struct, frozen=True):

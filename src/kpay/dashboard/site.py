@@ -154,9 +154,7 @@ class Site:
         here = None
         if session is not None and page.reach in (Reach.COMPANY, Reach.BOOK):
             here = await self._place(session, path)
-            if isinstance(page.right, Right) and not session.right(
-                here.membership.company_id, page.right
-            ):
+            if isinstance(page.right, Right) and not here.allows(session, page.right):
                 raise Gone
         form: dict[str, str] = {}
         if page.method == "POST":

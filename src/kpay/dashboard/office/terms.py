@@ -148,7 +148,7 @@ class TermsPages:
         application = await self._application(visit)
         changed = changes(application.terms, wish.of(application.terms))
         if not changed:
-            return _back(application, "same", part)
+            return _back(application, "same")
         if _SURE not in visit.form:
             fields = _only(visit.form, changed)
             seen = terms_changed(visit.speech, changed)
@@ -161,7 +161,7 @@ class TermsPages:
             rate_limit=wish.rate_limit,
             by=visit.session.actor,
         )
-        return _back(application, "changed", part)
+        return _back(application, "changed")
 
     async def _change_limit(
         self, visit: Visit, operation: str, currency: str, limits: Limits | None
@@ -172,7 +172,7 @@ class TermsPages:
         application = await self._application(visit)
         now = self._bound(application.terms, operation, currency)
         if now.limits == limits or (limits is None and not now.own):
-            return _back(application, "same", "limits")
+            return _back(application, "same")
         if _SURE not in visit.form:
             usual = self._bound(Terms(), operation, currency).limits
             name = f"{operations(visit.speech)[operation]}, {currency}"
@@ -184,7 +184,7 @@ class TermsPages:
             await self._office.lift_limit(application.id, operation, currency, by=actor)
         else:
             await self._office.set_limit(application.id, operation, limits, by=actor)
-        return _back(application, "changed", "limits")
+        return _back(application, "changed")
 
     def _asked(
         self,
@@ -313,5 +313,6 @@ def _spelled(visit: Visit, limits: Limits | None) -> str:
     return f"{visit.speech.money(limits.least)} – {visit.speech.money(limits.most)}"
 
 
-def _back(application: Application, done: str, part: str) -> Answer:
-    return redirect(f"{application_place(application.id)}?done={done}#{part}")
+def _back(application: Application, done: str) -> Answer:
+    # To its head, where it says what was done.
+    return redirect(f"{application_place(application.id)}?done={done}#main")
