@@ -200,6 +200,7 @@ async def test_an_admin_approves_a_company_sets_its_terms_and_helps_its_people(
     await page.locator("[name='provider.ORANGE_CMR']").check()
     await press(page, "#providers button")
     await press(page, "main form button:not(.second)")
+    await page.locator("#currency").select_option("XAF")
     await page.locator("#least").fill("500")
     await page.locator("#most").fill("20 000")
     await press(page, "#limits .of-new button")

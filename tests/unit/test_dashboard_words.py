@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from kpay.audit.model import Action, Entry, Subject
+from kpay.audit.model import Action, Details, Entry, Subject
 from kpay.dashboard.browsers import browser_of
 from kpay.dashboard.deeds import deed_names, sentence
 from kpay.dashboard.roles import role_name, role_words
@@ -85,14 +85,14 @@ def test_what_the_operator_changed_is_told_with_what_it_was() -> None:
         "a retiré l’approbation de l’entreprise pour le réel (paires de clés réelles "
         "terminées : 2) : Fraude"
     )
-    changed = {"paymentFeeBps": 250, "paymentFeeBpsBefore": 500, "rateLimit": None}
+    changed: Details = {"paymentFeeBps": 250, "paymentFeeBpsBefore": 500, "rateLimit": None}
     assert told("en", Action.TERMS_CHANGED, **changed, rateLimitBefore=0) == (
         "changed the terms of Shop: Fee on payments from 5 % to 2.5 %; "
         "Requests a minute from any number to as usual"
     )
     some = told("fr", Action.TERMS_CHANGED, providers="MTN_MOMO_CMR", providersBefore=None)
     assert some == ("a changé les conditions de Shop : Opérateurs, de tous à MTN_MOMO_CMR")
-    bounds = {"operation": "PAYOUT", "currency": "XAF", "least": 10_000, "most": 5_000_000}
+    bounds: Details = {"operation": "PAYOUT", "currency": "XAF", "least": 10_000, "most": 5_000_000}
     assert told("en", Action.LIMITS_SET, **bounds) == (
         "set the limits of Shop: Payouts, 100 XAF to 50,000 XAF"
     )

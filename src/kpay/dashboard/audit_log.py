@@ -7,7 +7,7 @@ it was the operator.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date
 from itertools import groupby
 from urllib.parse import urlencode
 from uuid import UUID
@@ -22,6 +22,7 @@ from kpay.core.ids import parse_uuid
 from kpay.core.page import OF_FILE
 from kpay.core.routes import Download
 from kpay.core.sheet import MEDIA, Cell, head, sheet
+from kpay.dashboard.days import begins, ends, read_day
 from kpay.dashboard.deeds import deed_names, sentence
 from kpay.dashboard.house import drawn
 from kpay.dashboard.page import OFFICE_LOG, PREFIX, Page, Reach, Visit, company_address
@@ -31,7 +32,6 @@ from kpay.web.download import Begun, begin_file
 from kpay.web.pages import Answer
 
 _PER_PAGE = 50
-_DAY = timedelta(days=1)
 _PERSON, _ACTION, _FROM, _TO, _BEFORE = "person", "action", "from", "to", "before"
 _COMPANY = "company"
 _FILTERS = (_PERSON, _ACTION, _FROM, _TO, _COMPANY)
@@ -91,8 +91,8 @@ class Asked(msgspec.Struct, frozen=True):
             company_id=company_id,
             person_id=self.person_id,
             action=self.action,
-            since=None if self.since is None else _midnight(self.since),
-            until=None if self.until is None else _midnight(self.until + _DAY),
+            since=begins(self.since),
+            until=ends(self.until),
             before=self.before,
             limit=limit,
         )
@@ -183,8 +183,8 @@ def read(visit: Visit) -> Asked:
     return Asked(
         person_id=parse_uuid(query.get(_PERSON, "")),
         action=next((action for action in Action if action == word), None),
-        since=_day(query.get(_FROM, "")),
-        until=_day(query.get(_TO, "")),
+        since=read_day(query.get(_FROM, "")),
+        until=read_day(query.get(_TO, "")),
         before=parse_uuid(query.get(_BEFORE, "")),
         company_id=parse_uuid(query.get(_COMPANY, "")) if visit.here is None else None,
     )
@@ -245,16 +245,3 @@ def _row(visit: Visit, entry: Entry) -> list[Cell]:
         entry.subject_name,
         msgspec.json.encode(entry.details).decode(),
     ]
-
-
-def _day(text: str) -> date | None:
-    """A day of four digits for its year, which leaves room for the one after it."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if date.min < found < date(9999, 1, 1) else None
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)

@@ -6,9 +6,8 @@ record before it is done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby, product
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -20,66 +19,29 @@ from kpay.core.clock import Clock, iso
 from kpay.core.ids import parse_public_id, parse_uuid, public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.dashboard.account import SET_UP
+from kpay.dashboard.deliveries import (
+    BEFORE,
+    EVENTS,
+    FILTERS,
+    PER_PAGE,
+    by_day,
+    read,
+    read_status,
+    status_words,
+)
 from kpay.dashboard.house import drawn
 from kpay.dashboard.office_deeds import topics
 from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address
-from kpay.dashboard.speech import Speech
 from kpay.database.pool import Database
-from kpay.events.model import OPERATION_PREFIXES
 from kpay.events.model import PREFIX as EVENT
 from kpay.people.model import Right
 from kpay.web.pages import Answer, redirect
 from kpay.webhooks.flow import MOST_REPLAYED, Webhooks
 from kpay.webhooks.model import TEST_EVENT, Delivery, Status, Topic
-from kpay.webhooks.store import DeliveryFilter, ReplayFilter
+from kpay.webhooks.store import ReplayFilter
 
 _HERE = f"{PREFIX}/app/{{application}}/{{environment}}/webhooks"
 _ONE = f"{_HERE}/delivery/{{delivery}}"
-_PER_PAGE = 50
-_DAY = timedelta(days=1)
-_STATUS, _EVENT, _FROM, _TO, _BEFORE = "status", "event", "from", "to", "before"
-_FILTERS = (_STATUS, _EVENT, _FROM, _TO)
-_ENDS = ("completed", "failed", "cancelled")
-EVENTS = [*(f"{noun}.{end}" for noun, end in product(OPERATION_PREFIXES, _ENDS)), TEST_EVENT]
-
-
-class StatusWords(msgspec.Struct, frozen=True):
-    """A status in one language, and the style's class of it: a colour beside the word."""
-
-    name: str
-    tone: str
-
-
-class Day(msgspec.Struct, frozen=True):
-    """The deliveries of what happened on one day, in UTC."""
-
-    day: date
-    rows: Sequence[Delivery]
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """The filters as the address has them, and what of them could be read."""
-
-    status: Status | None
-    event: str | None
-    since: date | None
-    until: date | None
-    before: UUID | None
-
-    @property
-    def narrows(self) -> bool:
-        return any((self.status, self.event, self.since, self.until))
-
-    @property
-    def wanted(self) -> DeliveryFilter:
-        return DeliveryFilter(
-            limit=_PER_PAGE,
-            type=self.event,
-            status=self.status,
-            since=None if self.since is None else _midnight(self.since),
-            until=None if self.until is None else _midnight(self.until + _DAY),
-            before=self.before,
-        )
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -232,7 +194,7 @@ class WebhookPages:
         until = _moment(visit.form.get("until", ""))
         if since is None or until is None or since >= until:
             return None
-        return Period(since, until, _status(visit.form.get("only", "")))
+        return Period(since, until, read_status(visit.form.get("only", "")))
 
     async def _shown(
         self,
@@ -246,7 +208,7 @@ class WebhookPages:
     ) -> Answer:
         asked = read(visit)
         rows = await self._webhooks.page(visit.book, asked.wanted)
-        shown, more = rows[:_PER_PAGE], len(rows) > _PER_PAGE
+        shown, more = rows[:PER_PAGE], len(rows) > PER_PAGE
         count = visit.query.get("count", "")
         return drawn(
             visit,
@@ -255,7 +217,7 @@ class WebhookPages:
             here=_here(visit),
             endpoints=await self._webhooks.endpoints(visit.book),
             topics=topics(visit.speech),
-            days=_days(shown),
+            days=by_day(shown),
             asked=asked,
             statuses=status_words(visit.speech),
             events=EVENTS,
@@ -288,34 +250,6 @@ class WebhookPages:
         )
 
 
-def status_words(speech: Speech) -> dict[Status, StatusWords]:
-    """How far a delivery has come, in words."""
-    say = speech.say
-    return {
-        Status.PENDING: StatusWords(say("waits to be sent"), "wait"),
-        Status.DELIVERED: StatusWords(say("delivered"), "good"),
-        Status.FAILED: StatusWords(say("not delivered"), "bad"),
-        Status.CANCELLED: StatusWords(say("called off"), "off"),
-    }
-
-
-def read(visit: Visit) -> Asked:
-    """The filters of an address. What none of our own links and forms says narrows nothing."""
-    query = visit.query
-    event = query.get(_EVENT)
-    return Asked(
-        status=_status(query.get(_STATUS, "")),
-        event=event if event in EVENTS else None,
-        since=_day(query.get(_FROM, "")),
-        until=_day(query.get(_TO, "")),
-        before=parse_uuid(query.get(_BEFORE, "")),
-    )
-
-
-def _status(word: str) -> Status | None:
-    return next((status for status in Status if status == word), None)
-
-
 def _of(visit: Visit) -> Subject:
     return Subject("application", str(visit.application.id))
 
@@ -330,20 +264,18 @@ def _place(visit: Visit, delivery: Delivery) -> str:
 
 def _address(visit: Visit, before: UUID | None = None) -> str:
     """This page with the same filters, from a delivery on."""
-    kept = {name: visit.query[name] for name in _FILTERS if visit.query.get(name)}
+    kept = {name: visit.query[name] for name in FILTERS if visit.query.get(name)}
     if before is not None:
-        kept[_BEFORE] = str(before)
+        kept[BEFORE] = str(before)
     return f"{_here(visit)}?{urlencode(kept)}" if kept else _here(visit)
-
-
-def _days(rows: Sequence[Delivery]) -> list[Day]:
-    grouped = groupby(rows, key=lambda row: row.created_at.astimezone(UTC).date())
-    return [Day(day, list(group)) for day, group in grouped]
 
 
 def _typed(visit: Visit, now: datetime) -> Mapping[str, str]:
     """What stands in the form of a period: what was typed, or the last day."""
-    usual = {"since": _spelled(now - _DAY), "until": _spelled(now + timedelta(minutes=1))}
+    usual = {
+        "since": _spelled(now - timedelta(days=1)),
+        "until": _spelled(now + timedelta(minutes=1)),
+    }
     return {**usual, "only": "FAILED", **visit.form}
 
 
@@ -359,16 +291,3 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return None if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
-def _day(text: str) -> date | None:
-    """A day of four digits for its year, which leaves room for the one after it."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if date.min < found < date(9999, 1, 1) else None
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
