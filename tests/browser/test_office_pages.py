@@ -253,7 +253,7 @@ async def test_a_developer_tests_an_address_looks_into_a_delivery_and_sends_it_a
         await expect(page.locator(".top .pill")).to_have_text("delivered")
 
         await page.locator(".side").get_by_role("link", name="Webhooks", exact=True).click()
-        await page.locator("#replay").get_by_label("Everything").check()
+        await page.locator("#replay").get_by_label("All of it").check()
         await press(page, "#replay button")
         await expect(page.locator("#replay [role=alert]")).to_contain_text("is sent again")
         heard.heard.clear()

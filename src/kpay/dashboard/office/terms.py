@@ -309,7 +309,7 @@ def _only(form: Mapping[str, str], changed: Mapping[str, object]) -> dict[str, s
 
 def _spelled(visit: Visit, limits: Limits | None) -> str:
     if limits is None:
-        return visit.speech.say("none")
+        return visit.speech.say("no bounds")
     return f"{visit.speech.money(limits.least)} – {visit.speech.money(limits.most)}"
 
 
