@@ -86,10 +86,8 @@ def test_terms_changed_by_command_hold_for_the_next_request(program: Program) ->
         assert usual.returncode == 0
         assert _init(server, keys, "ORANGE_CMR", 901)[0] == 201
     too_much = program.run("app", "configure", application, "--payment-fee-bps", "10000")
-    assert (too_much.returncode, too_much.stderr) == (
-        2,
-        "A fee must be between 0 and 9999 basis points.\n",
-    )
+    assert too_much.returncode == 2
+    assert "A fee must be between 0 and 9999 basis points." in too_much.stderr
 
 
 def test_sandbox_finish_ends_what_stays_open(program: Program) -> None:
