@@ -7,7 +7,16 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import ApplicationId, AsJson, actor, fail, new_table, out, print_json, with_house
+from kpay.terminal import (
+    ApplicationId,
+    AsJson,
+    fail,
+    new_table,
+    out,
+    print_json,
+    typed_by,
+    with_house,
+)
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -113,7 +122,7 @@ def configure(
             payout_fee_bps=payout_fee_bps,
             allowed_providers=allowed,
             rate_limit=_rate_limit(rate_limit),
-            by=actor("app configure"),
+            by=typed_by("app configure"),
         )
 
     with_house(change)
@@ -129,7 +138,7 @@ def usual_limit(
     """Take an application's own bounds away again: those that are usual hold."""
 
     async def change(house: House) -> None:
-        by = actor("app usual-limit")
+        by = typed_by("app usual-limit")
         await house.office.lift_limit(application, operation, currency, by=by)
 
     with_house(change)
@@ -151,7 +160,7 @@ def limit(
         from kpay.core.money import UNIT, Money
 
         bounds = Limits(Money(least * UNIT, currency), Money(most * UNIT, currency))
-        await house.office.set_limit(application, operation, bounds, by=actor("app limit"))
+        await house.office.set_limit(application, operation, bounds, by=typed_by("app limit"))
 
     with_house(change)
     out.print("Changed.")
@@ -168,7 +177,7 @@ def approve(
     """Let a company's applications have live keys; make them with kpay key regenerate."""
 
     async def change(house: House) -> str:
-        by = actor("company approve")
+        by = typed_by("company approve")
         return (await house.office.approve_company(company, by=by, reason=reason)).name
 
     out.print(f"{with_house(change)} is approved for live keys.")
@@ -183,7 +192,7 @@ def withdraw(
     """Let a company have no live keys any more; those in force end at once."""
 
     async def change(house: House) -> str:
-        by = actor("company withdraw")
+        by = typed_by("company withdraw")
         return (await house.office.withdraw_approval(company, by=by, reason=reason)).name
 
     out.print(f"{with_house(change)} is approved for live keys no longer.")

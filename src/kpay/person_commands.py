@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import actor, err, fail, new_table, out, print_json, with_house
+from kpay.terminal import err, fail, new_table, out, print_json, typed_by, with_house
 
 if TYPE_CHECKING:
     from kpay.app import House
+    from kpay.audit.model import Actor
     from kpay.people.model import Link, Person
 
 persons = App(name="person", help="The people who sign in, and the operator's own staff.")
@@ -43,7 +44,7 @@ def create(
         from kpay.people.model import Role
 
         return await house.people.staff.create(
-            actor("person create"),
+            _actor("create"),
             company_name=company,
             email=email,
             name=name,
@@ -74,7 +75,7 @@ def operator(
         from kpay.people.model import OperatorRole
 
         return await house.people.staff.set_operator(
-            actor("person operator"),
+            _actor("operator"),
             email=email,
             name=name,
             role=OperatorRole(role.upper()),
@@ -137,7 +138,7 @@ def reset(
 
     async def make(house: House) -> Link:
         return await house.people.staff.password_link(
-            actor("person reset"), email, without_second_factor=second_factor
+            _actor("reset"), email, without_second_factor=second_factor
         )
 
     link = with_house(make)
@@ -152,7 +153,7 @@ def disable(email: Email) -> None:
     """Shut a person out at once, wherever the person is signed in."""
 
     async def change(house: House) -> Person:
-        return await house.people.staff.disable(actor("person disable"), email)
+        return await house.people.staff.disable(_actor("disable"), email)
 
     out.print(f"{with_house(change).email} cannot sign in any more.", markup=False)
 
@@ -162,9 +163,13 @@ def enable(email: Email) -> None:
     """Let a person in again who was disabled."""
 
     async def change(house: House) -> Person:
-        return await house.people.staff.enable(actor("person enable"), email)
+        return await house.people.staff.enable(_actor("enable"), email)
 
     out.print(f"{with_house(change).email} can sign in again.", markup=False)
+
+
+def _actor(command: str) -> Actor:
+    return typed_by(f"person {command}")
 
 
 def _asked(*, as_json: bool) -> str | None:

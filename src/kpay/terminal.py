@@ -123,7 +123,7 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         await house.close()
 
 
-def actor(command: str) -> Actor:
+def typed_by(command: str) -> Actor:
     """Who typed a command, for the audit log."""
     from kpay.audit.model import Actor
 
