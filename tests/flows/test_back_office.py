@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from uuid import UUID
 
 import pytest
 
+from kpay.access import store
+from kpay.access.flow import AccessError
 from kpay.access.model import KeyPair
 from kpay.app import House
 from kpay.audit.model import Action
@@ -16,6 +19,7 @@ from kpay.core.refusals import Code
 from kpay.people.model import OperatorRole, Role
 from kpay.web.api import Api
 from tests.client import Answer, Merchant
+from tests.flows.test_faults import until_somebody_waits_for_a_lock
 from tests.people import PASSWORD, THERE, Office, email_of, people_of, refused
 from tests.visitors import Visitor, words
 
@@ -157,7 +161,7 @@ async def test_a_company_is_approved_and_its_approval_withdrawn_with_a_reason_th
     assert (await live.keys.send("GET", "/api/v1/payments/balance")).status == 401
     assert (await live.token.send("GET", "/api/wallets/overview")).status == 401
     assert (await shop.keys.send("GET", "/api/v1/payments/balance")).status == 200
-    with pytest.raises(Exception, match="is not approved"):
+    with pytest.raises(AccessError, match="is not approved"):
         await live_keys(shop)
 
     entries = await office.log(company_id=UUID(company.rpartition("/")[2]))
@@ -173,6 +177,20 @@ async def test_a_company_is_approved_and_its_approval_withdrawn_with_a_reason_th
         "Complaints" in words(log)
     )
     assert "Ada" not in words(log)
+
+
+async def test_no_live_key_is_made_while_the_approval_is_being_withdrawn(
+    house: House, shop: Merchant
+) -> None:
+    await house.office.approve_company("Acme")
+    async with house.database.transaction() as connection:
+        await store.withdraw_approval(connection, "Acme", house.clock.now())
+        making = asyncio.create_task(live_keys(shop))
+        await until_somebody_waits_for_a_lock(house)
+
+    with pytest.raises(AccessError, match="is not approved for live keys"):
+        await making
+    assert Environment.PRODUCTION not in await house.office.keys(shop.new.application.id)
 
 
 async def test_approving_twice_keeps_the_first_time_and_is_no_second_decision(
