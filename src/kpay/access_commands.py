@@ -7,7 +7,16 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import ApplicationId, AsJson, fail, new_table, out, print_json, with_house
+from kpay.terminal import (
+    ApplicationId,
+    AsJson,
+    fail,
+    new_table,
+    out,
+    print_json,
+    typed_by,
+    with_house,
+)
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -113,7 +122,24 @@ def configure(
             payout_fee_bps=payout_fee_bps,
             allowed_providers=allowed,
             rate_limit=_rate_limit(rate_limit),
+            by=typed_by("app configure"),
         )
+
+    with_house(change)
+    out.print("Changed.")
+
+
+@applications.command(name="usual-limit")
+def usual_limit(
+    application: ApplicationId,
+    operation: Annotated[Literal["DEPOSIT", "PAYOUT", "TRANSFER"], Parameter(help="Of what.")],
+    currency: Annotated[str, Parameter(help="In which currency, such as XAF.")],
+) -> None:
+    """Take an application's own bounds away again: those that are usual hold."""
+
+    async def change(house: House) -> None:
+        by = typed_by("app usual-limit")
+        await house.office.lift_limit(application, operation, currency, by=by)
 
     with_house(change)
     out.print("Changed.")
@@ -134,7 +160,7 @@ def limit(
         from kpay.core.money import UNIT, Money
 
         bounds = Limits(Money(least * UNIT, currency), Money(most * UNIT, currency))
-        await house.office.set_limit(application, operation, bounds)
+        await house.office.set_limit(application, operation, bounds, by=typed_by("app limit"))
 
     with_house(change)
     out.print("Changed.")
@@ -143,13 +169,33 @@ def limit(
 @companies.command
 def approve(
     company: Annotated[str, Parameter(help="The company's name or id.")],
+    *,
+    reason: Annotated[
+        str | None, Parameter(help="Why; the company reads it in its audit log.")
+    ] = None,
 ) -> None:
     """Let a company's applications have live keys; make them with kpay key regenerate."""
 
     async def change(house: House) -> str:
-        return (await house.office.approve_company(company)).name
+        by = typed_by("company approve")
+        return (await house.office.approve_company(company, by=by, reason=reason)).name
 
     out.print(f"{with_house(change)} is approved for live keys.")
+
+
+@companies.command
+def withdraw(
+    company: Annotated[str, Parameter(help="The company's name or id.")],
+    *,
+    reason: Annotated[str, Parameter(help="Why; the company reads it in its audit log.")],
+) -> None:
+    """Let a company have no live keys any more; those in force end at once."""
+
+    async def change(house: House) -> str:
+        by = typed_by("company withdraw")
+        return (await house.office.withdraw_approval(company, by=by, reason=reason)).name
+
+    out.print(f"{with_house(change)} is approved for live keys no longer.")
 
 
 @keys.command

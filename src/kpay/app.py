@@ -44,12 +44,17 @@ from kpay.dashboard.links import Links
 from kpay.dashboard.live import Live
 from kpay.dashboard.moves import PayoutMove, TransferMove
 from kpay.dashboard.moving import Moving
+from kpay.dashboard.office.companies import CompanyPages
+from kpay.dashboard.office.overview import OverviewPages
+from kpay.dashboard.office.terms import TermsPages
 from kpay.dashboard.page import PREFIX as DASHBOARD
+from kpay.dashboard.page import Page
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.site import Cookies, Site
 from kpay.dashboard.transaction import TransactionPage
 from kpay.dashboard.transactions import TransactionPages
 from kpay.dashboard.wallets import Wallets
+from kpay.dashboard.webhooks import WebhookPages
 from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
 from kpay.database.pool import UNAVAILABLE, Database
@@ -149,10 +154,15 @@ class House:
             },
         )
         self.keys = Keys(self.database, self.clock, self.ids)
-        self.office = Office(
-            self.database, self.vault, self.clock, self.ids, changed=self._access_changed
-        )
         self.audit = Audit(self.database, self.ids)
+        self.office = Office(
+            self.database,
+            self.vault,
+            self.clock,
+            self.ids,
+            self.audit,
+            changed=self._access_changed,
+        )
         self.people = People(
             self.database,
             self.vault,
@@ -368,8 +378,10 @@ class House:
                 *self._transaction_page(live).pages(),
                 *live.pages(),
                 *PeoplePages(self.people.members).pages(),
-                *AuditPages(self.audit, self.people.members).pages(),
+                *AuditPages(self.audit, self.people.members, self.office).pages(),
                 *AccountPages(self.people).pages(),
+                *WebhookPages(self.database, self.webhooks, self.audit, self.clock).pages(),
+                *self._back_office(),
             ],
             self.people,
             self.gate,
@@ -414,6 +426,18 @@ class House:
             self.clock,
             self.ids,
         )
+
+    def _back_office(self) -> list[Page]:
+        """The pages of the operator's own staff."""
+        staff = self.people.staff
+        overview = OverviewPages(
+            self.database, staff, self.webhooks, self.routing, self.catalogue, self.clock
+        )
+        return [
+            *overview.pages(),
+            *CompanyPages(self.office, staff, self.audit).pages(),
+            *TermsPages(self.office, self.catalogue).pages(),
+        ]
 
     def asgi(self) -> Api:
         """The web application, which opens and closes the house with its own life."""

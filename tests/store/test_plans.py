@@ -80,6 +80,13 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
         instructions.SQL["hear"],
         [("instructions_reference_idx", ("reference",))],
     ),
+    "waiting for an answer": (
+        instructions.SQL["waiting"],
+        [
+            ("instructions_waiting_idx", ("environment", "submitted_at")),
+            ("attempts_pkey", ("instruction_id",)),
+        ],
+    ),
     "webhooks": (
         webhooks.SQL["claim"],
         [
@@ -287,6 +294,13 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
         used = found[0] or found[1]
         assert used, plan
         assert all(re.search(rf"\b{column} [<=>]", used[1]) for column in columns), plan
+
+
+async def test_paused_endpoints_are_found_without_those_that_do_well(database: Database) -> None:
+    plan = await kept_plan(database, webhooks.SQL["paused"])
+
+    assert "using webhook_endpoints_paused_idx" in plan
+    assert not re.search(r"(Seq Scan|Bitmap Heap Scan) on", plan), plan
 
 
 @pytest.mark.parametrize("index", LISTS)

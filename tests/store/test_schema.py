@@ -36,6 +36,7 @@ SHARED = {
     "password_links": "of a person",
     "invitations": "of a company",
     "sign_in_failures": "who fails may be nobody that we know",
+    "sign_in_refusals": "who fails may be nobody that we know",
     "audit_log": "of a company, or of the installation",
     "rate_snapshots": "a rate is the same for everybody",
     "rate_refreshes": "who asks the sources now, for everybody",

@@ -50,6 +50,11 @@ def test_live_keys_come_with_approval(program: Program) -> None:
     later = program.json("app", "create", "--company", "Approved", "--name", "after")
     assert later["live"]["secretKey"].startswith("sk_live_")
 
+    assert program.run("company", "withdraw", "Approved").returncode != 0
+    withdrawn = program.run("company", "withdraw", "Approved", "--reason", "Complaints")
+    assert withdrawn.stdout == "Approved is approved for live keys no longer.\n"
+    assert program.run("key", "regenerate", application, "live").returncode == 2
+
 
 def test_a_key_regenerated_by_command_ends_at_once_for_a_running_server(program: Program) -> None:
     made = program.json("app", "create", "--company", "Keys", "--name", "one")
@@ -77,6 +82,12 @@ def test_terms_changed_by_command_hold_for_the_next_request(program: Program) ->
         assert detail["feeAmount"] == 9
         assert _init(server, keys, "ORANGE_CMR", 901)[1]["code"] == "amount_out_of_bounds"
         assert _init(server, keys, "MTN_MOMO_CMR", 900)[1]["code"] == "provider_not_allowed"
+        usual = program.run("app", "usual-limit", application, "DEPOSIT", "XAF")
+        assert usual.returncode == 0
+        assert _init(server, keys, "ORANGE_CMR", 901)[0] == 201
+    too_much = program.run("app", "configure", application, "--payment-fee-bps", "10000")
+    assert too_much.returncode == 2
+    assert "A fee must be between 0 and 9999 basis points." in too_much.stderr
 
 
 def test_sandbox_finish_ends_what_stays_open(program: Program) -> None:
@@ -201,7 +212,9 @@ def test_a_database_of_the_operator_s_own_is_used_instead(
         ["demo"],
         ["app"],
         ["app", "create"],
+        ["app", "usual-limit"],
         ["company", "approve"],
+        ["company", "withdraw"],
         ["key", "regenerate"],
         ["token-key", "rotate"],
         ["sandbox", "finish"],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from kpay.audit.model import Action, Entry, Subject
+from kpay.audit.model import Action, Details, Entry, Subject
 from kpay.dashboard.browsers import browser_of
 from kpay.dashboard.deeds import deed_names, sentence
 from kpay.dashboard.roles import role_name, role_words
@@ -69,6 +70,39 @@ def test_a_sentence_names_whom_it_was_done_to() -> None:
     assert sentence(english, invited) == "invited paul@example.com as Viewer"
     removed = entry(Action.MEMBER_REMOVED, subject_name=None, empty=True)
     assert sentence(english, removed) == "removed somebody from the company"
+
+
+def test_what_the_operator_changed_is_told_with_what_it_was() -> None:
+    def told(language: str, action: Action, **details: str | int | bool | None) -> str:
+        deed = msgspec.structs.replace(entry(action), details={"application": "Shop", **details})
+        return sentence(speech(language), deed).replace("\u00a0", " ").replace("\u202f", " ")
+
+    approved = told("en", Action.COMPANY_APPROVED, reason="Papers of 12 June")
+    assert approved == "approved the company for live: Papers of 12 June"
+    assert told("en", Action.COMPANY_APPROVED) == "approved the company for live"
+    withdrawn = told("fr", Action.APPROVAL_WITHDRAWN, reason="Fraude", keysEnded=2)
+    assert withdrawn == (
+        "a retiré l’approbation de l’entreprise pour le réel (paires de clés réelles "
+        "terminées : 2) : Fraude"
+    )
+    changed: Details = {"paymentFeeBps": 250, "paymentFeeBpsBefore": 500, "rateLimit": None}
+    assert told("en", Action.TERMS_CHANGED, **changed, rateLimitBefore=0) == (
+        "changed the terms of Shop: Fee on payments from 5 % to 2.5 %; "
+        "Requests a minute from any number to as usual"
+    )
+    some = told("fr", Action.TERMS_CHANGED, providers="MTN_MOMO_CMR", providersBefore=None)
+    assert some == ("a changé les conditions de Shop : Opérateurs, de tous à MTN_MOMO_CMR")
+    bounds: Details = {"operation": "PAYOUT", "currency": "XAF", "least": 10_000, "most": 5_000_000}
+    assert told("en", Action.LIMITS_SET, **bounds) == (
+        "set the limits of Shop: Payouts, 100 XAF to 50,000 XAF"
+    )
+    period = {"since": "2026-06-23T09:00:00.000Z", "until": "2026-06-23T11:00:00.000Z"}
+    assert told("en", Action.PERIOD_REPLAYED, **period) == (
+        "asked for the webhooks from 23 Jun 2026, 09:00 UTC to 23 Jun 2026, 11:00 UTC again"
+    )
+    assert told("en", Action.LIMITS_LIFTED, **bounds) == (
+        "took the own limits of Shop away: Payouts in XAF"
+    )
 
 
 def test_an_action_of_a_newer_program_is_shown_as_it_is() -> None:

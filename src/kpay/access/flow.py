@@ -1,6 +1,8 @@
 """What the operator does about access: companies, applications, key pairs, token keys.
 
 Secrets are made here and shown once; what stays in the database cannot be turned back into them.
+What changes who may call, or at what terms, is on record in the same transaction with who did it:
+the company that it concerns finds it in its own log.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.access import store
+from kpay.access.changes import FEE_MOST_BPS, change_of_limits, changes
 from kpay.access.model import (
     API_KEY_BYTES,
     SECRET_BYTES,
@@ -23,6 +26,9 @@ from kpay.access.model import (
     Vault,
     new_pair,
 )
+from kpay.access.store import CompanyFilter, Listed
+from kpay.audit.flow import Audit
+from kpay.audit.model import Action, Actor, Details, Subject
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
@@ -31,6 +37,9 @@ from kpay.database.pool import Connection, Database, Row
 
 # In the place of a number: what the installation allows.
 USUAL_RATE_LIMIT = -1
+
+# Who it was where nobody says: this program, by itself.
+PROGRAM = Actor(command="kpay")
 
 
 class AccessError(Exception):
@@ -57,12 +66,14 @@ class Office:
         vault: Vault,
         clock: Clock,
         ids: Ids,
+        audit: Audit,
         changed: Callable[[], None],
     ) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
         self._ids = ids
+        self._audit = audit
         # Tells this process's own gate, which must not wait for the signal to come round.
         self._changed = changed
 
@@ -109,22 +120,63 @@ class Office:
         """The public half of the pair that is in force in each environment."""
         return await store.keys_in_force(self._database, application_id)
 
-    async def approve_company(self, name_or_id: str) -> Company:
-        """Let a company's applications have live keys."""
-        company = await store.approve_company(self._database, name_or_id, self._clock.now())
-        if company is None:
-            raise AccessError(f"There is no company {name_or_id}: see kpay app list.")
+    async def companies(self, wanted: CompanyFilter) -> list[Listed]:
+        """A page of the companies by name, with one more where there is another page."""
+        return await store.list_companies(self._database, wanted)
+
+    async def company(self, company_id: UUID) -> Listed | None:
+        """One company, or None."""
+        return await store.find_company(self._database, company_id)
+
+    async def approve_company(
+        self, name_or_id: str, *, by: Actor = PROGRAM, reason: str | None = None
+    ) -> Company:
+        """Let a company's applications have live keys. Approving twice keeps the first time."""
+        async with self._database.transaction() as connection:
+            now = self._clock.now()
+            found = await store.approve_company(connection, name_or_id, now)
+            if found is None:
+                raise _no_company(name_or_id)
+            company, changed = found
+            if changed:
+                await self._record_company(
+                    connection, by, Action.COMPANY_APPROVED, company, {"reason": reason}
+                )
+        return company
+
+    async def withdraw_approval(
+        self, name_or_id: str, *, by: Actor = PROGRAM, reason: str | None = None
+    ) -> Company:
+        """Let a company have no live keys any more: those in force end at once, with their tokens.
+
+        What is under way goes on to its end, as its money is at the rails already. To be approved
+        again does not bring the keys back: new ones are made then.
+        """
+        async with self._database.transaction() as connection:
+            now = self._clock.now()
+            found = await store.withdraw_approval(connection, name_or_id, now)
+            if found is None:
+                raise _no_company(name_or_id)
+            company, changed, ended = found
+            if changed:
+                details = {"reason": reason, "keysEnded": ended}
+                await self._record_company(
+                    connection, by, Action.APPROVAL_WITHDRAWN, company, details
+                )
+        self._changed()
         return company
 
     async def regenerate_keys(self, application_id: UUID, environment: Environment) -> KeyPair:
         """A new key pair; the old one, and every token given for it, ends at once."""
         company = (await self.application(application_id)).company
-        if environment is Environment.PRODUCTION and company.approved_at is None:
-            raise AccessError(
-                f"{company.name} is not approved for live keys: kpay company approve "
-                f"'{company.name}' first."
-            )
         async with self._database.transaction() as connection:
+            # Held, so that no key is made while the approval is being withdrawn.
+            approved = await store.hold_approval(connection, application_id)
+            if environment is Environment.PRODUCTION and not approved:
+                raise AccessError(
+                    f"{company.name} is not approved for live keys: kpay company approve "
+                    f"'{company.name}' first."
+                )
             pair = await self._replace(connection, Book(application_id, environment))
         self._changed()
         return pair
@@ -137,27 +189,58 @@ class Office:
         payout_fee_bps: int | None = None,
         allowed_providers: Sequence[str] | None = None,
         rate_limit: int | None = None,
+        by: Actor = PROGRAM,
     ) -> None:
         """Change an application's terms; what is not given stays.
 
-        A `rate_limit` of USUAL_RATE_LIMIT is the installation's own again.
+        Fees are in basis points, up to FEE_MOST_BPS. A `rate_limit` of USUAL_RATE_LIMIT is the
+        installation's own again; no `allowed_providers` at all are every one.
         """
-        changed = await store.configure(
-            self._database,
-            application_id,
-            payment_fee_bps,
-            payout_fee_bps,
-            allowed_providers,
-            rate_limit,
-        )
-        if not changed:
-            raise _no_application(application_id)
+        for fee in (payment_fee_bps, payout_fee_bps):
+            if fee is not None and not 0 <= fee <= FEE_MOST_BPS:
+                raise AccessError(f"A fee must be between 0 and {FEE_MOST_BPS} basis points.")
+        async with self._database.transaction() as connection:
+            before = await self._hold(connection, application_id)
+            await store.configure(
+                connection,
+                application_id,
+                payment_fee_bps,
+                payout_fee_bps,
+                allowed_providers,
+                rate_limit,
+            )
+            after = await self._hold(connection, application_id)
+            changed = changes(before.terms, after.terms)
+            if changed:
+                details = {"application": after.name, **changed}
+                await self._record(connection, by, Action.TERMS_CHANGED, after, details)
         self._changed()
 
-    async def set_limit(self, application_id: UUID, operation: str, limits: Limits) -> None:
+    async def set_limit(
+        self, application_id: UUID, operation: str, limits: Limits, *, by: Actor = PROGRAM
+    ) -> None:
         """Give an application its own bounds for one operation in one currency."""
-        await self.application(application_id)
-        await store.set_limit(self._database, application_id, operation, limits)
+        if not 0 < limits.least.minor <= limits.most.minor:
+            raise AccessError("The least must be more than nothing, and no more than the most.")
+        currency = limits.least.currency
+        async with self._database.transaction() as connection:
+            application = await self._hold(connection, application_id)
+            if application.terms.limits.get((operation, currency)) != limits:
+                await store.set_limit(connection, application_id, operation, limits)
+                details = change_of_limits(application, operation, currency, limits)
+                await self._record(connection, by, Action.LIMITS_SET, application, details)
+        self._changed()
+
+    async def lift_limit(
+        self, application_id: UUID, operation: str, currency: str, *, by: Actor = PROGRAM
+    ) -> None:
+        """Take an application's own bounds away: what is usual holds again."""
+        async with self._database.transaction() as connection:
+            application = await self._hold(connection, application_id)
+            if (operation, currency) in application.terms.limits:
+                await store.lift_limit(connection, application_id, operation, currency)
+                details = change_of_limits(application, operation, currency, None)
+                await self._record(connection, by, Action.LIMITS_LIFTED, application, details)
         self._changed()
 
     async def rotate_token_key(self) -> UUID:
@@ -174,12 +257,54 @@ class Office:
             raise _no_application(application_id)
         return found
 
+    async def _hold(self, connection: Connection, application_id: UUID) -> Application:
+        """An application, whose terms nobody else changes until the transaction ends."""
+        found = await store.hold_application(connection, application_id)
+        if found is None:
+            raise _no_application(application_id)
+        return found
+
+    async def _record(
+        self,
+        connection: Connection,
+        by: Actor,
+        action: Action,
+        application: Application,
+        details: Details,
+    ) -> None:
+        await self._audit.write(
+            connection,
+            self._clock.now(),
+            by,
+            action,
+            Subject("application", str(application.id)),
+            companies=[application.company.id],
+            details=details,
+        )
+
+    async def _record_company(
+        self, connection: Connection, by: Actor, action: Action, company: Company, details: Details
+    ) -> None:
+        await self._audit.write(
+            connection,
+            self._clock.now(),
+            by,
+            action,
+            Subject("company", str(company.id)),
+            companies=[company.id],
+            details=details,
+        )
+
     async def _replace(self, connection: Connection, book: Book) -> KeyPair:
         random = secrets.token_bytes(API_KEY_BYTES + SECRET_BYTES)
         pair = new_pair(self._ids.uuid(), book.environment, random)
         secret_hash = self._vault.hash_secret(pair.secret_key)
         await store.replace_keys(connection, book, pair, secret_hash, self._clock.now())
         return pair
+
+
+def _no_company(name_or_id: str) -> AccessError:
+    return AccessError(f"There is no company {name_or_id}: see kpay app list.")
 
 
 def _no_application(application_id: UUID) -> AccessError:

@@ -30,8 +30,63 @@ limit 1;
 -- Let a company have live keys. Approving twice keeps the first time.
 update companies
 set approved_at = coalesce(approved_at, $2)
-where id::text = $1 or name = $1
-returning id, name, approved_at;
+-- A company that has another's id for its name is not meant by that id.
+where id::text = $1
+    or (name = $1 and not exists (select from companies as meant where meant.id::text = $1))
+returning id, name, new.approved_at, old.approved_at is null as changed;
+
+-- name: withdraw_approval
+-- Let a company have live keys no longer: those in force end, and every process looks again.
+with
+signalled as (select pg_notify('access', '')),
+
+company as (
+    update companies
+    set approved_at = null
+    from signalled
+    where id::text = $1
+        or (name = $1 and not exists (select from companies as meant where meant.id::text = $1))
+    returning id, name, new.approved_at, old.approved_at is not null as changed
+),
+
+ended as (
+    update api_keys
+    set revoked_at = $2
+    from applications
+    join company on company.id = applications.company_id
+    where api_keys.application_id = applications.id
+        and api_keys.environment = 'PRODUCTION' and api_keys.revoked_at is null
+    returning api_keys.id
+)
+
+select id, name, approved_at, changed, (select count(*) from ended) as keys_ended from company;
+
+-- name: hold_approval
+-- When an application's company was approved; that cannot be withdrawn until this has ended.
+select companies.approved_at
+from companies
+join applications on applications.company_id = companies.id
+where applications.id = $1
+for share of companies;
+
+-- name: find_company
+-- One company.
+select id, name, approved_at, created_at from companies where id = $1;
+
+-- name: list_companies
+-- A page of companies by name: those that a text or an id is found in, approved or not.
+select
+    companies.id, companies.name, companies.approved_at, companies.created_at,
+    (select count(*) from applications where company_id = companies.id) as applications
+from companies
+where ($1::text is null or strpos(lower(companies.name), lower($1)) > 0)
+    and ($2::uuid[] is null or companies.id = any($2) or exists (
+        select from applications where company_id = companies.id and id = any($2)
+    ))
+    and ($3::boolean is null or (companies.approved_at is not null) = $3)
+    and ($4::text is null or companies.name > $4)
+order by companies.name
+limit $5;
 
 -- name: insert_application
 -- A new application of a company; none when the company has one of that name.
@@ -57,6 +112,10 @@ from applications
 join companies on companies.id = applications.company_id
 where applications.id = $1 or applications.company_id = $2
 order by applications.name, applications.id;
+
+-- name: hold_application
+-- Take a turn at an application's terms.
+select id from applications where id = $1 for no key update;
 
 -- name: list_applications
 -- Every application, for the operator.
@@ -98,6 +157,15 @@ insert into application_limits (application_id, operation, currency, least, most
 select $1, $2, $3, $4, $5 from signalled
 on conflict on constraint application_limits_pkey
 do update set least = excluded.least, most = excluded.most;
+
+-- name: lift_limit
+-- What is usual again, in the place of an application's own bounds.
+with signalled as (select pg_notify('access', ''))
+
+delete from application_limits
+using signalled
+where application_id = $1 and operation = $2 and currency = $3
+returning least, most;
 
 -- name: revoke_keys
 -- End the key pair in force in a book.

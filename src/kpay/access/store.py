@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from kpay.access.model import Application, Company, Key, KeyPair, PublicKey, Terms
 from kpay.core.book import Book, Environment
 from kpay.core.limits import Limits
@@ -14,6 +16,27 @@ from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import beside
 
 SQL = beside(__file__)
+
+
+class CompanyFilter(msgspec.Struct, frozen=True):
+    """What the list of companies is narrowed to; None narrows nothing.
+
+    `ids` are of companies or of their applications; `after` is the last page's last name.
+    """
+
+    limit: int
+    text: str | None = None
+    ids: Sequence[UUID] | None = None
+    approved: bool | None = None
+    after: str | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A company as the operator's list shows it."""
+
+    company: Company
+    created_at: datetime
+    applications: int = 0
 
 
 async def claim_installation(database: Database, fingerprint: str) -> str:
@@ -28,12 +51,46 @@ async def upsert_company(
     row = await connection.fetchrow(SQL["upsert_company"], company_id, name, at)
     if row is None:
         raise RuntimeError("a company was neither found nor made")
-    return Company(row["id"], row["name"], row["approved_at"])
+    return _company(row)
 
 
-async def approve_company(database: Database, name_or_id: str, at: datetime) -> Company | None:
-    row = await database.fetchrow(SQL["approve_company"], name_or_id, at)
-    return None if row is None else Company(row["id"], row["name"], row["approved_at"])
+async def approve_company(
+    connection: Connection, name_or_id: str, at: datetime
+) -> tuple[Company, bool] | None:
+    """The company, and whether it was approved just now."""
+    row = await connection.fetchrow(SQL["approve_company"], name_or_id, at)
+    return None if row is None else (_company(row), row["changed"])
+
+
+async def withdraw_approval(
+    connection: Connection, name_or_id: str, at: datetime
+) -> tuple[Company, bool, int] | None:
+    """The company, whether it was approved until now, and how many pairs of live keys ended."""
+    row = await connection.fetchrow(SQL["withdraw_approval"], name_or_id, at)
+    return None if row is None else (_company(row), row["changed"], row["keys_ended"])
+
+
+async def hold_approval(connection: Connection, application_id: UUID) -> bool:
+    """Whether the application's company is approved, until the transaction ends."""
+    return await connection.fetchval(SQL["hold_approval"], application_id) is not None
+
+
+async def find_company(database: Database, company_id: UUID) -> Listed | None:
+    row = await database.fetchrow(SQL["find_company"], company_id)
+    return None if row is None else Listed(_company(row), row["created_at"])
+
+
+async def list_companies(database: Database, wanted: CompanyFilter) -> list[Listed]:
+    """By name; one more than the page holds tells that there is another."""
+    rows = await database.search(
+        SQL["list_companies"],
+        wanted.text,
+        wanted.ids,
+        wanted.approved,
+        wanted.after,
+        wanted.limit + 1,
+    )
+    return [Listed(_company(row), row["created_at"], row["applications"]) for row in rows]
 
 
 async def insert_application(
@@ -51,8 +108,10 @@ async def insert_application(
     return inserted is not None
 
 
-async def find_application(database: Database, application_id: UUID) -> Application | None:
-    row = await database.fetchrow(SQL["find_applications"], application_id, None)
+async def find_application(
+    source: Database | Connection, application_id: UUID
+) -> Application | None:
+    row = await source.fetchrow(SQL["find_applications"], application_id, None)
     return None if row is None else _application(row)
 
 
@@ -73,15 +132,21 @@ async def list_applications(database: Database) -> Sequence[Row]:
     return await database.fetch(SQL["list_applications"])
 
 
+async def hold_application(connection: Connection, application_id: UUID) -> Application | None:
+    """An application as it is until the transaction ends: nobody else changes its terms."""
+    await connection.execute(SQL["hold_application"], application_id)
+    return await find_application(connection, application_id)
+
+
 async def configure(
-    database: Database,
+    connection: Connection,
     application_id: UUID,
     payment_fee_bps: int | None,
     payout_fee_bps: int | None,
     allowed_providers: Sequence[str] | None,
     rate_limit: int | None,
-) -> bool:
-    changed = await database.fetchval(
+) -> None:
+    await connection.execute(
         SQL["configure_application"],
         application_id,
         payment_fee_bps,
@@ -89,13 +154,12 @@ async def configure(
         allowed_providers,
         rate_limit,
     )
-    return changed is not None
 
 
 async def set_limit(
-    database: Database, application_id: UUID, operation: str, limits: Limits
+    connection: Connection, application_id: UUID, operation: str, limits: Limits
 ) -> None:
-    await database.execute(
+    await connection.execute(
         SQL["set_limit"],
         application_id,
         operation,
@@ -103,6 +167,12 @@ async def set_limit(
         limits.least.minor,
         limits.most.minor,
     )
+
+
+async def lift_limit(
+    connection: Connection, application_id: UUID, operation: str, currency: str
+) -> None:
+    await connection.execute(SQL["lift_limit"], application_id, operation, currency)
 
 
 async def replace_keys(
@@ -147,6 +217,10 @@ async def insert_token_key(database: Database, key_id: UUID, at: datetime) -> No
 
 async def first_token_key(database: Database, key_id: UUID, at: datetime) -> None:
     await database.execute(SQL["first_token_key"], key_id, at)
+
+
+def _company(row: Row) -> Company:
+    return Company(row["id"], row["name"], row["approved_at"])
 
 
 def _application(row: Row) -> Application:

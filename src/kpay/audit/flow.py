@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from kpay.audit import store
 from kpay.audit.model import Action, Actor, AuditFilter, Details, Entry, Subject
@@ -45,3 +47,12 @@ class Audit:
         `company_id`, everything by the operator's own.
         """
         return await store.page(self._database, wanted)
+
+    async def every_page(self, wanted: AuditFilter) -> AsyncGenerator[Sequence[Entry], None]:
+        """The log's pages to its end, of `wanted.limit` lines each; between two nothing is held."""
+        while True:
+            entries = await self.page(wanted)
+            yield entries[: wanted.limit]
+            if len(entries) <= wanted.limit:
+                return
+            wanted = msgspec.structs.replace(wanted, before=entries[wanted.limit - 1].id)

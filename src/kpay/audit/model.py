@@ -49,6 +49,14 @@ class Action(StrEnum):
     CANCELLING_ASKED = "transaction.cancelling_asked"
     REFUND_ASKED = "transaction.refund_asked"
     REPLAY_ASKED = "webhook.replay_asked"
+    COMPANY_APPROVED = "company.approved"
+    APPROVAL_WITHDRAWN = "company.approval_withdrawn"
+    TERMS_CHANGED = "application.terms_changed"
+    LIMITS_SET = "application.limits_set"
+    LIMITS_LIFTED = "application.limits_lifted"
+    PERIOD_REPLAYED = "webhook.period_replayed"
+    WEBHOOK_TESTED = "webhook.tested"
+    WEBHOOK_RESUMED = "webhook.resumed"
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -83,6 +91,9 @@ class Entry(msgspec.Struct, frozen=True):
     subject_name: str | None
     """The name of the person that it was done to, where it was one."""
     details: Details
+    company_name: str | None = None
+    is_staff: bool = False
+    """Whether the person is the operator's own, whom companies need not know by name."""
 
 
 class AuditFilter(msgspec.Struct, frozen=True):

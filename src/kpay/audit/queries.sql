@@ -9,12 +9,14 @@ from unnest($1::uuid[], $2::uuid[]) as line (id, company_id);
 -- name: page
 -- A page of the log, newest first, with the names of who acted and whom it was done to.
 select
-    audit_log.id, audit_log.at, audit_log.company_id, audit_log.person_id,
-    people.name as person_name, people.email as person_email, audit_log.command,
+    audit_log.id, audit_log.at, audit_log.company_id, companies.name as company_name,
+    audit_log.person_id, people.name as person_name, people.email as person_email,
+    coalesce(people.is_operator, false) as is_staff, audit_log.command,
     audit_log.address, audit_log.action, audit_log.subject_kind, audit_log.subject_id,
     audit_log.details, subjects.name as subject_name
 from audit_log
 left join people on people.id = audit_log.person_id
+left join companies on companies.id = audit_log.company_id
 left join people as subjects
     on subjects.id = case
         when audit_log.subject_kind = 'person' and pg_input_is_valid(audit_log.subject_id, 'uuid')

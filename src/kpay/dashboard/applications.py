@@ -12,7 +12,7 @@ from kpay.access.model import Application, KeyPair, PublicKey
 from kpay.core.book import Environment
 from kpay.core.refusals import Code, Refusal
 from kpay.dashboard.house import drawn
-from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address
+from kpay.dashboard.page import OVERVIEW, PREFIX, Gone, Page, Reach, Visit, book_address
 from kpay.people.model import Membership, Right
 from kpay.web.pages import Answer, redirect
 from kpay.webhooks.flow import Secrets, Webhooks
@@ -54,6 +54,9 @@ class Applications:
         ]
 
     async def overview(self, visit: Visit) -> Answer:
+        if visit.session.person.operator_role is not None:
+            # Who runs KPay has no application: everybody comes here first after the door.
+            return redirect(OVERVIEW)
         shelves = [
             Shelf(membership, await self._cards(membership.company_id))
             for membership in visit.session.memberships

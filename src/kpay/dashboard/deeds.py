@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from kpay.audit.model import Action, Entry
 from kpay.core.book import Environment
 from kpay.core.money import Money
+from kpay.dashboard import office_deeds
 from kpay.dashboard.roles import role_name
 from kpay.dashboard.speech import Speech
 
@@ -45,7 +46,7 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.OPERATOR_CHANGED: say("Changed an operator’s role"),
         Action.CANCELLING_ASKED: say("Asked to cancel a transaction"),
         Action.REFUND_ASKED: say("Asked to refund a payment"),
-        Action.REPLAY_ASKED: say("Asked for a webhook again"),
+        **office_deeds.names(speech),
     }
 
 
@@ -192,7 +193,5 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
         lambda speech: speech.say("asked to cancel %(which)s")
     ),
     Action.REFUND_ASKED: _of_transaction(lambda speech: speech.say("asked to refund %(which)s")),
-    Action.REPLAY_ASKED: _of_transaction(
-        lambda speech: speech.say("asked for the webhook of %(which)s again")
-    ),
+    **office_deeds.SENTENCES,
 }

@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from kpay.dashboard.page import PREFIX, Visit, book_address, company_address
-from kpay.people.model import Right
+from kpay.dashboard.page import (
+    COMPANIES,
+    OFFICE_LOG,
+    OVERVIEW,
+    PREFIX,
+    RAILS,
+    Visit,
+    book_address,
+    company_address,
+)
+from kpay.people.model import OperatorRight, Right
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -29,6 +38,9 @@ def menu(visit: Visit) -> list[Group]:
 def _groups(visit: Visit) -> Iterator[Group]:
     say = visit.speech.say
     link = _linker(visit)
+    if visit.session.operator_right(OperatorRight.VIEW):
+        yield Group(say("Back office"), _office(visit))
+        return
     yield Group(say("Your company"), [link(say("My applications"), f"{PREFIX}/applications")])
     where = visit.here
     if where is not None and where.application is not None and where.book is not None:
@@ -38,6 +50,7 @@ def _groups(visit: Visit) -> Iterator[Group]:
         if visit.may(Right.MOVE_MONEY):
             links.append(link(say("Move money"), book_address(book, "move")))
         if visit.may(Right.APPLICATIONS):
+            links.append(link(say("Webhooks"), book_address(book, "webhooks")))
             links.append(link(say("Keys and webhooks"), book_address(book, "settings")))
         yield Group(where.application.name, links)
     for membership in visit.session.memberships:
@@ -48,6 +61,18 @@ def _groups(visit: Visit) -> Iterator[Group]:
         if visit.session.right(company_id, Right.AUDIT_LOG):
             links.append(link(say("Audit log"), company_address(company_id, "audit")))
         yield Group(membership.company_name, links)
+
+
+def _office(visit: Visit) -> list[Link]:
+    """The operator's places, for its staff, who are in no company."""
+    say, link = visit.speech.say, _linker(visit)
+    return [
+        link(say("Overview"), OVERVIEW),
+        # What waits for a person stands here: breaks of reconciliation, contradictions of rails.
+        link(say("Companies"), COMPANIES),
+        link(say("Operators"), RAILS),
+        link(say("Audit log"), OFFICE_LOG),
+    ]
 
 
 def _linker(visit: Visit) -> Callable[[str, str], Link]:

@@ -16,16 +16,25 @@ import msgspec
 from kpay.access.model import Application
 from kpay.core.book import Book
 from kpay.dashboard.speech import Speech
-from kpay.people.model import Membership, Right, Session
+from kpay.people.model import Membership, OperatorRight, Right, Session
 from kpay.web.download import Begun
 from kpay.web.pages import Answer
 from kpay.web.streams import Stream
 
 PREFIX = "/dashboard"
 
+# The operator's own back office.
+OFFICE = f"{PREFIX}/office"
+OVERVIEW = f"{OFFICE}/overview"
+COMPANIES = f"{OFFICE}/companies"
+RAILS = f"{OFFICE}/rails"
+OFFICE_LOG = f"{OFFICE}/audit"
+
 Sent: TypeAlias = Answer | Begun | Stream
 """What comes of a visit: a page, a file that is made as it is sent, or news for as long as one
 looks."""
+
+_MOVES_MONEY = frozenset({Right.MOVE_MONEY, Right.APPROVE})
 
 
 class Reach(Enum):
@@ -46,6 +55,7 @@ class Reach(Enum):
     """`{application}` is of one of the person's companies, `{environment}` is test or live."""
 
     OPERATOR = "operator"
+    """The operator's own back office, whose staff are in no company."""
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -54,6 +64,17 @@ class Where(msgspec.Struct, frozen=True):
     membership: Membership
     application: Application | None = None
     book: Book | None = None
+
+    def allows(self, session: Session, right: Right) -> bool:
+        """Whether a person has a right here.
+
+        Nobody moves live money of a company whose approval was withdrawn: it has no keys to do it
+        with either.
+        """
+        live = self.book is not None and not self.book.is_test
+        if live and right in _MOVES_MONEY and not self.membership.approved:
+            return False
+        return session.right(self.membership.company_id, right)
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -103,12 +124,13 @@ class Visit(msgspec.Struct, frozen=True):
 
     def may(self, right: Right) -> bool:
         """Whether the person has a right where this page is."""
-        return self.session.right(self.where.membership.company_id, right)
+        return self.where.allows(self.session, right)
 
 
 class Page(msgspec.Struct, frozen=True):
     """One page, or what one form does. `right` is what its visitor must have there.
 
+    In the operator's back office it is one of the operator's, and none is only to look.
     What no person asks for, but a page by itself, is not `active`: it keeps no session alive.
     """
 
@@ -116,7 +138,7 @@ class Page(msgspec.Struct, frozen=True):
     path: str
     reach: Reach
     handler: Callable[[Visit], Awaitable[Sent]]
-    right: Right | None = None
+    right: Right | OperatorRight | None = None
     active: bool = True
 
 

@@ -22,7 +22,7 @@ from kpay.dashboard.drawing import HEADERS, draw, serve_asset
 from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Sent, Visit, Where
 from kpay.dashboard.speech import Speech, speech
 from kpay.people.flow import People
-from kpay.people.model import Membership, Session, SignedIn
+from kpay.people.model import Membership, OperatorRight, Right, Session, SignedIn
 from kpay.web.address import Addresses
 from kpay.web.context import begin_request
 from kpay.web.download import Begun, send_download
@@ -160,7 +160,7 @@ class Site:
         here = None
         if session is not None and page.reach in (Reach.COMPANY, Reach.BOOK):
             here = await self._place(session, path)
-            if page.right is not None and not session.right(here.membership.company_id, page.right):
+            if isinstance(page.right, Right) and not here.allows(session, page.right):
                 raise Gone
         form: dict[str, str] = {}
         if page.method == "POST":
@@ -220,8 +220,10 @@ def _turned_away(page: Page, session: Session | None, asked: _Asked) -> Answer |
         return None if page.reach is Reach.HALF else redirect(CODE)
     if page.reach is Reach.HALF:
         return redirect(HOME)
-    if page.reach is Reach.OPERATOR and session.person.operator_role is None:
-        raise Gone
+    if page.reach is Reach.OPERATOR:
+        needed = page.right if isinstance(page.right, OperatorRight) else OperatorRight.VIEW
+        if not session.operator_right(needed):
+            raise Gone
     return None
 
 

@@ -209,6 +209,38 @@ from attempts
 where application_id = $1 and environment = $2 and instruction_id = $3
 order by number;
 
+-- name: waiting
+-- What was handed to a rail and has no answer that ends it, of all applications, the longest first.
+select
+    waiting.application_id, waiting.environment::text, waiting.id, waiting.type, waiting.reference,
+    waiting.provider, waiting.currency, waiting.amount, waiting.submitted_at, waiting.due_at,
+    waiting.attempts, applications.name as application_name, companies.id as company_id,
+    companies.name as company_name,
+    (
+        select json_agg(latest order by latest.number desc)
+        from (
+            select number, action, connector, sent_at, outcome, answered_at, answer::text as answer
+            from attempts
+            where attempts.application_id = waiting.application_id
+                and attempts.environment = waiting.environment
+                and attempts.instruction_id = waiting.id
+            order by number desc
+            limit $4
+        ) as latest
+    ) as evidence
+from (
+    select
+        application_id, environment, id, type, reference, provider, currency, amount,
+        submitted_at, due_at, attempts
+    from instructions
+    where environment = $1 and status = 'PROCESSING' and submitted_at <= $2
+    order by submitted_at
+    limit $3
+) as waiting
+join applications on applications.id = waiting.application_id
+join companies on companies.id = applications.company_id
+order by waiting.submitted_at, waiting.id;
+
 -- name: hasten
 -- Make an open instruction due now: something was learnt about it.
 update instructions

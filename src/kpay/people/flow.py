@@ -6,6 +6,8 @@ role or a session holds from the next request on, on every process.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -13,14 +15,15 @@ from kpay.access.model import Vault
 from kpay.audit.flow import Audit
 from kpay.audit.model import Action, Actor, Subject
 from kpay.core.clock import Clock
-from kpay.core.ids import Ids
-from kpay.core.refusals import Refusal
+from kpay.core.ids import Ids, first_id
+from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Connection, Database
 from kpay.people import second_factor, store
 from kpay.people.account import Accounts
 from kpay.people.members import Members
 from kpay.people.model import (
     CODE_WITHIN,
+    REFUSALS_KEPT,
     SEEN_EVERY,
     SESSION_LIFE,
     Place,
@@ -81,7 +84,11 @@ class People:
         browser = None
         if account is not None and device is not None:
             browser = self._vault.device_of(device, account.person.id)
-        async with self._tools.throttle.attempt(of_sign_in(known_email, address, browser)):
+        person_id = None if account is None else account.person.id
+        async with (
+            self._noted(person_id, address),
+            self._tools.throttle.attempt(of_sign_in(known_email, address, browser)),
+        ):
             known = None if account is None else account.password_hash
             right = await self._passwords.verify(known, password)
             if not right or account is None or known is None:
@@ -100,7 +107,11 @@ class People:
         session = await self.session(token, address=address)
         if session is None or not session.needs_code:
             raise session_over()
-        async with self._tools.throttle.attempt(of_code(session.person.id, session.device)):
+        person_id = session.person.id
+        async with (
+            self._noted(person_id, address),
+            self._tools.throttle.attempt(of_code(person_id, session.device)),
+        ):
             return await self._prove(session, code)
 
     async def session(
@@ -178,9 +189,10 @@ class People:
         return ended
 
     async def sweep(self, limit: int) -> int:
-        """Forget what is over: up to `limit` sessions and as many counts. Returns how many."""
+        """Forget what is over, up to `limit` sessions, counts and refusals. Returns how many."""
         now = self._clock.now()
-        return await store.sweep(self._database, now, now - SESSION_LIFE, limit)
+        refusals = await store.sweep_refusals(self._database, first_id(now - REFUSALS_KEPT), limit)
+        return refusals + await store.sweep(self._database, now, now - SESSION_LIFE, limit)
 
     def close(self) -> None:
         self._passwords.close()
@@ -192,6 +204,22 @@ class People:
         fresh = await self._passwords.hash(password)
         await store.replace_password(self._database, person_id, known, fresh)
         return fresh
+
+    @asynccontextmanager
+    async def _noted(self, person_id: UUID | None, address: str | None) -> AsyncIterator[None]:
+        """What is wrong here is remembered for a while, for the operator.
+
+        Not what is not even read because too much was wrong before: that is without bounds.
+        """
+        try:
+            yield
+        except Refusal as refusal:
+            if refusal.code in (Code.WRONG_SIGN_IN, Code.WRONG_CODE):
+                now, identifier = self._clock.now(), self._tools.ids.uuid()
+                await store.insert_refusal(
+                    self._database, identifier, now, person_id, address, refusal.code
+                )
+            raise
 
     async def _begin(
         self,

@@ -35,6 +35,9 @@ RESET_LIFE = timedelta(hours=1)
 # For who was given no password yet: as long as an invitation.
 FIRST_LINK_LIFE = INVITATION_LIFE
 
+# How long a sign-in that was refused is remembered.
+REFUSALS_KEPT = timedelta(days=30)
+
 MOST_EMAIL_LENGTH = 254
 MOST_NAME_LENGTH = 100
 MOST_AGENT_LENGTH = 300
@@ -96,7 +99,7 @@ class OperatorRight(StrEnum):
     SETTLE = "SETTLE"
     """What waits for a person: breaks of reconciliation, contradictions of rails."""
     CONFIGURE = "CONFIGURE"
-    """Approvals for live, limits, fees, rails."""
+    """Approvals for live, limits, fees, rails; passwords and accounts of companies' people."""
     STAFF = "STAFF"
     """Who else works for the operator."""
 
@@ -146,6 +149,20 @@ class Place(msgspec.Struct, frozen=True):
     address: str | None
     agent: str
     current: bool
+
+
+class RefusedSignIn(msgspec.Struct, frozen=True):
+    """A password or a code that was wrong. Whose is known only where the email was one of ours."""
+
+    at: datetime
+    address: str | None
+    """None for this machine itself."""
+    code: str
+    person_id: UUID | None
+    name: str | None
+    email: str | None
+    is_staff: bool
+    is_disabled: bool
 
 
 class Invitation(msgspec.Struct, frozen=True):

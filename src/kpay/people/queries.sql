@@ -37,6 +37,31 @@ where ctid = any(array(
     for update skip locked
 ));
 
+-- name: insert_refusal
+-- That a sign-in was refused.
+insert into sign_in_refusals (id, at, person_id, address, code) values ($1, $2, $3, $4, $5);
+
+-- name: list_refusals
+-- The sign-ins that were refused last, with who it would have been where the email was one of ours.
+select
+    refusals.at, refusals.address, refusals.code, refusals.person_id, people.name, people.email,
+    people.operator_role is not null as is_staff, people.disabled_at is not null as is_disabled
+from sign_in_refusals as refusals
+left join people on people.id = refusals.person_id
+order by refusals.id desc
+limit $1;
+
+-- name: sweep_refusals
+-- Forget sign-ins that were refused so long ago that nobody asks for them.
+delete from sign_in_refusals
+where id = any(array(
+    select id
+    from sign_in_refusals
+    where id < $1
+    order by id
+    limit $2
+));
+
 -- name: sweep_sessions
 -- Take away sessions that began so long ago that they are over.
 delete from sessions
@@ -286,6 +311,13 @@ from memberships
 join people on people.id = memberships.person_id
 where memberships.company_id = $1
 order by people.name, people.id;
+
+-- name: count_members
+-- How many people there are in each of several companies.
+select company_id, count(*) as members
+from memberships
+where company_id = any($1::uuid[])
+group by company_id;
 
 -- name: owned_elsewhere
 -- Whether a person is in a company of which another person is no owner, or is an owner of one.

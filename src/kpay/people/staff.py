@@ -6,7 +6,9 @@ Who may is decided before: the commands by whoever reaches the machine, the back
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from kpay.access.store import upsert_company
 from kpay.audit.model import Action, Actor, Subject
@@ -17,8 +19,10 @@ from kpay.people.model import (
     FIRST_LINK_LIFE,
     RESET_LIFE,
     Link,
+    Member,
     OperatorRole,
     Person,
+    RefusedSignIn,
     Role,
     clean_email,
     clean_name,
@@ -39,6 +43,31 @@ class Staff:
     async def everybody(self) -> list[Listed]:
         """Everybody who can sign in, with what each is in which company."""
         return await store.list_people(self._database)
+
+    async def of_company(self, company_id: UUID) -> list[Member]:
+        """A company's people, by name."""
+        return await store.list_members(self._database, company_id)
+
+    async def member(self, company_id: UUID, person_id: UUID) -> Member | None:
+        """One of a company's people, or None."""
+        members = await self.of_company(company_id)
+        return next((member for member in members if member.person.id == person_id), None)
+
+    async def counts(self, companies: Sequence[UUID]) -> dict[UUID, int]:
+        """How many people there are in each company; one without any is not in it."""
+        return await store.count_members(self._database, companies)
+
+    async def companies_of(self, email: str) -> list[UUID]:
+        """The companies that a person is in; none for an email that is nobody's."""
+        try:
+            account = await store.of_email(self._database, clean_email(email))
+        except Refusal:
+            return []
+        return [] if account is None else list(account.companies)
+
+    async def refused_sign_ins(self, limit: int) -> list[RefusedSignIn]:
+        """The latest first."""
+        return await store.list_refusals(self._database, limit)
 
     async def create(
         self,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from kpay.core.refusals import Code
 from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import beside
 from kpay.people.model import (
@@ -16,6 +17,7 @@ from kpay.people.model import (
     Membership,
     OperatorRole,
     Person,
+    RefusedSignIn,
     Role,
 )
 
@@ -82,6 +84,38 @@ async def count_failures(
 async def uncount_failures(database: Database, subjects: Sequence[tuple[str, bytes]]) -> None:
     scopes, hashes = [scope for scope, _ in subjects], [subject for _, subject in subjects]
     await database.execute(SQL["uncount_failures"], scopes, hashes)
+
+
+async def insert_refusal(
+    database: Database,
+    identifier: UUID,
+    at: datetime,
+    person_id: UUID | None,
+    address: str | None,
+    code: Code,
+) -> None:
+    await database.execute(SQL["insert_refusal"], identifier, at, person_id, address, code)
+
+
+async def list_refusals(database: Database, limit: int) -> list[RefusedSignIn]:
+    return [
+        RefusedSignIn(
+            at=row["at"],
+            address=row["address"],
+            code=row["code"],
+            person_id=row["person_id"],
+            name=row["name"],
+            email=row["email"],
+            is_staff=row["is_staff"],
+            is_disabled=row["is_disabled"],
+        )
+        for row in await database.fetch(SQL["list_refusals"], limit)
+    ]
+
+
+async def sweep_refusals(database: Database, before: UUID, limit: int) -> int:
+    removed = await database.execute(SQL["sweep_refusals"], before, limit)
+    return int(removed.split()[-1])
 
 
 async def sweep(database: Database, now: datetime, sessions_before: datetime, limit: int) -> int:
@@ -319,6 +353,11 @@ async def remove_member(connection: Connection, company_id: UUID, person_id: UUI
 async def list_members(database: Database, company_id: UUID) -> list[Member]:
     rows = await database.fetch(SQL["list_members"], company_id)
     return [Member(_person(row), Role(row["role"]), row["since"]) for row in rows]
+
+
+async def count_members(database: Database, companies: Sequence[UUID]) -> dict[UUID, int]:
+    rows = await database.fetch(SQL["count_members"], list(companies))
+    return {row["company_id"]: row["members"] for row in rows}
 
 
 async def owned_elsewhere(connection: Connection, person_id: UUID, owner_id: UUID) -> bool:

@@ -19,7 +19,7 @@ from kpay.web.headers import SECURITY
 
 _WORTH_ZIPPING = 1_000
 # More than any form of ours has.
-_MOST_FIELDS = 32
+_MOST_FIELDS = 128
 
 log = structlog.get_logger(__name__)
 

@@ -33,7 +33,7 @@ from kpay.webhooks.model import (
     Topic,
 )
 from kpay.webhooks.sending import allowed_networks
-from kpay.webhooks.store import DeliveryFilter, Replayed, ReplayFilter
+from kpay.webhooks.store import DeliveryFilter, Paused, Replayed, ReplayFilter
 
 USUAL_OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=30)
@@ -81,6 +81,10 @@ class Webhooks:
             if endpoint.topic is topic:
                 return endpoint
         raise _no_url(topic)
+
+    async def paused(self, limit: int) -> list[Paused]:
+        """The endpoints of all applications that are paused, the longest first."""
+        return await store.paused(self._database, limit)
 
     async def set_url(self, book: Book, topic: Topic, url: str) -> Endpoint:
         """Set the URL of a topic. What waits for the one before goes to the new one.

@@ -515,6 +515,20 @@ where webhook_attempts.application_id = old.application_id
     and webhook_attempts.number = old.number
 returning webhook_attempts.number;
 
+-- name: paused
+-- The endpoints that are paused, of all applications, the longest first.
+select
+    paused.application_id, paused.environment::text, paused.topic, paused.url, paused.created_at,
+    paused.changed_at, paused.failures, paused.paused_since, paused.pause_reason, paused.probe_at,
+    applications.name as application_name, companies.id as company_id,
+    companies.name as company_name
+from webhook_endpoints as paused
+join applications on applications.id = paused.application_id
+join companies on companies.id = applications.company_id
+where paused.paused_since is not null
+order by paused.paused_since, paused.application_id, paused.environment, paused.topic
+limit $1;
+
 -- name: count_paused
 -- How many endpoints are paused.
 select count(*) from webhook_endpoints where paused_since is not null;

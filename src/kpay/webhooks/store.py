@@ -64,6 +64,15 @@ class Replayed(msgspec.Struct, frozen=True):
     last: UUID | None
 
 
+class Paused(msgspec.Struct, frozen=True):
+    """An endpoint that is paused, and whose it is, as the operator's list shows it."""
+
+    endpoint: Endpoint
+    application_name: str
+    company_id: UUID
+    company_name: str
+
+
 class Turn(msgspec.Struct, frozen=True):
     """That an endpoint was paused, or is sent to again."""
 
@@ -259,6 +268,14 @@ async def clear_away(database: Database, now: datetime, kept_since: datetime) ->
     over = await database.fetch(SQL["give_up"], now, now - WINDOW, _MOST_CLEARED)
     old = await database.fetch(SQL["forget_attempts"], kept_since, _MOST_CLEARED)
     return len(over) + len(old)
+
+
+async def paused(database: Database, limit: int) -> list[Paused]:
+    """Those that are paused for longest first."""
+    return [
+        Paused(_endpoint(row), row["application_name"], row["company_id"], row["company_name"])
+        for row in await database.read(SQL["paused"], limit)
+    ]
 
 
 async def count_paused(database: Database) -> int:

@@ -1,0 +1,1 @@
+"""The operator's own back office: its staff look at every company, and change what is theirs to."""
