@@ -30,6 +30,7 @@ from kpay.connectors import api as connectors_api
 from kpay.connectors.conditions import Conditions
 from kpay.connectors.opening import CALLBACKS, open_routing
 from kpay.connectors.sandbox import SandboxConnector
+from kpay.contradictions.flow import Contradictions
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, milliseconds, parse_public_id
@@ -144,6 +145,7 @@ class House:
             self.database, self.vault, self.clock, self.ids, changed=self._access_changed
         )
         self.audit = Audit(self.database, self.ids)
+        self.contradictions = Contradictions(self.database, self.audit, self.clock)
         self.people = People(
             self.database,
             self.vault,
@@ -334,6 +336,7 @@ class House:
             try:
                 await self.own_clock.set(self.database)
                 await self.conditions.look()
+                await self.contradictions.count()
             except UNAVAILABLE:
                 # The database is away; what is known holds until the next turn.
                 continue

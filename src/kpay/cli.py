@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 from kpay import __version__
 from kpay.access_commands import applications, companies, keys, token_keys
+from kpay.contradiction_commands import contradictions
 from kpay.person_commands import persons
 from kpay.settings import Settings
 from kpay.terminal import (
@@ -40,7 +41,17 @@ app = App(
 )
 sandbox = App(name="sandbox", help="The test environment, where no real money moves.")
 wallets = App(name="wallet", help="What an application holds in a country.")
-for group in (companies, applications, keys, token_keys, sandbox, wallets, webhooks, persons):
+for group in (
+    companies,
+    applications,
+    keys,
+    token_keys,
+    sandbox,
+    wallets,
+    webhooks,
+    persons,
+    contradictions,
+):
     app.command(group)
 
 # How long a service waits for a database that its machine starts at the same time.

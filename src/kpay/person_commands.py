@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import err, fail, new_table, out, print_json, with_house
+from kpay.terminal import err, fail, new_table, out, print_json, typed_by, with_house
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -169,15 +169,7 @@ def enable(email: Email) -> None:
 
 
 def _actor(command: str) -> Actor:
-    """Who typed the command, for the audit log."""
-    from kpay.audit.model import Actor
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container's user may have a number and no name.
-        user = "somebody"
-    return Actor(command=f"kpay person {command}, by {user}")
+    return typed_by(f"person {command}")
 
 
 def _asked(*, as_json: bool) -> str | None:

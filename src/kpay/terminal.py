@@ -7,6 +7,7 @@ Progress and trouble go to standard error, so that what is asked for can be pipe
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import signal
 import sys
@@ -25,6 +26,7 @@ from kpay.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from kpay.app import House
+    from kpay.audit.model import Actor
 
 T = TypeVar("T")
 
@@ -119,6 +121,18 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         yield house
     finally:
         await house.close()
+
+
+def typed_by(command: str) -> Actor:
+    """Who typed a command, for the audit log."""
+    from kpay.audit.model import Actor
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have a number and no name.
+        user = "somebody"
+    return Actor(command=f"kpay {command}, by {user}")
 
 
 def new_table(*columns: str) -> Table:

@@ -44,6 +44,8 @@ class Action(StrEnum):
     INVITED = "invitation.made"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"
+    CONTRADICTION_SETTLED = "contradiction.settled"
+    BREAK_CLOSED = "break.closed"
 
 
 class Actor(msgspec.Struct, frozen=True):
