@@ -185,4 +185,3 @@ def _shown(one: Contradiction) -> dict[str, Any]:
         "settledAt": None if settled is None else iso(settled.at),
         "next": None if settled is not None else _next(one),
     }
-
