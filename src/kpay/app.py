@@ -71,6 +71,8 @@ from kpay.people.flow import People
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
+from kpay.reconciliation.breaks import Breaks
+from kpay.reconciliation.flow import Reconciliation
 from kpay.refunds import api as refunds_api
 from kpay.refunds.flow import Refunds
 from kpay.refunds.model import PREFIX as REFUND
@@ -195,6 +197,10 @@ class House:
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
         self.refunds = Refunds(means, self.payments)
+        self.reconciliation = Reconciliation(
+            self.database, self.catalogue, self.routing, self.clock, self.ids
+        )
+        self.breaks = Breaks(self.database, self.audit, self.clock)
 
     def _build_tellers(self) -> None:
         """What merchants are told of them: at once, and at the end of a month."""
@@ -231,6 +237,7 @@ class House:
             Job("refunds", self.refunds.work),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
+            Job("reconciliation", self.reconciliation.work, idle_seconds=20),
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
             Job(

@@ -16,6 +16,7 @@ from kpay import __version__
 from kpay.access_commands import applications, companies, keys, token_keys
 from kpay.contradiction_commands import contradictions
 from kpay.person_commands import persons
+from kpay.reconciliation_commands import reconciliation
 from kpay.settings import Settings
 from kpay.terminal import (
     ApplicationId,
@@ -51,6 +52,7 @@ for group in (
     webhooks,
     persons,
     contradictions,
+    reconciliation,
 ):
     app.command(group)
 

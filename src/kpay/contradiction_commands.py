@@ -11,7 +11,16 @@ from uuid import UUID
 from cyclopts import App, Parameter
 from rich.markup import escape
 
-from kpay.terminal import AsJson, fail, new_table, out, print_json, typed_by, with_house
+from kpay.terminal import (
+    AsJson,
+    fail,
+    new_table,
+    operation_id,
+    out,
+    print_json,
+    typed_by,
+    with_house,
+)
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -147,17 +156,6 @@ def _next(one: Contradiction) -> str:
     return next_action(one.type, one.what)
 
 
-def _public(one: Contradiction) -> str:
-    """The operation as a merchant knows it."""
-    from kpay.core.ids import public_id
-    from kpay.payments.model import PREFIX as PAYMENT
-    from kpay.payouts.model import PREFIX as PAYOUT
-    from kpay.refunds.model import PREFIX as REFUND
-
-    prefixes = {"DEPOSIT": PAYMENT, "PAYOUT": PAYOUT, "REFUND": REFUND}
-    return public_id(prefixes[one.type], one.operation_id)
-
-
 def _shown(one: Contradiction) -> dict[str, Any]:
     """One for a program; amounts are plain decimals in text."""
     from kpay.core.clock import iso
@@ -165,7 +163,7 @@ def _shown(one: Contradiction) -> dict[str, Any]:
 
     settled = one.settled
     return {
-        "operation": _public(one),
+        "operation": operation_id(one.type, one.operation_id),
         "application": str(one.book.application_id),
         "environment": one.book.environment.word,
         "what": str(one.what),
