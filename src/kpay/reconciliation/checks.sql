@@ -32,22 +32,37 @@ from (
 ) as days
 where opening_theirs <> theirs_before or opening_ours <> ours_before;
 
--- name: floats_are_explained
--- 5. What a rail holds more than our books say is explained by its statements and by breaks.
-with last as (
-    select distinct on (environment, connector, country, currency, provider) *
-    from reconciliations
-    where stage = 'done'
-    order by environment, connector, country, currency, provider, day desc
-),
-
-explained as (
+-- name: breaks_explain_floats
+-- 5. What a rail's lines moved more than our books is explained by breaks, and what is no operation.
+with days as (
     select
         environment, connector, country, currency, provider,
-        (array_agg(opening_theirs - opening_ours order by day))[1] + sum(others) as total
+        (array_agg(opening_ours order by day))[1] as opening_ours,
+        (array_agg(closing_ours order by day desc))[1] as closing_ours,
+        max(day) as last_day, sum(others) as others
     from reconciliations
     where stage = 'done'
     group by environment, connector, country, currency, provider
+    -- While a day is matched its breaks are written one part after the other.
+    having not exists (
+        select from reconciliations as going_on
+        where going_on.environment = reconciliations.environment
+            and going_on.connector = reconciliations.connector
+            and going_on.country = reconciliations.country
+            and going_on.currency = reconciliations.currency
+            and going_on.provider = reconciliations.provider
+            and going_on.stage = 'match'
+    )
+),
+
+theirs as (
+    select
+        days.environment, days.connector, days.country, days.currency, days.provider,
+        sum(rail_lines.amount) as moved
+    from days
+    join rail_lines using (environment, connector, country, currency, provider)
+    where rail_lines.day <= days.last_day
+    group by days.environment, days.connector, days.country, days.currency, days.provider
 ),
 
 differing as (
@@ -57,20 +72,21 @@ differing as (
 )
 
 select
-    environment::text, connector, country, currency, provider, last.day,
-    last.closing_theirs - last.closing_ours as difference,
-    explained.total + coalesce(differing.total, 0) as explained
-from last
-join explained using (environment, connector, country, currency, provider)
+    environment::text, connector, country, currency, provider, days.last_day,
+    coalesce(theirs.moved, 0) - (days.closing_ours - days.opening_ours) as difference,
+    days.others + coalesce(differing.total, 0) as explained
+from days
+left join theirs using (environment, connector, country, currency, provider)
 left join differing using (environment, connector, country, currency, provider)
-where not exists (
-        -- While a day is matched its breaks are written one part after the other.
-        select from reconciliations as going_on
-        where going_on.environment = last.environment
-            and going_on.connector = last.connector
-            and going_on.country = last.country
-            and going_on.currency = last.currency
-            and going_on.provider = last.provider
-            and going_on.stage = 'match'
-    )
-    and last.closing_theirs - last.closing_ours <> explained.total + coalesce(differing.total, 0);
+where coalesce(theirs.moved, 0) - (days.closing_ours - days.opening_ours)
+    <> days.others + coalesce(differing.total, 0);
+
+-- name: breaks_of_operations
+-- 8. Every break that names an operation is of one that there is, in its own environment.
+select breaks.id, breaks.application_id, breaks.environment::text, breaks.instruction_id
+from breaks
+left join instructions
+    on instructions.application_id = breaks.application_id
+    and instructions.environment = breaks.environment
+    and instructions.id = breaks.instruction_id
+where breaks.instruction_id is not null and instructions.id is null;
