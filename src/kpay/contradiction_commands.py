@@ -132,22 +132,19 @@ def _identifier(text: str) -> UUID:
 
 
 def _tell(found: Sequence[Contradiction]) -> None:
-    table = new_table("Found", "Operation", "What", "Stands", "Told", "Rail", "Decision")
+    """In few columns: what is piped is no wider than a small terminal."""
+    table = new_table("Operation", "What", "Told")
     for one in found:
-        shown = _shown(one)
         table.add_row(
-            shown["foundAt"],
-            shown["operation"],
+            operation_id(one.type, one.operation_id),
             f"[red]{one.what}[/red]" if one.settled is None else str(one.what),
-            one.status,
             "" if one.told is None else str(one.told),
-            one.connector,
-            "" if one.settled is None else str(one.settled.decision),
         )
     out.print(table)
     for one in found:
         if one.settled is None:
-            out.print(f"{_shown(one)['operation']}: {_next(one)}", markup=False)
+            words = f"{operation_id(one.type, one.operation_id)} stands {one.status}. {_next(one)}"
+            out.print(words, markup=False, soft_wrap=True)
 
 
 def _next(one: Contradiction) -> str:

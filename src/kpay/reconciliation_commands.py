@@ -103,7 +103,8 @@ def list_breaks(
         for kind, known in sorted({(one.kind, _known(one)) for one in found if _is_open(one)}):
             from kpay.reconciliation.model import next_action
 
-            out.print(f"{kind}: {next_action(kind, known=known)}", markup=False)
+            words = f"{kind}: {next_action(kind, known=known)}"
+            out.print(words, markup=False, soft_wrap=True)
     sys.exit(1 if any(map(_is_open, found)) else 0)
 
 
@@ -216,7 +217,7 @@ def _print_float(one: Float) -> None:
         agrees = "[green]our books and the rail agree to the franc[/green]"
     else:
         agrees = f"[yellow]the rail holds {one.difference} more than our books say[/yellow]"
-    out.print(f"{escape(name)}, end of {one.day}: {agrees}.")
+    out.print(f"{escape(name)}, end of {one.day}: {agrees}.", soft_wrap=True)
     table = new_table("", "Amount", "")
     table.add_row("The rail holds", str(one.theirs), f"{one.lines} lines that day")
     table.add_row("Our books say", str(one.ours), "")
@@ -229,21 +230,11 @@ def _print_float(one: Float) -> None:
 
 
 def _table(found: Sequence[Break]) -> None:
-    table = new_table("Break", "Day", "Rail", "Kind", "Theirs", "Ours", "Operation", "State")
+    """In few columns: what is piped is no wider than a small terminal."""
+    table = new_table("Break", "Kind", "Off by", "Found on")
     for one in found:
-        shown = _shown(one)
-        kind = f"[red]{one.kind}[/red]" if _is_open(one) else str(one.kind)
-        operation = shown["operation"] or shown["reference"] or one.key
-        table.add_row(
-            shown["id"],
-            str(one.found_on),
-            escape(_wallet(one)),
-            kind,
-            str(one.theirs),
-            str(one.ours),
-            operation,
-            str(one.state),
-        )
+        kind = f"[red]{one.kind}[/red]" if _is_open(one) else f"{one.kind}, {one.state}"
+        table.add_row(_shown(one)["id"], kind, str(one.off_by), str(one.found_on))
     out.print(table)
 
 

@@ -6,6 +6,7 @@ Promise 5. The ledger stays as it was, the alarm is raised, and an operator sett
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,7 +18,8 @@ from kpay import metrics
 from kpay.app import House
 from kpay.audit.model import Action, Actor, AuditFilter
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
-from kpay.contradictions.model import Contradiction, Decision, What
+from kpay.contradiction_commands import _shown, _tell
+from kpay.contradictions.model import Contradiction, Decision, What, next_action
 from kpay.core.clock import ManualClock
 from kpay.core.refusals import Code, Refusal
 from kpay.database.embedded import as_program
@@ -276,6 +278,26 @@ async def test_what_was_found_can_be_neither_changed_nor_taken_away(
             await connection.execute("delete from contradictions")
     finally:
         await connection.close()
+
+
+async def test_the_command_says_what_was_found_and_what_to_do(
+    funded: Merchant, house: House, clock: ManualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    payout = await answered_late(
+        house, clock, lambda: funded.withdraw(amount=10_000), first=REFUSED, late=LATE
+    )
+    found = await house.contradictions.list()
+
+    _tell(found)
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert payout["id"] in told
+    assert f"{payout['id']} paid_after_failed 9,500.00 XAF" in told
+    assert f"{payout['id']} stands FAILED. " + next_action("PAYOUT", What.PAID_AFTER_FAILED) in told
+    shown = _shown(found[0])
+    assert json.dumps(shown)
+    assert (shown["amount"], shown["currency"], shown["decision"]) == ("9500", "XAF", None)
+    assert shown["evidence"] == {"financialTransactionId": "42"}
 
 
 def gauge() -> float:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from kpay.app import House
@@ -22,6 +27,7 @@ from kpay.reconciliation import store
 from kpay.reconciliation.breaks import Break
 from kpay.reconciliation.floats import Float, floats, unfinished
 from kpay.reconciliation.model import Kind, State
+from kpay.reconciliation_commands import Told, _sheet, _tell
 from kpay.settings import Settings
 from tests.books import operation_of
 from tests.client import Merchant
@@ -482,3 +488,82 @@ async def test_a_rail_that_tells_no_statements_is_asked_for_none(
 
     assert house.reconciliation.rails == []
     assert await house.database.fetchval("select count(*) from rail_days") == 0
+
+
+# What the operator's commands say of it.
+
+
+async def test_the_report_says_how_much_and_why_and_fails_while_a_break_is_open(
+    merchant: Merchant,
+    house: House,
+    clock: ManualClock,
+    rail: AccountingRail,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await merchant.collect(100_000)
+    rail.add("FEE", Money(-150_000, "XAF"))
+    await next_day(house, clock)
+    with pytest.raises(SystemExit) as sound:
+        _tell(await Told.of(house), as_json=False)
+    assert sound.value.code == 0
+    told = capsys.readouterr().out
+    assert "scripted CMR XAF (test), end of 2026-06-23: the rail holds 998,500.00 XAF more" in told
+    assert re.search(r"FEE at the rail +-1,500.00 XAF +1 *\n", told)
+
+    rail.add("PAYOUT", Money(-700_000, "XAF"), operation=OperationType.PAYOUT)
+    await next_day(house, clock)
+    with pytest.raises(SystemExit) as unsound:
+        _tell(await Told.of(house), as_json=True)
+    assert unsound.value.code == 1
+    told_json = json.loads(capsys.readouterr().out)
+    assert told_json["sound"] is False
+    (wallet,) = told_json["wallets"]
+    assert (wallet["theirs"], wallet["ours"], wallet["difference"]) == (
+        "1091500",
+        "100000",
+        "991500",
+    )
+    assert wallet["unexplained"] == "0"
+    (found,) = told_json["breaks"]
+    assert (found["kind"], found["offBy"], found["line"]) == (
+        "missing_here",
+        "-7000",
+        "2026-06-24/1",
+    )
+    assert "No operation of ours has this reference" in found["next"]
+
+
+async def test_a_rail_whose_balances_do_not_follow_from_its_lines_is_not_explained_away(
+    merchant: Merchant, house: House, clock: ManualClock, rail: AccountingRail, database_url: str
+) -> None:
+    await merchant.collect(100_000)
+    line = rail.lines[-1]
+    assert line.balance is not None
+    rail.lines[-1] = replace(line, balance=line.balance + Money(500, "XAF"))
+    await next_day(house, clock)
+
+    told = await Told.of(house)
+
+    assert told.floats[0].unexplained.number == 5
+    assert not told.is_sound
+    # It is the rail's own sum that is wrong, and none of our promises.
+    await assert_sound(database_url)
+
+
+async def test_every_break_goes_into_a_sheet(
+    merchant: Merchant, house: House, clock: ManualClock, rail: AccountingRail
+) -> None:
+    payment = await merchant.collect(100_000)
+    rail.write(rail.asked[-1][1])
+    await next_day(house, clock)
+
+    rows = list(csv.DictReader(io.StringIO(_sheet((await Told.of(house)).breaks).decode())))
+
+    (row,) = rows
+    assert (row["kind"], row["state"], row["theirs"], row["ours"]) == (
+        "duplicate",
+        "open",
+        "200000",
+        "100000",
+    )
+    assert row["operation"] == payment["id"]

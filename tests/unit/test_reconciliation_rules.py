@@ -168,7 +168,9 @@ def test_what_an_operator_closed_stays_closed_until_a_side_changes() -> None:
 
 
 def test_each_kind_says_what_to_do() -> None:
-    assert all(next_action(kind, known=known).endswith(".") for kind in Kind for known in (False, True))
+    assert all(
+        next_action(kind, known=known).endswith(".") for kind in Kind for known in (False, True)
+    )
 
 
 # Whole histories.
