@@ -480,6 +480,35 @@ async def test_days_on_which_nobody_ran_are_made_up_for_one_after_the_other(
     assert (await the_float(house)).unexplained.number == 0
 
 
+async def test_a_day_of_which_the_rail_says_nothing_keeps_the_next_ones_waiting(
+    merchant: Merchant, house: House, clock: ManualClock, rail: AccountingRail, database_url: str
+) -> None:
+    """Each begins with what the one before ended with."""
+    await merchant.collect(1_000)
+    clock.advance(days=3)
+    rail.silences.append(NoAnswer("HTTP 500"))
+    await house.worker.run_until_idle()
+    waiting = [one.day for one in await unfinished(house.database)]
+    assert waiting == [TODAY, TODAY + timedelta(days=1), TODAY + timedelta(days=2)]
+    assert TODAY + timedelta(days=1) not in rail.ordered
+
+    clock.advance(minutes=10)
+    await house.worker.run_until_idle()
+
+    assert rail.ordered[1:] == [TODAY + timedelta(days=number) for number in range(3)]
+    assert await unfinished(house.database) == []
+    await assert_sound(database_url)
+
+
+async def test_a_line_with_text_that_no_column_can_hold_is_kept_as_what_can(
+    merchant: Merchant, house: House, clock: ManualClock, rail: AccountingRail
+) -> None:
+    rail.add("FEE \0 \ud800", Money(-100, "XAF"))
+    await next_day(house, clock)
+
+    assert (await the_float(house)).lines == 1
+
+
 async def test_a_rail_that_tells_no_statements_is_asked_for_none(
     merchant: Merchant, house: House, clock: ManualClock, tmp_path: Path
 ) -> None:

@@ -95,6 +95,11 @@ def outcome_evidence(outcome: Outcome) -> dict[str, Any]:
         evidence["failureCode"] = outcome.code
     elif isinstance(outcome, Unknown):
         evidence["why"] = outcome.why
+    return storable_evidence(evidence)
+
+
+def storable_evidence(evidence: Evidence) -> dict[str, Any]:
+    """Evidence as a JSON column can hold it."""
     kept: dict[str, Any] = _storable(evidence)
     return kept
 

@@ -70,6 +70,8 @@ class TellsStatements(Protocol):
     def read_statement(self, wallet: RailWallet, day: date, ticket: str) -> AsyncIterator[Line]:
         """The lines in the order in which they moved the balance, each time the same.
 
+        A line is in the statement of one day and of no other.
+
         Raises NotReady while it is being made, and TicketLost where it never will be.
         """
         ...

@@ -184,9 +184,14 @@ class Reconciliation:
         await self._keep(claimed, number, part)
 
     async def _keep(self, claimed: Claimed, number: int, part: Sequence[Line]) -> int:
-        """Returns the number of the line that comes next."""
+        """Returns the number of the line that comes next.
+
+        The claim is held anew: a long statement takes longer than it. Whoever took it over
+        meanwhile reads the same lines, so what both have written is the same.
+        """
         if part:
             await store.add_lines(self._database, claimed, number, part)
+            await store.go_on(self._database, claimed, "read", self._until(), ticket=claimed.ticket)
         return number + len(part)
 
     async def _match(self, claimed: Claimed) -> None:

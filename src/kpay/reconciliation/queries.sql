@@ -18,6 +18,14 @@ with due as (
         and (environment, connector) in (
             select * from unnest($3::environment[], $4::text[])
         )
+        -- One day after the other, however long one is not told.
+        and not exists (
+            select from rail_days as earlier
+            where earlier.environment = rail_days.environment
+                and earlier.connector = rail_days.connector
+                and earlier.day < rail_days.day
+                and earlier.due_at is not null
+        )
     order by due_at
     limit 1
     for update skip locked
@@ -71,6 +79,13 @@ with due as (
                 and earlier.provider = reconciliations.provider
                 and earlier.day < reconciliations.day
                 and earlier.due_at is not null
+        )
+        and not exists (
+            select from rail_days
+            where rail_days.environment = reconciliations.environment
+                and rail_days.connector = reconciliations.connector
+                and rail_days.day < reconciliations.day
+                and rail_days.due_at is not null
         )
     order by due_at
     limit 1

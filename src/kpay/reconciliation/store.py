@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.capabilities import Balance
+from kpay.connectors.model import storable_evidence, storable_text
 from kpay.connectors.statements import Line, RailWallet
 from kpay.core.book import Environment
 from kpay.database.pool import Connection, Database, Row, book_of
@@ -193,12 +194,12 @@ async def add_lines(
         *claimed.key,
         list(range(first, first + len(lines))),
         [line.at for line in lines],
-        [line.word for line in lines],
+        [storable_text(line.word) for line in lines],
         [line.operation for line in lines],
         [line.reference for line in lines],
         [line.amount.minor for line in lines],
         [None if line.balance is None else line.balance.minor for line in lines],
-        [json.dumps(line.raw, default=str) for line in lines],
+        [json.dumps(storable_evidence(line.raw)) for line in lines],
     )
 
 
