@@ -406,7 +406,7 @@ class House:
             self.clock,
             {
                 OperationType.DEPOSIT: PaymentPages(self.payments),
-                OperationType.PAYOUT: PayoutPages(self.payouts, self.catalogue),
+                OperationType.PAYOUT: PayoutPages(self.payouts),
             },
         )
 

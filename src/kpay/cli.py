@@ -16,6 +16,7 @@ from kpay import __version__
 from kpay.access_commands import applications, companies, keys, token_keys
 from kpay.contradiction_commands import contradictions
 from kpay.person_commands import persons
+from kpay.rail_commands import rails
 from kpay.reconciliation_commands import reconciliation
 from kpay.settings import Settings
 from kpay.terminal import (
@@ -50,6 +51,7 @@ for group in (
     sandbox,
     wallets,
     webhooks,
+    rails,
     persons,
     contradictions,
     reconciliation,
@@ -87,6 +89,8 @@ def worker() -> None:
     """Drive payments, payouts and refunds and send webhooks, without serving the API."""
     from kpay.web.logs import configure_logs
 
+    with told():
+        _check_outside()
     with ready_settings(patience=_PATIENCE_SECONDS) as settings:
         configure_logs(settings.log_level)
         asyncio.run(_drive(settings))
@@ -251,11 +255,24 @@ def _serve(host: str, port: int, workers: int, *, drive_work: bool, quiet: bool 
 
     err.quiet = quiet
     with told():
+        _check_outside()
         server.check_port(host, port)
         with ready_settings(patience=_PATIENCE_SECONDS) as settings:
             err.print(f"Serving on http://{host}:{port}; Ctrl-C stops it.")
             server.serve(settings, host=host, port=port, workers=workers, drive_work=drive_work)
     err.print("Stopped.")
+
+
+def _check_outside() -> None:
+    """Say in one sentence what would fail in every process, once each of them is started."""
+    from kpay.catalogue.data import catalogue
+    from kpay.connectors.opening import check_rails
+    from kpay.database.clock import DatabaseClock
+    from kpay.rates.sources import check_sources
+
+    settings = Settings.from_env()
+    check_sources(settings)
+    check_rails(settings, catalogue(), DatabaseClock())
 
 
 async def _drive(settings: Settings) -> None:

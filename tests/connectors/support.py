@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from aiohttp import web
@@ -58,8 +58,20 @@ async def rail_server(*script: Said, otherwise: Said = 500) -> AsyncIterator[Rec
         yield server
 
 
-def says(body: Mapping[str, Any] | list[Any] | str, status: int = 200) -> web.Response:
-    """An answer in JSON; text stays as it is."""
+Saying: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def says(body: Mapping[str, Any] | list[Any] | str, status: int = 200) -> Saying:
+    """An answer in JSON, as often as it is wanted; text stays as it is."""
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return in_json(body, status)
+
+    return answer
+
+
+def in_json(body: Mapping[str, Any] | list[Any] | str, status: int = 200) -> web.Response:
+    """An answer that can be given once."""
     text = body if isinstance(body, str) else json.dumps(body)
     return web.Response(text=text, status=status, content_type="application/json")
 

@@ -164,7 +164,7 @@ def calls_precede_intents() -> Iterator[None]:
     due = """
         select application_id, environment::text, id, attempts + 1 as number,
             next_action as action, reference, provider, phone_number, currency, amount,
-            deposit_reference, $1::timestamptz as submitted_at
+            deposit_reference, $1::timestamptz as submitted_at, 'rail' as connector
         from instructions where due_at <= $1 and type = $2 and next_action = 'submit'
         order by id limit $3
     """

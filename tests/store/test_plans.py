@@ -76,6 +76,10 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
         instructions.SQL["claim"],
         [("instructions_due_idx", ("type", "due_at")), ("instructions_pkey", ("id",))],
     ),
+    "callbacks": (
+        instructions.SQL["hear"],
+        [("instructions_reference_idx", ("reference",))],
+    ),
     "webhooks": (
         webhooks.SQL["claim"],
         [

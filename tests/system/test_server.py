@@ -173,6 +173,23 @@ def test_every_wrong_setting_is_named_at_once(program: Program) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_rail_that_cannot_work_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    for command in ("serve", "worker"):
+        done = Program(tmp_path / "home", {"KPAY_RAILS": "pawapay"}).run(command)
+
+        assert done.returncode == 2
+        assert done.stderr.startswith("KPAY_PAWAPAY_TOKEN: must be set, or ")
+        assert done.stderr.count("\n") == 1
+        # Nothing was begun.
+        assert not (tmp_path / "home").exists()
+
+
+def test_the_rails_in_service_are_listed(program: Program) -> None:
+    (sandbox,) = program.json("rail", "list")
+
+    assert (sandbox["environment"], sandbox["rail"], sandbox["open"]) == ("TEST", "sandbox", 0)
+
+
 def test_another_secret_than_the_databases_is_refused(program: Program) -> None:
     program.json("app", "list")
 

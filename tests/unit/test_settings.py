@@ -30,6 +30,8 @@ WRONG = {
     "KPAY_RATE_LIMIT": "-1",
     "KPAY_GATEWAY_RATE_LIMIT": "many",
     "KPAY_POLLING_RATE_LIMIT": "1000000001",
+    "KPAY_RAILS": "MTN_MOMO_CMR=",
+    "KPAY_TEST_RAILS": "*=sandbox,*=pawapay",
 }
 
 
@@ -65,6 +67,11 @@ def test_every_variable_is_read() -> None:
             "KPAY_RATE_LIMIT": "0",
             "KPAY_GATEWAY_RATE_LIMIT": "7",
             "KPAY_POLLING_RATE_LIMIT": "1000000000",
+            "KPAY_RAILS": "MTN_MOMO_CMR=mtn_momo, *=pawapay",
+            "KPAY_TEST_RAILS": "pawapay",
+            "KPAY_PAWAPAY_TOKEN": " a-token ",
+            "KPAY_PAWAPAY_URL": " ",
+            "PAWAPAY_TOKEN": "of another program",
         }
     )
 
@@ -94,6 +101,9 @@ def test_every_variable_is_read() -> None:
         rate_limit=0,
         gateway_rate_limit=7,
         polling_rate_limit=1_000_000_000,
+        rails={"MTN_MOMO_CMR": "mtn_momo", "*": "pawapay"},
+        test_rails={"*": "pawapay"},
+        rail_variables={"KPAY_PAWAPAY_TOKEN": "a-token"},
     )
 
 
@@ -132,6 +142,12 @@ def test_a_home_may_begin_with_the_user_s_own(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HOME", "/home/ada")
 
     assert Settings.from_env({"KPAY_HOME": "~/kpay"}).home == Path("/home/ada/kpay")
+
+
+def test_the_variables_of_rails_are_not_shown_with_the_settings() -> None:
+    settings = Settings.from_env({"KPAY_PAWAPAY_TOKEN": "a-token"})
+
+    assert "a-token" not in repr(settings)
 
 
 def test_settings_do_not_change_once_they_are_read() -> None:

@@ -45,7 +45,7 @@ class TypeStatus(msgspec.Struct, rename="camel"):
     status: Annotated[
         str,
         Meta(
-            description="CLOSED is refused; DELAYED takes longer than usual.",
+            description="CLOSED is refused; DELAYED refuses payments and pays withdrawals later.",
             extra_json_schema={"enum": ["OPERATIONAL", "DELAYED", "CLOSED"]},
         ),
     ]

@@ -58,9 +58,14 @@ class Callback(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A callback that is the rail's own, and the reference that it is about."""
+    """A callback that is the rail's own, and the reference that it is about.
+
+    `proved` where a signature shows that. Where a rail signs nothing, little is kept of what comes
+    in, and only of what is open.
+    """
 
     reference: UUID
+    proved: bool = True
 
 
 class Doubted(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from kpay.catalogue.model import Catalogue, ProviderStatus
 from kpay.connectors.capabilities import serves
 from kpay.connectors.model import Connector
+from kpay.connectors.mtn_momo import open_mtn_momo
 from kpay.connectors.pawapay import open_pawapay
 from kpay.connectors.routing import EVERY, Routing, Served
 from kpay.connectors.variables import Place, RailsConfigurationError, Variables
@@ -29,14 +30,14 @@ _PREFIX = {Environment.PRODUCTION: "KPAY_", Environment.TEST: "KPAY_TEST_"}
 Opener = Callable[[Variables, Place], Connector]
 
 # A rail is one line here.
-RAILS: Mapping[str, Opener] = {"pawapay": open_pawapay}
+RAILS: Mapping[str, Opener] = {"pawapay": open_pawapay, "mtn_momo": open_mtn_momo}
 
 
 def open_routing(
     settings: Settings,
     catalogue: Catalogue,
     clock: Clock,
-    sandbox: Connector,
+    sandbox: Connector | None,
     rails: Mapping[str, Opener] = RAILS,
 ) -> Routing:
     """Every connector that is configured. Raises RailsConfigurationError."""
@@ -52,12 +53,17 @@ def open_routing(
                 url = f"{settings.public_url}{callback_path(environment, name)}"
                 connectors[name] = opener(variables, Place(environment, catalogue, clock, url))
                 variables.check()
-        if environment is Environment.TEST:
+        if environment is Environment.TEST and sandbox is not None:
             connectors[SANDBOX] = sandbox
-        if connectors or routes:
-            _check(environment, routes, connectors, catalogue, rails)
+        _check(environment, routes, connectors, catalogue, rails)
+        if connectors:
             served[environment] = Served(connectors, routes)
     return Routing(catalogue, served)
+
+
+def check_rails(settings: Settings, catalogue: Catalogue, clock: Clock) -> None:
+    """Raise RailsConfigurationError for rails that can never work, before anything is started."""
+    open_routing(settings, catalogue, clock, None)
 
 
 def callback_path(environment: Environment, name: str) -> str:
@@ -75,7 +81,7 @@ def _check(
     setting = _SETTING[environment]
     usable = [*rails, *([SANDBOX] if environment is Environment.TEST else [])]
     for provider, name in routes.items():
-        if name not in connectors:
+        if name not in usable:
             raise RailsConfigurationError(
                 f"{setting}: {name!r} is no rail; use {', '.join(usable)}."
             )
@@ -84,5 +90,6 @@ def _check(
         known = catalogue.providers.get(provider)
         if known is None:
             raise RailsConfigurationError(f"{setting}: {provider!r} is no provider.")
-        if known.status is ProviderStatus.SUSPENDED or not serves(connectors[name], provider):
+        served = name not in connectors or serves(connectors[name], provider)
+        if known.status is ProviderStatus.SUSPENDED or not served:
             raise RailsConfigurationError(f"{setting}: {name} does not serve {provider}.")

@@ -107,10 +107,18 @@ class Routing:
         return None if served is None else served.connector(provider.code)
 
     def learn(self, environment: Environment, name: str, conditions: Sequence[Condition]) -> None:
-        """On which terms a rail works at present. Of no conditions nothing is learnt."""
+        """On which terms a rail works at present. Of no conditions nothing is learnt.
+
+        A rail may know a provider in other currencies too: ours is the catalogue's.
+        """
         served = self._served.get(environment)
         if served is not None and conditions:
-            served.conditions[name] = {(one.provider, one.operation): one for one in conditions}
+            providers = self._catalogue.providers
+            served.conditions[name] = {
+                (one.provider, one.operation): one
+                for one in conditions
+                if one.provider in providers and one.currency == providers[one.provider].currency
+            }
 
     def open_provider(
         self, environment: Environment, code: str, operation: OperationType
@@ -148,7 +156,7 @@ class Routing:
         if connector is None:
             return CLOSED
         known = self._conditions(environment, connector)
-        if not known:
+        if known is None:
             return OPERATIONAL
         condition = known.get((provider.code, operation))
         # A rail that tells its conditions tells them of everything that was agreed with it.
@@ -159,16 +167,16 @@ class Routing:
         connector = self.connector(environment, provider)
         if connector is None:
             return provider
-        known = self._conditions(environment, connector)
+        known = self._conditions(environment, connector) or {}
         deposit = known.get((provider.code, OperationType.DEPOSIT))
         payout = known.get((provider.code, OperationType.PAYOUT))
-        if deposit is not None and deposit.currency == provider.currency:
+        if deposit is not None:
             provider = replace(
                 provider,
                 deposit_decimals=_decimals(deposit, provider.deposit_decimals),
                 deposit_limits=deposit.limits,
             )
-        if payout is not None and payout.currency == provider.currency:
+        if payout is not None:
             provider = replace(
                 provider,
                 payout_decimals=_decimals(payout, provider.payout_decimals),
@@ -184,8 +192,9 @@ class Routing:
 
     def _conditions(
         self, environment: Environment, connector: Connector
-    ) -> Mapping[tuple[str, OperationType], Condition]:
-        return self._served[environment].conditions.get(connector.name, {})
+    ) -> Mapping[tuple[str, OperationType], Condition] | None:
+        """None where the rail has told nothing yet, or never does."""
+        return self._served[environment].conditions.get(connector.name)
 
 
 def _decimals(condition: Condition, usual: int) -> int:

@@ -212,7 +212,7 @@ def _component(message: Message, name: str) -> str:
         case "@method":
             return message.method
         case "@authority":
-            return url.netloc.lower()
+            return _authority(url.scheme, url.netloc.lower())
         case "@path":
             return url.path or "/"
         case "@scheme":
@@ -225,6 +225,11 @@ def _component(message: Message, name: str) -> str:
             return message.headers[name].strip()
         case _:
             raise BadSignature("it covers what it does not have")
+
+
+def _authority(scheme: str, place: str) -> str:
+    """A host and its port, which goes unsaid where it is the usual one."""
+    return place.removesuffix({"https": ":443", "http": ":80"}.get(scheme, ":"))
 
 
 def _sign(key: PrivateKey, base: bytes) -> bytes:

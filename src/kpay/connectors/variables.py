@@ -54,6 +54,10 @@ class Variables:
         """Whether anything at all is set."""
         return bool(self._given)
 
+    def any_of(self, beginning: str) -> bool:
+        """Whether anything is set whose name begins so."""
+        return any(name.startswith(beginning) for name in self._given)
+
     def text(self, name: str, usual: str = "") -> str:
         self._asked.add(name)
         return self._given.get(name, usual)

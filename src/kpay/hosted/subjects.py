@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 
 from kpay.access.model import Terms
-from kpay.catalogue.model import Catalogue, OperationType, Provider
+from kpay.catalogue.model import OperationType, Provider
 from kpay.core.book import Book
-from kpay.core.money import Money, to_rail
+from kpay.core.money import Money
 from kpay.hosted.view import Quoted, Subject
 from kpay.instructions.flow import Chosen
 from kpay.instructions.model import Hosted, Status, Tracked
@@ -100,10 +100,6 @@ class PaymentPages(Kind[Payments]):
 class PayoutPages(Kind[Payouts]):
     """Payouts: the beneficiary picks, is shown what arrives there, and confirms it."""
 
-    def __init__(self, payouts: Payouts, catalogue: Catalogue) -> None:
-        super().__init__(payouts)
-        self._catalogue = catalogue
-
     async def find(self, book: Book, identifier: UUID) -> Subject:
         tracked = await self.verbs.get(book, identifier)
         payout = tracked.agreed
@@ -148,12 +144,9 @@ class PayoutPages(Kind[Payouts]):
 
     def _arrives(self, tracked: Tracked[Payout]) -> Money:
         """What the operator is told, once one was chosen that was not refused; else the net."""
-        payout = tracked.agreed
-        choosing = tracked.progress.status is Status.PENDING
-        if payout.provider is None or payout.payout_amount is None or choosing:
-            return payout.net
-        provider = self._catalogue.providers[payout.provider]
-        return to_rail(payout.payout_amount, provider.decimals(OperationType.PAYOUT))
+        if tracked.progress.status is Status.PENDING:
+            return tracked.agreed.net
+        return self.verbs.told(tracked.agreed)
 
 
 def _hosted(hosted: Hosted | None) -> Hosted:

@@ -83,6 +83,7 @@ class Callbacks:
                 headers=json.dumps(_kept(callback)),
                 body=callback.body,
                 received_at=callback.received_at,
+                proved=judged.proved,
             )
             if hastened:
                 self._something_due()

@@ -255,18 +255,26 @@ with kept as (
     insert into rail_callbacks (
         environment, connector, digest, reference, headers, body, received_at
     )
-    values ($1, $2, $3, $4, $5, $6, $7)
+    select $1, $2, $3, $4, $5, $6, $7
+    -- What anybody may have sent is kept of what is open alone, and a few times.
+    where $8 or (
+        exists (
+            select from instructions
+            where reference = $4 and environment = $1 and connector = $2 and due_at is not null
+        )
+        and (select count(*) from rail_callbacks where reference = $4) < 10
+    )
     on conflict on constraint rail_callbacks_pkey do nothing
-    returning reference
+    returning true as anew
 )
 update instructions
 set due_at = $7
-from kept
-where instructions.reference = kept.reference
-    and instructions.environment = $1
-    and instructions.connector = $2
-    and instructions.status = 'PROCESSING'
-    and instructions.due_at > $7;
+where reference = $4
+    and environment = $1
+    and connector = $2
+    and status = 'PROCESSING'
+    and due_at > $7
+    and (select anew from kept);
 
 -- name: clear_callbacks
 -- Take away callbacks that were kept long enough, the oldest first.
@@ -278,3 +286,10 @@ where (environment, connector, digest) in (
     order by received_at
     limit $2
 );
+
+-- name: open_at_rails
+-- How many instructions each connector has that have not ended.
+select environment::text, connector, count(*) as open
+from instructions
+where due_at is not null and connector is not null
+group by environment, connector;

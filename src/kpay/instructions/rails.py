@@ -21,7 +21,7 @@ from msgspec import Meta
 from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.connectors.model import Connector, Outcome, Unknown
+from kpay.connectors.model import Connector, Outcome, Refused, Unknown
 from kpay.connectors.phones import as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
@@ -119,6 +119,10 @@ class Rails:
             if self._routing.is_open(environment, provider, type_) and terms.may_use(provider.code)
         ]
 
+    def provider(self, environment: Environment, code: str) -> Provider:
+        """A provider that was used, open or not, as its rail serves it."""
+        return self._routing.as_served(environment, self._catalogue.providers[code])
+
     def check_served(self, environment: Environment, code: str) -> None:
         """Refuses: provider_closed, where a provider that once was used gives nothing back now."""
         provider = self._catalogue.providers[code]
@@ -183,12 +187,12 @@ class Rails:
             return Unknown("the claim ran out before the call: somebody else may have made it")
         outcome = await _call(connector, claim)
         metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
-        if isinstance(outcome, Unknown) and outcome.alarm:
+        if isinstance(outcome, Unknown | Refused) and outcome.alarm:
             metrics.rail_alarms.labels(connector.name).inc()
             log.error(
                 "rail_alarm",
                 connector=connector.name,
-                why=outcome.why,
+                why=outcome.why if isinstance(outcome, Unknown) else outcome.code,
                 reference=str(claim.instruction.reference),
             )
         return outcome
@@ -251,6 +255,10 @@ class Rails:
         """The evidence trail of one payment, payout or refund, oldest first."""
         rows = await store.attempts(self._database, book, instruction_id)
         return [_attempt(row) for row in rows]
+
+    async def open_at_rails(self) -> dict[tuple[Environment, str], int]:
+        """How many instructions each connector has that have not ended."""
+        return await store.open_at_rails(self._database)
 
     async def finish_in_sandbox(
         self, book: Book, instruction_id: UUID, progress: Progress, failure_code: str | None

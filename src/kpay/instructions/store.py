@@ -205,10 +205,11 @@ async def hear(
     headers: str,
     body: bytes,
     received_at: datetime,
+    proved: bool,
 ) -> bool:
     """Keep a callback; whether it made anything due that was not yet."""
     done = await database.execute(
-        SQL["hear"], environment, connector, digest, reference, headers, body, received_at
+        SQL["hear"], environment, connector, digest, reference, headers, body, received_at, proved
     )
     return done != "UPDATE 0"
 
@@ -216,6 +217,11 @@ async def hear(
 async def clear_callbacks(database: Database, before: datetime, limit: int) -> int:
     done = await database.execute(SQL["clear_callbacks"], before, limit)
     return int(done.removeprefix("DELETE "))
+
+
+async def open_at_rails(database: Database) -> dict[tuple[Environment, str], int]:
+    rows = await database.read(SQL["open_at_rails"])
+    return {(Environment(row["environment"]), row["connector"]): row["open"] for row in rows}
 
 
 class TrackedRows(Generic[A]):

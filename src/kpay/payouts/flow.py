@@ -22,7 +22,7 @@ from kpay.connectors.model import Instruction
 from kpay.core.book import Book
 from kpay.core.ids import public_id
 from kpay.core.keyed import Keyed
-from kpay.core.money import Money, fee_of, read_amount
+from kpay.core.money import Money, fee_of, read_amount, to_rail
 from kpay.core.refusals import Code, Refusal
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import check_addresses
@@ -195,6 +195,13 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             payout_amount=agreed.payout_amount,
             quote=quote,
         )
+
+    def told(self, payout: Payout) -> Money:
+        """What its operator is told to pay; the net while nobody has chosen one."""
+        if payout.provider is None or payout.payout_amount is None:
+            return payout.net
+        provider = self._rails.provider(payout.book.environment, payout.provider)
+        return to_rail(payout.payout_amount, provider.decimals(self.type))
 
     def unchosen(self, agreed: Payout) -> Entry:
         """Nobody chose in time, or they do not want it: the hold is given back, as of a failure."""

@@ -18,6 +18,8 @@ _KEY_NOT_ACCEPTED = (401, 403)
 # Says of itself that nothing may be concluded from it.
 _UNKNOWN_ERROR = "UNKNOWN_ERROR"
 _UNSPECIFIED = "UNSPECIFIED_FAILURE"
+# Our account there has run empty: every merchant's payout of that country fails until it is filled.
+_OUT_OF_FUNDS = "PAWAPAY_WALLET_OUT_OF_FUNDS"
 _UNDER_WAY = frozenset({"ACCEPTED", "ENQUEUED", "PROCESSING", "SUBMITTED", "IN_RECONCILIATION"})
 
 
@@ -32,7 +34,7 @@ def of_submission(answer: Answer, instruction: Instruction, id_field: str) -> Ou
     code = _failure_code(said)
     match said.get("status"):
         case "REJECTED" if code is not None and code != _UNKNOWN_ERROR:
-            return Refused(code, answer.evidence)
+            return _refused(code, answer)
         # The same reference again: what it came to before is what a status check tells.
         case "ACCEPTED" | "DUPLICATE_IGNORED" if answer.status == _OK:
             return Accepted(answer.evidence)
@@ -71,7 +73,7 @@ def _found(
                 )
             return Paid(answer.evidence)
         case "FAILED":
-            return Refused(_failure_code(data) or _UNSPECIFIED, answer.evidence)
+            return _refused(_failure_code(data) or _UNSPECIFIED, answer)
         case str() as status if status in _UNDER_WAY:
             return Accepted(answer.evidence)
         case _:
@@ -89,6 +91,10 @@ def _trouble(answer: Answer) -> Unknown | None:
     if answer.status >= 500:
         return Unknown("it has trouble of its own", answer.evidence)
     return None
+
+
+def _refused(code: str, answer: Answer) -> Refused:
+    return Refused(code, answer.evidence, alarm=code == _OUT_OF_FUNDS)
 
 
 def _failure_code(said: dict[str, Any]) -> str | None:

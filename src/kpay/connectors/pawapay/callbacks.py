@@ -24,6 +24,8 @@ _COVERED = ("@method", "@authority", "@path", "content-digest")
 _OLDEST = timedelta(minutes=20)
 # New keys are looked for when one is named that we do not know, and not for every such callback.
 _KEYS_AGAIN_AFTER = timedelta(minutes=1)
+# And once a day, so that one which was taken back is not believed for ever.
+_KEYS_KEPT = timedelta(days=1)
 
 
 class CallbackJudge:
@@ -39,7 +41,8 @@ class CallbackJudge:
     async def judge(self, callback: Callback) -> Judged:
         message = Message(callback.method, callback.url, callback.headers, callback.body)
         # Where the account does not sign its callbacks, one that claims a signature must have it.
-        if not (self._unsigned and "signature" not in callback.headers):
+        proved = not self._unsigned or "signature" in callback.headers
+        if proved:
             key_id = message.key_id
             if key_id is None:
                 return Doubted("it is not signed")
@@ -54,15 +57,20 @@ class CallbackJudge:
             except BadSignature as problem:
                 return Doubted(str(problem))
         reference = _reference(callback.body)
-        return Doubted("it names no operation") if reference is None else Heard(reference)
+        return Doubted("it names no operation") if reference is None else Heard(reference, proved)
 
     async def _key(self, key_id: str) -> PublicKey | None:
         now = self._clock.now()
-        recently = self._looked_at is not None and now - self._looked_at < _KEYS_AGAIN_AFTER
-        if key_id not in self._keys and not recently:
-            keys = await self._fetch()
-            # Not before: while none could be had, the next callback tries again.
-            self._keys, self._looked_at = keys, now
+        known = key_id in self._keys
+        look_at = _KEYS_KEPT if known else _KEYS_AGAIN_AFTER
+        if self._looked_at is None or now - self._looked_at >= look_at:
+            try:
+                self._keys = await self._fetch()
+            except NoAnswer:
+                # While none could be had at all, the next callback tries again.
+                if not known:
+                    raise
+            self._looked_at = now
         return self._keys.get(key_id)
 
     async def _fetch(self) -> dict[str, PublicKey]:

@@ -1,0 +1,119 @@
+"""`kpay rail`: which rails are in service, and whether each lets us in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from kpay.terminal import AsJson, new_table, out, print_json, with_house
+
+if TYPE_CHECKING:
+    from kpay.app import House
+    from kpay.connectors.model import Connector
+    from kpay.core.book import Environment
+
+rails = App(name="rail", help="The rails that money moves on.")
+
+
+@rails.command(name="list")
+def list_rails(*, as_json: AsJson = False) -> None:
+    """List the rails in service: what each serves, has open, and can tell."""
+
+    rows = with_house(read_rails)
+    if as_json:
+        print_json(rows)
+        return
+    table = new_table("Environment", "Rail", "Serves", "Open", "Can tell", "Calls back at")
+    for row in rows:
+        serves = f"{len(row['providers'])} providers" if row["providers"] else "nothing new"
+        table.add_row(
+            row["environment"],
+            row["rail"],
+            serves,
+            f"{row['open']:,}",
+            ", ".join(row["capabilities"]),
+            row["callbackUrl"] or "",
+        )
+    out.print(table)
+
+
+@rails.command
+def check(*, as_json: AsJson = False) -> None:
+    """Ask every rail that can tell something for it: whether our credentials and address are good.
+
+    Exits 1 when one of them did not answer. Nothing is paid and nothing asked of anybody's phone.
+    """
+    rows = with_house(ask_rails)
+    if as_json:
+        print_json(rows)
+    else:
+        table = new_table("Environment", "Rail", "Answers", "Holds")
+        for row in rows:
+            held = ", ".join(f"{one['country']} {one['balance']}" for one in row["balances"])
+            table.add_row(row["environment"], row["rail"], row["answers"], held)
+        out.print(table)
+    sys.exit(1 if any(row["failed"] for row in rows) else 0)
+
+
+async def read_rails(house: House) -> list[dict[str, Any]]:
+    """Every rail in service, as a program is told of it."""
+    opened = await house.rails.open_at_rails()
+    return [
+        {**_told(house, *one), "open": opened.get((one[0], one[1]), 0)}
+        for one in house.routing.all()
+    ]
+
+
+async def ask_rails(house: House) -> list[dict[str, Any]]:
+    """What every rail answers, as a program is told of it."""
+    return [
+        {"environment": str(environment), "rail": name, **await _asked(connector)}
+        for environment, name, connector in house.routing.all()
+    ]
+
+
+def _told(
+    house: House, environment: Environment, name: str, connector: Connector
+) -> dict[str, Any]:
+    from kpay.connectors.capabilities import JudgesCallbacks, capabilities
+    from kpay.connectors.opening import callback_path
+
+    calls_back = isinstance(connector, JudgesCallbacks)
+    url = f"{house.settings.public_url}{callback_path(environment, name)}"
+    return {
+        "environment": str(environment),
+        "rail": name,
+        "providers": [
+            provider.code
+            for provider in house.catalogue.providers.values()
+            if house.routing.connector(environment, provider) is connector
+        ],
+        "capabilities": capabilities(connector),
+        "callbackUrl": url if calls_back else None,
+    }
+
+
+async def _asked(connector: Connector) -> dict[str, Any]:
+    """What a rail told, in words; the first thing that it did not tell ends the asking."""
+    from kpay.connectors.capabilities import TellsBalances, TellsConditions
+    from kpay.connectors.wire import NoAnswer
+
+    words, balances = [], []
+    try:
+        if isinstance(connector, TellsConditions):
+            words.append(f"terms of {len(await connector.conditions())} operations")
+        if isinstance(connector, TellsBalances):
+            balances = [
+                {"country": one.country, "balance": str(one.amount)}
+                for one in await connector.balances()
+            ]
+            words.append(f"{len(balances)} balances")
+    except NoAnswer as problem:
+        return {"failed": True, "answers": f"no: {problem}", "balances": []}
+    return {
+        "failed": False,
+        "answers": ", ".join(words) or "has nothing to tell",
+        "balances": balances,
+    }

@@ -1,0 +1,92 @@
+"""One suite for every connector: the same outcome in the same situation, whatever the rail.
+
+It is what a flow relies on: nothing is raised for business, nothing but a plain refusal is a
+failure, and whatever is not understood is unknown.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kpay.app import House
+from kpay.connectors.model import (
+    Accepted,
+    NotFound,
+    Outcome,
+    Paid,
+    Refused,
+    Unknown,
+    outcome_evidence,
+)
+from kpay.connectors.opening import RAILS
+from tests.connectors.benches import BENCHES, Situation
+
+HANDED_OVER: dict[Situation, type[Outcome]] = {
+    Situation.TAKES_IT: Accepted,
+    Situation.HAS_IT_ALREADY: Accepted,
+    Situation.REFUSES_IT: Refused,
+    Situation.TROUBLE: Unknown,
+    Situation.NONSENSE: Unknown,
+    Situation.FOREIGN: Unknown,
+    Situation.HANGS_UP: Unknown,
+    Situation.HALF: Unknown,
+    Situation.SILENT: Unknown,
+    Situation.LOCKED_OUT: Unknown,
+    Situation.GONE: Unknown,
+}
+ASKED: dict[Situation, type[Outcome]] = {
+    Situation.UNDER_WAY: Accepted,
+    Situation.PAID: Paid,
+    Situation.FAILED: Refused,
+    Situation.NEVER_SAW_IT: NotFound,
+    Situation.PAID_MORE: Unknown,
+    Situation.TROUBLE: Unknown,
+    Situation.NONSENSE: Unknown,
+    Situation.HANGS_UP: Unknown,
+    Situation.HALF: Unknown,
+    Situation.SILENT: Unknown,
+    Situation.LOCKED_OUT: Unknown,
+    Situation.GONE: Unknown,
+}
+CASES = [
+    (name, verb, situation)
+    for name in BENCHES
+    for verb, expected in (("submit", HANDED_OVER), ("check", ASKED))
+    for situation in expected
+    if situation not in BENCHES[name].cannot
+]
+
+
+@pytest.mark.parametrize(("name", "verb", "situation"), CASES)
+async def test_the_same_situation_has_the_same_outcome(
+    name: str, verb: str, situation: Situation, house: House
+) -> None:
+    expected = (HANDED_OVER if verb == "submit" else ASKED)[situation]
+    async with BENCHES[name].stand(situation, house) as stand:
+        assert stand is not None, "this bench has no words for the situation"
+        outcome = await getattr(stand.connector, verb)(stand.instruction)
+
+        assert type(outcome) is expected
+        # Every outcome can be kept as it is, and no credential is in what is kept.
+        kept = json.dumps(outcome_evidence(outcome))
+        assert "a-token" not in kept
+        if isinstance(outcome, Refused):
+            assert outcome.code == "RECIPIENT_NOT_FOUND"
+
+
+@pytest.mark.parametrize("name", BENCHES)
+async def test_asking_twice_is_answered_alike(name: str, house: House) -> None:
+    for situation in (Situation.PAID, Situation.FAILED):
+        said = []
+        for _ in range(2):
+            async with BENCHES[name].stand(situation, house) as stand:
+                assert stand is not None
+                said.append(await stand.connector.check(stand.instruction))
+        assert said[0] == said[1]
+        assert type(said[0]) is ASKED[situation]
+
+
+def test_every_rail_has_a_bench() -> None:
+    assert {"sandbox", *RAILS} <= set(BENCHES)
