@@ -31,6 +31,7 @@ from kpay.connectors import api as connectors_api
 from kpay.connectors.conditions import Conditions
 from kpay.connectors.opening import CALLBACKS, open_routing
 from kpay.connectors.sandbox import SandboxConnector
+from kpay.contradictions.flow import Contradictions
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, milliseconds, parse_public_id
@@ -81,6 +82,8 @@ from kpay.people.flow import People
 from kpay.rates import api as rates_api
 from kpay.rates.flow import Rates
 from kpay.rates.sources import check_sources
+from kpay.reconciliation.breaks import Breaks
+from kpay.reconciliation.flow import Reconciliation
 from kpay.refunds import api as refunds_api
 from kpay.refunds.flow import Refunds
 from kpay.refunds.model import PREFIX as REFUND
@@ -163,6 +166,7 @@ class House:
             self.audit,
             changed=self._access_changed,
         )
+        self.contradictions = Contradictions(self.database, self.audit, self.clock)
         self.people = People(
             self.database,
             self.vault,
@@ -212,6 +216,10 @@ class House:
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
         self.refunds = Refunds(means, self.payments)
+        self.reconciliation = Reconciliation(
+            self.database, self.catalogue, self.routing, self.clock, self.ids
+        )
+        self.breaks = Breaks(self.database, self.audit, self.clock)
 
     def _build_tellers(self) -> None:
         """What merchants are told of them: at once, and at the end of a month."""
@@ -253,6 +261,7 @@ class House:
             Job("refunds", self.refunds.work),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
+            Job("reconciliation", self.reconciliation.work, idle_seconds=20),
             Job("webhooks", self.webhooks.work),
             Job("webhooks cleared", self.webhooks.clear_away, idle_seconds=30),
             Job(
@@ -359,6 +368,7 @@ class House:
             try:
                 await self.own_clock.set(self.database)
                 await self.conditions.look()
+                await self.contradictions.count()
             except UNAVAILABLE:
                 # The database is away; what is known holds until the next turn.
                 continue

@@ -14,9 +14,11 @@ from cyclopts import App, Parameter
 
 from kpay import __version__
 from kpay.access_commands import applications, companies, keys, token_keys
+from kpay.contradiction_commands import contradictions
 from kpay.person_commands import persons
 from kpay.rail_commands import rails
 from kpay.rail_simulator_command import rail_simulator
+from kpay.reconciliation_commands import reconciliation
 from kpay.settings import Settings
 from kpay.terminal import (
     ApplicationId,
@@ -52,6 +54,8 @@ for group in (
     webhooks,
     rails,
     persons,
+    contradictions,
+    reconciliation,
 ):
     app.command(group)
 app.command(rail_simulator, name="rail-simulator")

@@ -58,6 +58,16 @@ rail_callbacks = Counter(
     "Callbacks of rails, by what they were found to be",
     ["connector", "found"],
 )
+open_contradictions = Gauge(
+    "kpay_open_contradictions",
+    "What rails say against our books and nobody has settled yet",
+    multiprocess_mode="mostrecent",
+)
+open_breaks = Gauge(
+    "kpay_open_breaks",
+    "Breaks between our books and a rail's that wait for an operator",
+    multiprocess_mode="mostrecent",
+)
 webhooks = Counter("kpay_webhooks", "Webhooks sent, by what came of it", ["outcome"])
 webhook_pauses = Counter("kpay_webhook_pauses", "Times that a merchant's endpoint was paused")
 paused_webhooks = Gauge(

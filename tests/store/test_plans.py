@@ -28,6 +28,7 @@ from kpay.instructions import store as instructions
 from kpay.instructions.store import TrackedRows
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
+from kpay.reconciliation import store as reconciliation
 from kpay.refunds import store as refunds
 from kpay.statements import store as statements
 from kpay.transactions import store as transactions
@@ -133,6 +134,28 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     "payouts of a page": (
         payouts.SQL["of_ids"],
         [("payouts_pkey", ("id",)), ("instructions_pkey", ("id",))],
+    ),
+    # Reconciliation: each part of a day, of however long a past.
+    "operations of a statement": (
+        reconciliation.SQL["lines"],
+        [("rail_lines_pkey", ("provider", "day"))],
+    ),
+    "completed of a day": (
+        reconciliation.SQL["completed"],
+        [("instructions_completed_idx", ("connector", "ended_at"))],
+    ),
+    "lines of references": (
+        reconciliation.SQL["theirs"],
+        [("rail_lines_reference_idx", ("provider", "reference"))],
+    ),
+    "operations of references": (
+        reconciliation.SQL["ours"],
+        [("instructions_reference_idx", ("reference",)), ("choices_reference_idx", ("reference",))],
+    ),
+    "breaks of references": (reconciliation.SQL["standing"], [("breaks_pkey", ("key",))]),
+    "standing of a late answer": (
+        instructions.SQL["standing"],
+        [("instructions_pkey", ("id",)), ("attempts_pkey", ("number",))],
     ),
     "refunds of a page": (
         refunds.SQL["of_ids"],

@@ -40,6 +40,10 @@ SHARED = {
     "audit_log": "of a company, or of the installation",
     "rate_snapshots": "a rate is the same for everybody",
     "rate_refreshes": "who asks the sources now, for everybody",
+    "rail_days": "a rail's wallets are the operator's",
+    "reconciliations": "a rail's wallets are the operator's",
+    "rail_lines": "a rail's statement is the operator's, and names no merchant",
+    "breaks": "of a rail's wallet, and perhaps of no merchant's operation",
     "rail_callbacks": "whose it is, is not known before it is kept",
     "rail_conditions": "a rail works on the same terms for everybody",
 }

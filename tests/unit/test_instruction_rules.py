@@ -25,6 +25,7 @@ from kpay.connectors.model import (
     Unknown,
     outcome_evidence,
 )
+from kpay.contradictions.model import What, next_action
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.instructions.model import (
@@ -34,7 +35,9 @@ from kpay.instructions.model import (
     Action,
     Claim,
     Event,
+    Standing,
     Status,
+    Step,
     cancellation,
     event_of,
     outcome_name,
@@ -336,3 +339,53 @@ def test_every_outcome_is_kept_under_its_name_with_what_came_back(
 ) -> None:
     assert outcome_name(outcome) == name
     assert outcome_evidence(outcome) == evidence
+
+
+# What a late answer says against how an instruction stands.
+
+
+def late(outcome: Outcome, attempt: int = 3) -> Step:
+    """The step that an answer would have brought about, had it been in time."""
+    return step_after(claim(attempt), outcome, HANDED_OVER)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "what"),
+    [
+        (Status.FAILED, Paid(), What.PAID_AFTER_FAILED),
+        (Status.CANCELLED, Paid(), What.PAID_AFTER_CANCELLED),
+        (Status.PENDING, Paid(), What.PAID_AFTER_REFUSED),
+        (Status.COMPLETED, Paid(), None),
+        (Status.PROCESSING, Paid(), None),
+        (Status.COMPLETED, Refused("X"), What.REFUSED_AFTER_COMPLETED),
+        (Status.FAILED, Refused("X"), None),
+        (Status.CANCELLED, Refused("X"), None),
+        (Status.PENDING, Refused("X"), None),
+    ],
+)
+def test_a_definite_answer_after_the_end_is_held_against_it(
+    status: Status, outcome: Outcome, what: What | None
+) -> None:
+    assert Standing(status).contradicted_by(late(outcome)) is what
+
+
+@given(
+    status=st.sampled_from(Status), outcome=st.sampled_from([Accepted(), NotFound(), Unknown("")])
+)
+def test_an_answer_without_certainty_contradicts_nothing(status: Status, outcome: Outcome) -> None:
+    assert Standing(status, earlier_attempts=1).contradicted_by(late(outcome)) is None
+
+
+@given(status=st.sampled_from(Status), earlier=st.integers(3, 9))
+def test_an_earlier_choice_was_refused_so_paid_contradicts_it_however_the_next_one_stands(
+    status: Status, earlier: int
+) -> None:
+    standing = Standing(status, earlier_attempts=earlier)
+
+    assert standing.contradicted_by(late(Paid())) is What.PAID_AFTER_REFUSED
+    assert standing.contradicted_by(late(Refused("X"))) is None
+
+
+@pytest.mark.parametrize("type_", OperationType)
+def test_each_contradiction_says_what_to_do_about_it(type_: OperationType) -> None:
+    assert all(next_action(type_, what).endswith(".") for what in What)

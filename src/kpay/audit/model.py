@@ -57,6 +57,8 @@ class Action(StrEnum):
     PERIOD_REPLAYED = "webhook.period_replayed"
     WEBHOOK_TESTED = "webhook.tested"
     WEBHOOK_RESUMED = "webhook.resumed"
+    CONTRADICTION_SETTLED = "contradiction.settled"
+    BREAK_CLOSED = "break.closed"
 
 
 class Actor(msgspec.Struct, frozen=True):

@@ -68,12 +68,14 @@ class NotFound(msgspec.Struct, frozen=True):
 class Unknown(msgspec.Struct, frozen=True):
     """No answer, or none that can be understood. It is not a failure.
 
-    With `alarm`, a person has to look: asking again alone will not mend it.
+    With `alarm`, a person has to look: asking again alone will not mend it. With `contradicts` the
+    rail says that it has moved something else than it was told to.
     """
 
     why: str
     raw: Evidence = msgspec.field(default_factory=dict)
     alarm: bool = False
+    contradicts: bool = False
 
 
 Outcome: TypeAlias = Accepted | Paid | Refused | NotFound | Unknown
@@ -97,6 +99,11 @@ def outcome_evidence(outcome: Outcome) -> dict[str, Any]:
         evidence["failureCode"] = outcome.code
     elif isinstance(outcome, Unknown):
         evidence["why"] = outcome.why
+    return storable_evidence(evidence)
+
+
+def storable_evidence(evidence: Evidence) -> dict[str, Any]:
+    """Evidence as a JSON column can hold it."""
     kept: dict[str, Any] = _storable(evidence)
     return kept
 

@@ -39,6 +39,8 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.MEMBER_ROLE_CHANGED: say("Changed a role"),
         Action.MEMBER_REMOVED: say("Removed a member"),
         Action.MEMBER_LEFT: say("Left the company"),
+        Action.CONTRADICTION_SETTLED: say("Settled a contradiction"),
+        Action.BREAK_CLOSED: say("Closed a break"),
         Action.PERSON_CREATED: say("Created an account"),
         Action.PERSON_CHANGED: say("Changed name or language"),
         Action.PERSON_DISABLED: say("Closed an account"),
@@ -180,6 +182,12 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
         lambda speech: speech.say("removed %(who)s from the company")
     ),
     Action.MEMBER_LEFT: _plain(lambda speech: speech.say("left the company")),
+    Action.CONTRADICTION_SETTLED: _plain(
+        lambda speech: speech.say("settled what a rail said against our books")
+    ),
+    Action.BREAK_CLOSED: _plain(
+        lambda speech: speech.say("closed a break between our books and a rail's")
+    ),
     Action.PERSON_CREATED: _of_person(lambda speech: speech.say("created the account of %(who)s")),
     Action.PERSON_CHANGED: _plain(lambda speech: speech.say("changed their own name or language")),
     Action.PERSON_DISABLED: _of_person(lambda speech: speech.say("closed the account of %(who)s")),

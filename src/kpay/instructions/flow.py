@@ -15,6 +15,7 @@ from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, Outcome
+from kpay.contradictions.flow import alarm
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
@@ -86,6 +87,14 @@ class Followed(ABC, Generic[G]):
         verdict = await self._post(agreed, step, self.closing(agreed, step, claim.instruction))
         if not verdict.posted:
             await self._rails.keep_late_answer(step)
+        elif step.contradiction is not None and claim.connector is not None:
+            alarm(
+                step.book,
+                step.id,
+                step.contradiction,
+                connector=claim.connector,
+                reference=claim.instruction.reference,
+            )
         return verdict
 
     @abstractmethod

@@ -24,6 +24,7 @@ from kpay.connectors.model import (
     Unknown,
     storable_text,
 )
+from kpay.contradictions.model import What
 from kpay.core.book import Book
 from kpay.core.money import Money
 from kpay.rates.model import Quote
@@ -194,6 +195,49 @@ class Step(msgspec.Struct, frozen=True):
         if self.status not in ENDS:
             return None
         return f"{_SUBJECTS[self.type]}.{self.status.lower()}"
+
+    @property
+    def contradiction(self) -> What | None:
+        """What the answer says against what the rail was told, if it does."""
+        outcome = self.outcome
+        if isinstance(outcome, Unknown) and outcome.contradicts:
+            return What.PAID_DIFFERENTLY
+        return None
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How an instruction stands when an answer comes that changes nothing.
+
+    `earlier_attempts` is how many were made for choices before the one that holds.
+    """
+
+    status: Status
+    earlier_attempts: int = 0
+
+    def contradicted_by(self, late: Step) -> What | None:
+        """What a late answer says against how it stands. Only a definite answer says anything."""
+        of_earlier_choice = late.attempt is not None and late.attempt <= self.earlier_attempts
+        match late.outcome:
+            case Paid():
+                return self._paid(of_earlier_choice=of_earlier_choice)
+            case Refused() if self.status is Status.COMPLETED and not of_earlier_choice:
+                return What.REFUSED_AFTER_COMPLETED
+            case _:
+                return late.contradiction
+
+    def _paid(self, *, of_earlier_choice: bool) -> What | None:
+        if of_earlier_choice:
+            # Nothing else can be chosen before the rail has refused what was chosen last.
+            return What.PAID_AFTER_REFUSED
+        match self.status:
+            case Status.FAILED:
+                return What.PAID_AFTER_FAILED
+            case Status.CANCELLED:
+                return What.PAID_AFTER_CANCELLED
+            case Status.PENDING:
+                return What.PAID_AFTER_REFUSED
+            case _:
+                return None
 
 
 # A reference that a rail says it never saw may still be on its way; pawaPay asks for 15 minutes.

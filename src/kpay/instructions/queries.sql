@@ -61,11 +61,11 @@ with wanted as materialized (
     select
         (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, place
+        event, contradiction, place
     from unnest($4::post_order[], $8::instruction_step[]) with ordinality as given (
         book, operation_id, step, kind,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, place
+        event, contradiction, place
     )
 ),
 
@@ -135,6 +135,26 @@ answered as (
         and attempts.outcome is null
 ),
 
+-- The rail has moved something else than it was told to: asking on does not mend that.
+contradicted as (
+    insert into contradictions (
+        application_id, environment, instruction_id, what, reference, connector, attempt,
+        evidence, found_at
+    )
+    select
+        step.application_id, step.environment, step.id, step.contradiction,
+        (attempts.sent ->> 'reference')::uuid, attempts.connector, step.attempt, step.evidence,
+        step.at
+    from step
+    join attempts
+        on attempts.application_id = step.application_id
+        and attempts.environment = step.environment
+        and attempts.instruction_id = step.id
+        and attempts.number = step.attempt
+    where step.contradiction is not null
+    on conflict on constraint contradictions_pkey do nothing
+),
+
 told as (
     insert into events (application_id, environment, type, operation_id, at)
     select application_id, environment, event, id, at
@@ -194,6 +214,20 @@ from instructions
 where type = $1 and next_action = 'choose' and due_at <= $2
 order by due_at
 limit $3;
+
+-- name: standing
+-- How an instruction stands, and what an attempt at it was about; it stays so while this is looked at.
+select
+    instructions.status::text, coalesce(instructions.earlier_attempts, 0) as earlier_attempts,
+    attempts.connector, attempts.sent ->> 'reference' as reference
+from instructions
+join attempts
+    on attempts.application_id = instructions.application_id
+    and attempts.environment = instructions.environment
+    and attempts.instruction_id = instructions.id
+where instructions.application_id = $1 and instructions.environment = $2
+    and instructions.id = $3 and attempts.number = $4
+for share of instructions;
 
 -- name: record_late_answer
 -- What came back from the rail after the end. The first answer recorded stays.

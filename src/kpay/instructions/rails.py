@@ -25,6 +25,7 @@ from kpay.connectors.model import Connector, Outcome, Refused, Unknown
 from kpay.connectors.phones import as_typed, predict_as_typed, read_phone
 from kpay.connectors.routing import Routing
 from kpay.connectors.sandbox import SandboxConnector
+from kpay.contradictions.flow import alarm
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock, iso
 from kpay.core.forms import Moment
@@ -243,9 +244,17 @@ class Rails:
         """Keep an answer that came too late: it changes nothing, and is evidence all the same.
 
         That is after the end, or without certainty when a later attempt has begun. One that
-        contradicts the end is for a person to look at, so it is said loudly.
+        contradicts what is settled is held for a person to look at, and said loudly.
         """
-        await store.record_late_answer(self._database, step)
+        found = await store.record_late_answer(self._database, step)
+        if found is not None:
+            alarm(
+                step.book,
+                step.id,
+                found.what,
+                connector=found.connector,
+                reference=found.reference,
+            )
         log.warning(
             "answer_after_end",
             instruction=str(step.id),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, Outcome, outcome_evidence
+from kpay.contradictions import store as contradictions
+from kpay.contradictions.model import What
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.page import Filter
@@ -22,6 +25,7 @@ from kpay.instructions.model import (
     Claim,
     Hosted,
     Progress,
+    Standing,
     Status,
     Step,
     Tracked,
@@ -60,23 +64,58 @@ def _row(step: Step) -> tuple[object, ...]:
         None if outcome is None else outcome_name(outcome),
         None if outcome is None else _evidence(outcome),
         step.event_type,
+        step.contradiction,
     )
 
 
-async def record_late_answer(database: Database, step: Step) -> None:
-    """Keep what came back from the rail with its attempt; the first answer kept stays."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A contradiction that was not known before."""
+
+    what: What
+    connector: str
+    reference: UUID
+
+
+async def record_late_answer(database: Database, step: Step) -> Found | None:
+    """Keep what came back from the rail with its attempt; the first answer kept stays.
+
+    What it contradicts is held for the operator in the same transaction; returned is what was found
+    for the first time.
+    """
     if step.attempt is None or step.outcome is None:
-        return
-    await database.execute(
-        SQL["record_late_answer"],
-        step.book.application_id,
-        step.book.environment,
-        step.id,
-        step.attempt,
-        outcome_name(step.outcome),
-        _evidence(step.outcome),
-        step.at,
-    )
+        return None
+    book, evidence = step.book, _evidence(step.outcome)
+    key = book.application_id, book.environment, step.id
+    async with database.transaction() as connection:
+        row = await connection.fetchrow(SQL["standing"], *key, step.attempt)
+        await connection.execute(
+            SQL["record_late_answer"],
+            *key,
+            step.attempt,
+            outcome_name(step.outcome),
+            evidence,
+            step.at,
+        )
+        if row is None:
+            return None
+        standing = Standing(Status(row["status"]), row["earlier_attempts"])
+        what = standing.contradicted_by(step)
+        if what is None:
+            return None
+        found = Found(what, row["connector"], UUID(row["reference"]))
+        kept = await contradictions.keep(
+            connection,
+            book,
+            step.id,
+            what,
+            reference=found.reference,
+            connector=found.connector,
+            attempt=step.attempt,
+            evidence=evidence,
+            found_at=step.at,
+        )
+    return found if kept else None
 
 
 def _evidence(outcome: Outcome) -> str:

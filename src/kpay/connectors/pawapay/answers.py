@@ -68,7 +68,9 @@ def _found(
     match data.get("status"):
         case "COMPLETED":
             if read_rail_amount(data.get("amount"), data.get("currency")) != instruction.amount:
-                return Unknown("paid, and not what was agreed", answer.evidence, alarm=True)
+                return Unknown(
+                    "paid, and not what was agreed", answer.evidence, alarm=True, contradicts=True
+                )
             return Paid(answer.evidence)
         case "FAILED":
             return _refused(_failure_code(data) or _UNSPECIFIED, answer)
