@@ -1,11 +1,12 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench simulate kill fuzz mutants audit unit format
+.PHONY: help setup run test check bench simulate kill rails fuzz mutants audit unit format
 
 BIN := .venv/bin
 ARGS ?=
 CASES ?= 10000
 ROUNDS ?= 50
+PAYOUTS ?= 20000
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -41,6 +42,10 @@ simulate: ## Seeded lives of the program with everything failing (SEED=42 STEPS=
 kill: ## Kill the program under load and compare its books, ROUNDS=50 times (ARGS=--seed=… repeats)
 	@scripts/setup test
 	$(BIN)/python -m soak --rounds $(ROUNDS) $(ARGS)
+
+rails: ## Pay out by a rail at its worst, workers killed meanwhile, and compare three books (PAYOUTS=20000)
+	@scripts/setup test
+	$(BIN)/python -m soak.payouts --payouts $(PAYOUTS) $(ARGS)
 
 mutants: ## Change the rules about money in small ways: does a test notice? (an hour; goes on)
 	@scripts/setup mutants
