@@ -16,7 +16,7 @@ was not must be there whole or not at all; and everything must end by itself.
 | `processes.py` | the program's processes, and which of them is killed |
 | `reading.py` | what the program says afterwards, held against the journal |
 | `rounds.py` | the story of a round and of a soak |
-| `payouts.py`, `rail_books.py` | the program and its workers against the rail at its worst; three books compared |
+| `payouts.py`, `rail_books.py` | the program against the rail at its worst; three books compared |
 | `rail.py` | a scripted merchant against the same rail, without the program |
 
 `make kill ROUNDS=50` runs it; `tests/system/test_kill.py` runs a few rounds of it.
