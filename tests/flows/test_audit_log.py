@@ -16,6 +16,9 @@ from kpay.people.model import OperatorRole, Role
 from tests.flows.test_access import everything
 from tests.people import ANOTHER, COMMAND, PASSWORD, THERE, Office, email_of, refused
 
+# Deeds of the operator's that are no people's affair: each is tested where it is done.
+OF_THE_BOOKS = {Action.CONTRADICTION_SETTLED, Action.BREAK_CLOSED}
+
 
 async def deed(house: House, number: int, company_id: UUID | None = None) -> None:
     async with house.database.transaction() as connection:
@@ -150,7 +153,7 @@ async def test_every_verb_is_recorded_and_no_secret_with_it(office: Office, hous
     await people.accounts.remove_second_factor(owner, ANOTHER)
     await people.sign_out(owner)
 
-    assert {entry.action for entry in await office.log()} == set(Action)
+    assert {entry.action for entry in await office.log()} == set(Action) - OF_THE_BOOKS
     content = await everything(house)
     assert email_of("amina").encode() in content
     for secret in secrets:
