@@ -368,7 +368,6 @@ class House:
             try:
                 await self.own_clock.set(self.database)
                 await self.conditions.look()
-                await self.contradictions.count()
             except UNAVAILABLE:
                 # The database is away; what is known holds until the next turn.
                 continue

@@ -153,8 +153,8 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
         [("instructions_reference_idx", ("reference",)), ("choices_reference_idx", ("reference",))],
     ),
     "breaks of references": (reconciliation.SQL["standing"], [("breaks_pkey", ("key",))]),
-    "standing of a late answer": (
-        instructions.SQL["standing"],
+    "late answers": (
+        instructions.SQL["record_late_answer"],
         [("instructions_pkey", ("id",)), ("attempts_pkey", ("number",))],
     ),
     "refunds of a page": (

@@ -176,7 +176,7 @@ TAMPERINGS = {
     ),
     "more sent than was paid": (
         "update instructions set amount = amount * 2 where type = 'REFUND'",
-        {"refunds_recomputed", "refunds_within_payments"},
+        {"refunds_recomputed", "refunds_within_payments", "provider_accounts_are_operations"},
     ),
     "another deposit": (
         "update instructions set deposit_reference = gen_random_uuid() where type = 'REFUND'",
@@ -196,13 +196,17 @@ TAMPERINGS = {
                 "refunds_posted",
                 "one_live_operation",
             ),
-            "ends_are_told",
+            *("ends_are_told", "provider_accounts_are_operations"),
         },
     ),
     "a payment that was never completed": (
         "update instructions set status = 'FAILED', failure_code = 'NO', claimed_external_id = null"
         " where id = (select payment_id from refunds)",
-        {"refunds_within_payments", "payments_posted", "ends_are_told"},
+        {
+            *("refunds_within_payments", "payments_posted", "ends_are_told"),
+            # Its attempt says that it was paid.
+            *("provider_accounts_are_operations", "contradictions_are_held"),
+        },
     ),
     "an end without its entry": (
         "delete from entries where kind = 'refund_completed'",
@@ -211,12 +215,18 @@ TAMPERINGS = {
     "another end": (
         "update instructions set status = 'FAILED', failure_code = 'NO', claimed_external_id = null"
         " where type = 'REFUND'",
-        {"refunds_posted", "ends_are_told"},
+        {
+            *("refunds_posted", "ends_are_told"),
+            *("provider_accounts_are_operations", "contradictions_are_held"),
+        },
     ),
     "an open one without its hold": (
         "update instructions set status = 'PROCESSING', ended_at = null, due_at = now()"
         " where type = 'REFUND'",
-        {"refunds_posted", "holds_are_open_operations", "ends_are_told"},
+        {
+            *("refunds_posted", "holds_are_open_operations", "ends_are_told"),
+            "provider_accounts_are_operations",
+        },
     ),
     "its record taken away": (
         "delete from refunds",

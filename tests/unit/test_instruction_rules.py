@@ -35,10 +35,11 @@ from kpay.instructions.model import (
     Action,
     Claim,
     Event,
-    Standing,
     Status,
     Step,
     cancellation,
+    contradiction,
+    contradiction_of_earlier_choice,
     event_of,
     outcome_name,
     ran_out,
@@ -366,24 +367,20 @@ def late(outcome: Outcome, attempt: int = 3) -> Step:
 def test_a_definite_answer_after_the_end_is_held_against_it(
     status: Status, outcome: Outcome, what: What | None
 ) -> None:
-    assert Standing(status).contradicted_by(late(outcome)) is what
+    assert contradiction(late(outcome), status) is what
 
 
 @given(
     status=st.sampled_from(Status), outcome=st.sampled_from([Accepted(), NotFound(), Unknown("")])
 )
 def test_an_answer_without_certainty_contradicts_nothing(status: Status, outcome: Outcome) -> None:
-    assert Standing(status, earlier_attempts=1).contradicted_by(late(outcome)) is None
+    assert contradiction(late(outcome), status) is None
+    assert contradiction_of_earlier_choice(late(outcome)) is None
 
 
-@given(status=st.sampled_from(Status), earlier=st.integers(3, 9))
-def test_an_earlier_choice_was_refused_so_paid_contradicts_it_however_the_next_one_stands(
-    status: Status, earlier: int
-) -> None:
-    standing = Standing(status, earlier_attempts=earlier)
-
-    assert standing.contradicted_by(late(Paid())) is What.PAID_AFTER_REFUSED
-    assert standing.contradicted_by(late(Refused("X"))) is None
+def test_an_earlier_choice_was_refused_so_paid_contradicts_it() -> None:
+    assert contradiction_of_earlier_choice(late(Paid())) is What.PAID_AFTER_REFUSED
+    assert contradiction_of_earlier_choice(late(Refused("X"))) is None
 
 
 @pytest.mark.parametrize("type_", OperationType)

@@ -205,40 +205,34 @@ class Step(msgspec.Struct, frozen=True):
         return None
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """How an instruction stands when an answer comes that changes nothing.
+def contradiction(late: Step, standing: Status) -> What | None:
+    """What an answer that changes nothing says against how its instruction stands.
 
-    `earlier_attempts` is how many were made for choices before the one that holds.
+    Only a definite answer says anything.
     """
+    match late.outcome:
+        case Paid():
+            return _AGAINST_PAID.get(standing)
+        case Refused() if standing is Status.COMPLETED:
+            return What.REFUSED_AFTER_COMPLETED
+        case _:
+            return late.contradiction
 
-    status: Status
-    earlier_attempts: int = 0
 
-    def contradicted_by(self, late: Step) -> What | None:
-        """What a late answer says against how it stands. Only a definite answer says anything."""
-        of_earlier_choice = late.attempt is not None and late.attempt <= self.earlier_attempts
-        match late.outcome:
-            case Paid():
-                return self._paid(of_earlier_choice=of_earlier_choice)
-            case Refused() if self.status is Status.COMPLETED and not of_earlier_choice:
-                return What.REFUSED_AFTER_COMPLETED
-            case _:
-                return late.contradiction
+def contradiction_of_earlier_choice(late: Step) -> What | None:
+    """The same of an answer about an earlier choice of a hosted page, however the last one stands.
 
-    def _paid(self, *, of_earlier_choice: bool) -> What | None:
-        if of_earlier_choice:
-            # Nothing else can be chosen before the rail has refused what was chosen last.
-            return What.PAID_AFTER_REFUSED
-        match self.status:
-            case Status.FAILED:
-                return What.PAID_AFTER_FAILED
-            case Status.CANCELLED:
-                return What.PAID_AFTER_CANCELLED
-            case Status.PENDING:
-                return What.PAID_AFTER_REFUSED
-            case _:
-                return None
+    The rail has refused it: nothing else can be chosen before that.
+    """
+    return What.PAID_AFTER_REFUSED if isinstance(late.outcome, Paid) else late.contradiction
 
+
+_AGAINST_PAID = {
+    Status.FAILED: What.PAID_AFTER_FAILED,
+    Status.CANCELLED: What.PAID_AFTER_CANCELLED,
+    # Back on its hosted page after a refusal.
+    Status.PENDING: What.PAID_AFTER_REFUSED,
+}
 
 # A reference that a rail says it never saw may still be on its way; pawaPay asks for 15 minutes.
 NOT_FOUND_IS_FINAL_AFTER = timedelta(minutes=15)

@@ -215,26 +215,48 @@ where type = $1 and next_action = 'choose' and due_at <= $2
 order by due_at
 limit $3;
 
--- name: standing
--- How an instruction stands, and what an attempt at it was about; it stays so while this is looked at.
-select
-    instructions.status::text, coalesce(instructions.earlier_attempts, 0) as earlier_attempts,
-    attempts.connector, attempts.sent ->> 'reference' as reference
-from instructions
-join attempts
-    on attempts.application_id = instructions.application_id
-    and attempts.environment = instructions.environment
-    and attempts.instruction_id = instructions.id
-where instructions.application_id = $1 and instructions.environment = $2
-    and instructions.id = $3 and attempts.number = $4
-for share of instructions;
-
 -- name: record_late_answer
--- What came back from the rail after the end. The first answer recorded stays.
-update attempts
-set outcome = $5, answer = $6, answered_at = $7
-where application_id = $1 and environment = $2 and instruction_id = $3 and number = $4
-    and outcome is null;
+-- Keep what came too late, and hold what it contradicts: null, or what was found for the first time.
+with standing as (
+    select
+        instructions.id, attempts.connector, (attempts.sent ->> 'reference')::uuid as reference,
+        case
+            when $4 <= instructions.earlier_attempts then $8::text
+            -- What it would contradict, for each status that the instruction may have.
+            else ($10::text[])[array_position($9::text[], instructions.status::text)]
+        end as what
+    from instructions
+    join attempts
+        on attempts.application_id = instructions.application_id
+        and attempts.environment = instructions.environment
+        and attempts.instruction_id = instructions.id
+    where instructions.application_id = $1 and instructions.environment = $2
+        and instructions.id = $3 and attempts.number = $4
+    -- It stays so until this is committed.
+    for share of instructions
+),
+
+-- The first answer recorded stays.
+answered as (
+    update attempts
+    set outcome = $5, answer = $6, answered_at = $7
+    where application_id = $1 and environment = $2 and instruction_id = $3 and number = $4
+        and outcome is null
+),
+
+held as (
+    insert into contradictions (
+        application_id, environment, instruction_id, what, reference, connector, attempt,
+        evidence, found_at
+    )
+    select $1, $2, id, what, reference, connector, $4, $6, $7
+    from standing
+    where what is not null
+    on conflict on constraint contradictions_pkey do nothing
+    returning what, reference, connector
+)
+
+select what, reference, connector from held;
 
 -- name: attempts
 -- The evidence trail of one instruction, oldest first.

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, Outcome, outcome_evidence
-from kpay.contradictions import store as contradictions
 from kpay.contradictions.model import What
 from kpay.core.book import Book, Environment
 from kpay.core.money import Money
@@ -25,10 +24,11 @@ from kpay.instructions.model import (
     Claim,
     Hosted,
     Progress,
-    Standing,
     Status,
     Step,
     Tracked,
+    contradiction,
+    contradiction_of_earlier_choice,
     outcome_name,
 )
 from kpay.ledger.model import Verdict
@@ -80,42 +80,28 @@ class Found:
 async def record_late_answer(database: Database, step: Step) -> Found | None:
     """Keep what came back from the rail with its attempt; the first answer kept stays.
 
-    What it contradicts is held for the operator in the same transaction; returned is what was found
-    for the first time.
+    What it contradicts is held for the operator in the same statement, which knows how the
+    instruction stands; returned is what was found for the first time.
     """
     if step.attempt is None or step.outcome is None:
         return None
-    book, evidence = step.book, _evidence(step.outcome)
-    key = book.application_id, book.environment, step.id
-    async with database.transaction() as connection:
-        row = await connection.fetchrow(SQL["standing"], *key, step.attempt)
-        await connection.execute(
-            SQL["record_late_answer"],
-            *key,
-            step.attempt,
-            outcome_name(step.outcome),
-            evidence,
-            step.at,
-        )
-        if row is None:
-            return None
-        standing = Standing(Status(row["status"]), row["earlier_attempts"])
-        what = standing.contradicted_by(step)
-        if what is None:
-            return None
-        found = Found(what, row["connector"], UUID(row["reference"]))
-        kept = await contradictions.keep(
-            connection,
-            book,
-            step.id,
-            what,
-            reference=found.reference,
-            connector=found.connector,
-            attempt=step.attempt,
-            evidence=evidence,
-            found_at=step.at,
-        )
-    return found if kept else None
+    book = step.book
+    row = await database.fetchrow(
+        SQL["record_late_answer"],
+        book.application_id,
+        book.environment,
+        step.id,
+        step.attempt,
+        outcome_name(step.outcome),
+        _evidence(step.outcome),
+        step.at,
+        contradiction_of_earlier_choice(step),
+        list(Status),
+        [contradiction(step, status) for status in Status],
+    )
+    if row is None:
+        return None
+    return Found(What(row["what"]), row["connector"], row["reference"])
 
 
 def _evidence(outcome: Outcome) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import cache
 from typing import Any
 
@@ -13,10 +14,12 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from kpay import metrics
 from kpay.access.gate import Gate
 from kpay.access.limiter import Limiter
+from kpay.contradictions.store import count_open as count_contradictions
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Route
-from kpay.database.pool import Database
+from kpay.database.pool import UNAVAILABLE, Database
 from kpay.idempotency.flow import Keys
+from kpay.reconciliation.breaks import count_open as count_breaks
 from kpay.settings import Settings
 from kpay.web import reference
 from kpay.web.address import Addresses
@@ -26,6 +29,8 @@ from kpay.web.errors import error_answer, refusal_of
 from kpay.web.openapi import document
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+_COUNTED_WITHIN_SECONDS = 2.0
 
 
 def web_application(
@@ -75,6 +80,11 @@ def _operations(database: Database) -> list[Any]:
 
     @get("/metrics", media_type="text/plain; version=0.0.4")
     async def exposition() -> bytes:
+        # While the database is away, what is counted there is as it was.
+        with suppress(*UNAVAILABLE):
+            async with asyncio.timeout(_COUNTED_WITHIN_SECONDS):
+                metrics.open_contradictions.set(await count_contradictions(database))
+                metrics.open_breaks.set(await count_breaks(database))
         return metrics.exposition()
 
     return [healthz, readyz, exposition]
