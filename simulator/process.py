@@ -16,6 +16,7 @@ from kpay.app import House
 from kpay.connectors.model import Instruction, Outcome
 from kpay.core.book import Environment
 from kpay.core.ids import Ids
+from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import UNAVAILABLE
 from kpay.hosted.pages import Pages
 from kpay.settings import Settings
@@ -155,7 +156,15 @@ class Process:
         try:
             await self.house.worker.step()
         except UNAVAILABLE as problem:
-            self._outside.transcript.operation(f"{self.name}'s worker: {type(problem).__name__}")
+            self._trouble(type(problem).__name__)
+        except Refusal as refusal:
+            # What is posted through the poster hears of a lost connection in the poster's words.
+            if refusal.code is not Code.DATABASE_UNAVAILABLE:
+                raise
+            self._trouble(refusal.code)
+
+    def _trouble(self, word: str) -> None:
+        self._outside.transcript.operation(f"{self.name}'s worker: {word}")
 
     async def die(self) -> None:
         """End without a word: whatever it was doing stays as it is."""
