@@ -29,6 +29,8 @@ OF_OFFICE = {
     Action.PERIOD_REPLAYED,
     Action.WEBHOOK_TESTED,
     Action.WEBHOOK_RESUMED,
+    Action.CONTRADICTION_SETTLED,
+    Action.BREAK_CLOSED,
 }
 
 
