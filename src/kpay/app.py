@@ -46,7 +46,9 @@ from kpay.dashboard.live import Live
 from kpay.dashboard.moves import PayoutMove, TransferMove
 from kpay.dashboard.moving import Moving
 from kpay.dashboard.office.companies import CompanyPages
+from kpay.dashboard.office.contradictions import ContradictionPages
 from kpay.dashboard.office.overview import OverviewPages
+from kpay.dashboard.office.reconciliation import ReconciliationPages
 from kpay.dashboard.office.terms import TermsPages
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.page import Page
@@ -440,12 +442,20 @@ class House:
         """The pages of the operator's own staff."""
         staff = self.people.staff
         overview = OverviewPages(
-            self.database, staff, self.webhooks, self.routing, self.catalogue, self.clock
+            self.database,
+            staff,
+            self.webhooks,
+            self.contradictions,
+            self.routing,
+            self.catalogue,
+            self.clock,
         )
         return [
             *overview.pages(),
             *CompanyPages(self.office, staff, self.audit).pages(),
             *TermsPages(self.office, self.catalogue).pages(),
+            *ContradictionPages(self.contradictions, self.catalogue).pages(),
+            *ReconciliationPages(self.database, self.breaks, self.contradictions).pages(),
         ]
 
     def asgi(self) -> Api:

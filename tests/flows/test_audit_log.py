@@ -29,6 +29,8 @@ OF_OFFICE = {
     Action.PERIOD_REPLAYED,
     Action.WEBHOOK_TESTED,
     Action.WEBHOOK_RESUMED,
+    Action.CONTRADICTION_SETTLED,
+    Action.BREAK_CLOSED,
 }
 # Deeds of the operator's that are no people's affair: each is tested where it is done.
 OF_THE_BOOKS = {Action.CONTRADICTION_SETTLED, Action.BREAK_CLOSED}

@@ -32,6 +32,35 @@ A_DELIVERY = """
     values ($1, 'TEST', $1, 'generic', 'webhook.test', $1, $1, $2, $2, $2)
 """
 
+# What waits for the operator: the ids of the operation and of the break are their application's.
+A_CONTRADICTION = """
+    with instructed as (
+        insert into instructions (
+            application_id, environment, id, type, reference, provider, phone_number, currency,
+            amount, status, next_action, ended_at
+        )
+        values (
+            $1, 'TEST', $1, 'PAYOUT', $1, 'MTN_MOMO_CMR', '1', 'XAF', 100, 'CANCELLED', 'submit', $2
+        )
+        returning application_id, environment, id, reference
+    )
+    insert into contradictions (
+        application_id, environment, instruction_id, what, reference, connector, evidence, found_at
+    )
+    select application_id, environment, id, 'paid_after_cancelled', reference, 'a rail', '{}', $2
+    from instructed
+"""
+A_BREAK = """
+    insert into breaks (
+        environment, connector, country, currency, provider, key, id, kind, state, theirs, ours,
+        found_on, found_at, judged_on
+    )
+    values (
+        'TEST', 'a rail', 'CMR', 'XAF', '', $1::text, $1::text::uuid, 'missing_here', 'open', 100,
+        0, ($2::timestamptz)::date, $2, ($2::timestamptz)::date
+    )
+"""
+
 DOOR, CODE = "/dashboard/sign-in", "/dashboard/code"
 
 
@@ -70,6 +99,8 @@ async def shop(house: House, office: Office) -> Application:
     application = (await house.office.create_application("Acme", "shop")).application
     await house.database.execute(A_TRANSFER, application.id, house.clock.now())
     await house.database.execute(A_DELIVERY, application.id, house.clock.now())
+    await house.database.execute(A_CONTRADICTION, application.id, house.clock.now())
+    await house.database.execute(A_BREAK, str(application.id), house.clock.now())
     return application
 
 
@@ -88,6 +119,8 @@ def address(page: Page, application: Application) -> str:
         "topic": "generic",
         "transaction": str(application.id),
         "delivery": public_id("evt", application.id),
+        "operation": str(application.id),
+        "break": str(application.id),
     }
     return re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], str(UUID(int=7))), page.path)
 
@@ -188,6 +221,8 @@ async def test_staff_without_a_second_factor_change_nothing(
         answer = await ada.post(
             path,
             reason="because",
+            note="because",
+            meant=f"{shop.id}.paid_after_cancelled.{shop.id}",
             sure="yes",
             which="all",
             payment_fee_bps="1",

@@ -100,11 +100,23 @@ def beside(answer: Answer, field: str) -> str:
     return unescape(found[1]).replace("\u00a0", " ").replace("\u202f", " ")
 
 
+async def after(till: Till, answer: Answer) -> Answer:
+    """The page that a confirmation leads to."""
+    path, _, query = answer.headers["location"].partition("?")
+    return await till.visitor.get(path, **dict(part.split("=") for part in query.split("&")))
+
+
 async def told_after(till: Till, answer: Answer) -> str:
     """What the page says that a confirmation leads to."""
-    path, _, query = answer.headers["location"].partition("?")
-    page = await till.visitor.get(path, **dict(part.split("=") for part in query.split("&")))
-    return words(page)
+    return words(await after(till, answer))
+
+
+async def link_after(till: Till, answer: Answer) -> str:
+    """Where the notice on that page leads to."""
+    notice = (await after(till, answer)).raw.decode().partition('role="status"')[2]
+    found = re.search(r'href="([^"]+)"', notice.partition("</p>")[0])
+    assert found is not None
+    return found[1]
 
 
 @pytest.fixture
@@ -140,6 +152,7 @@ async def test_a_transfer_is_shown_in_words_then_made_and_told(till: Till, house
     made = await house.transfers.find(*operation(till, answer))
     assert made is not None
     assert made.quote.rate == Decimal("1.0153")
+    assert "50,765 XOF" in words(await till.visitor.get(await link_after(till, answer)))
 
 
 async def test_a_payout_is_shown_in_words_then_under_way_and_told(till: Till) -> None:
@@ -154,6 +167,7 @@ async def test_a_payout_is_shown_in_words_then_under_way_and_told(till: Till) ->
 
     assert await till.merchant.wallets() == {"CMR": (45_000, 50_000)}
     assert "50,000 XAF of the wallet of Cameroon are set aside" in await told_after(till, answer)
+    assert "48,227 XOF" in words(await till.visitor.get(await link_after(till, answer)))
     await till.merchant.house.worker.run_until_idle()
     assert await till.merchant.wallets() == {"CMR": (45_000, 0)}
 
@@ -297,7 +311,12 @@ async def test_who_moved_what_stands_in_the_company_s_log(till: Till) -> None:
     assert (entry.subject.kind, entry.subject.id) == ("transfer", moved_id(answer))
     moved_id(await till.move("payout", {**PAYOUT, "amount": "10 000"}))
     awa = await Visitor.signed_in(till.merchant.api, till.office, "awa")
-    log = words(await awa.get(f"/dashboard/company/{entry.company_id}/audit"))
+    page = await awa.get(f"/dashboard/company/{entry.company_id}/audit")
+    links = re.findall(r'href="(/dashboard/app/[^"]+/transactions/[^"]+)"', page.raw.decode())
+    assert len(links) == 2
+    assert "9,645 XOF" in words(await awa.get(links[0]))
+    assert "50,765 XOF" in words(await awa.get(links[1]))
+    log = words(page)
     assert "Fanta moved 50,000 XAF from Cameroon to Senegal (shop, test)" in log
     assert (
         "Fanta paid 9,645 XOF with MTN_MOMO_CIV out of the wallet of Cameroon (shop, test)" in log

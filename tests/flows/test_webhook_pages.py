@@ -131,6 +131,9 @@ async def test_one_delivery_shows_what_was_sent_and_what_came_back_and_is_sent_a
     ((_, address),) = await listed(dede, shop)
     page = await dede.get(address)
     assert f"Transaction {payment['id']}" in words(page)
+    transaction = f"/dashboard/app/{shop.application_id}/test/transactions/{payment['id']}"
+    assert f'href="{transaction}"' in page.raw.decode()
+    assert (await dede.get(transaction)).status == 200
     assert "not delivered" in words(page)
     assert "Attempt 1 · 400" in words(page)
     assert '"event":"payment.completed"' in page.raw.decode().replace("&#34;", '"')
@@ -144,7 +147,11 @@ async def test_one_delivery_shows_what_was_sent_and_what_came_back_and_is_sent_a
     assert receiver.events == ["payment.completed"] * 2
     entry = (await office.log(action=Action.REPLAY_ASKED))[0]
     assert (entry.person_name, entry.subject.id) == ("Dede", payment["id"])
-    assert entry.details == {"event": "payment.completed", "environment": "test"}
+    assert entry.details == {
+        "event": "payment.completed",
+        "environment": "test",
+        "applicationId": shop.application_id,
+    }
 
 
 async def test_a_delivery_whose_address_was_taken_away_says_so_instead(

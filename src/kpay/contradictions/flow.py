@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -12,7 +11,14 @@ from kpay import metrics
 from kpay.audit.flow import Audit
 from kpay.audit.model import Action, Actor, Subject
 from kpay.contradictions import store
-from kpay.contradictions.model import MOST_NOTE, Contradiction, Decision, Settled, What
+from kpay.contradictions.model import (
+    MOST_NOTE,
+    Contradiction,
+    ContradictionFilter,
+    Decision,
+    Settled,
+    What,
+)
 from kpay.core.book import Book
 from kpay.core.clock import Clock
 from kpay.core.refusals import Code, Refusal
@@ -44,23 +50,17 @@ class Contradictions:
         self._audit = audit
         self._clock = clock
 
-    async def list(
-        self, *, open_only: bool = True, before: datetime | None = None, limit: int = MOST_SHOWN
-    ) -> Sequence[Contradiction]:
-        """Newest first, those found before a moment if one is given."""
-        return await store.page(
-            self._database, operation_id=None, open_only=open_only, before=before, limit=limit
-        )
+    async def list(self, *, open_only: bool = True) -> Sequence[Contradiction]:
+        """Newest first."""
+        return await self.page(ContradictionFilter(MOST_SHOWN, is_open=True if open_only else None))
+
+    async def page(self, wanted: ContradictionFilter) -> Sequence[Contradiction]:
+        """Newest first; one found at the moment of another is in one order with it always."""
+        return await store.page(self._database, wanted)
 
     async def of_operation(self, operation_id: UUID) -> Sequence[Contradiction]:
         """All that was ever found of one operation. Refuses: not_found, where nothing was."""
-        found = await store.page(
-            self._database,
-            operation_id=operation_id,
-            open_only=False,
-            before=None,
-            limit=MOST_SHOWN,
-        )
+        found = await self.page(ContradictionFilter(MOST_SHOWN, operation_id=operation_id))
         if not found:
             raise Refusal(Code.NOT_FOUND, "Nothing contradicts this operation.")
         return found

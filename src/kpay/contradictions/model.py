@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from kpay.core.book import Book
+from kpay.core.book import Book, Environment
 from kpay.core.money import Money
+from kpay.core.words import to_say
 
 
 class What(StrEnum):
@@ -59,6 +60,9 @@ class Contradiction(msgspec.Struct, frozen=True):
     """The attempt whose answer said so; None where the rail's statement did."""
     evidence: object
     found_at: datetime
+    company_id: UUID
+    company_name: str
+    application_name: str
     settled: Settled | None = None
 
 
@@ -68,56 +72,78 @@ class Settled(msgspec.Struct, frozen=True):
     decision: Decision
     note: str
     by: str
+    """The command, or the id of the person."""
     at: datetime
+    name: str | None = None
+    """The person's, where it was one."""
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """Which one a page of the list ended with."""
+
+    operation_id: UUID
+    what: What
+    reference: UUID
+
+
+class ContradictionFilter(msgspec.Struct, frozen=True):
+    """What the list is narrowed to; None narrows nothing. `after` is the last page's last one."""
+
+    limit: int
+    is_open: bool | None = None
+    operation_id: UUID | None = None
+    what: What | None = None
+    environment: Environment | None = None
+    after: Cursor | None = None
 
 
 MOST_NOTE = 2_000
 
 _OUTGOING: Mapping[What, str] = {
-    What.PAID_AFTER_FAILED: (
+    What.PAID_AFTER_FAILED: to_say(
         "The hold was given back to the merchant's wallet and the beneficiary may have been paid. "
         "Ask the rail for its proof by our reference. If it paid: agree with the merchant who "
         "bears it, or have the rail reverse it. If it did not: have it confirm that in writing."
     ),
-    What.PAID_AFTER_CANCELLED: (
+    What.PAID_AFTER_CANCELLED: to_say(
         "The merchant has called it back and has the money; the rail may have paid it. Ask the "
         "rail for its proof by our reference, then agree with the merchant who bears it."
     ),
-    What.PAID_AFTER_REFUSED: (
+    What.PAID_AFTER_REFUSED: to_say(
         "An earlier choice on its hosted page was refused and may have been paid after all. Look "
         "whether a later choice was paid too: then somebody was paid twice, and the rail is to "
         "reverse one of the two."
     ),
-    What.REFUSED_AFTER_COMPLETED: (
+    What.REFUSED_AFTER_COMPLETED: to_say(
         "The merchant was told that it was paid, and the hold was consumed. Ask the rail which of "
         "its two answers holds. If the money never left, the beneficiary waits for it: agree with "
         "the merchant to send it again, under another externalId."
     ),
-    What.PAID_DIFFERENTLY: (
+    What.PAID_DIFFERENTLY: to_say(
         "The hold stays and the rail is asked on, since nothing here can say what it did. Have the "
         "rail correct what it has on record, or prove what it moved."
     ),
 }
 _INCOMING: Mapping[What, str] = {
-    What.PAID_AFTER_FAILED: (
+    What.PAID_AFTER_FAILED: to_say(
         "The payer may have paid and the merchant was not credited. Ask the rail for its proof by "
         "our reference. If it has the money: have it given back to the payer, or agree with the "
         "merchant what is due to them."
     ),
-    What.PAID_AFTER_CANCELLED: (
+    What.PAID_AFTER_CANCELLED: to_say(
         "The payment was called off and the payer may have paid. Ask the rail for its proof by our "
         "reference; if it has the money, have it given back to the payer."
     ),
-    What.PAID_AFTER_REFUSED: (
+    What.PAID_AFTER_REFUSED: to_say(
         "An earlier choice on its hosted page was refused and may have been paid after all. Look "
         "whether a later choice was paid too: then somebody has paid twice, and the rail is to "
         "give one of the two back."
     ),
-    What.REFUSED_AFTER_COMPLETED: (
+    What.REFUSED_AFTER_COMPLETED: to_say(
         "The merchant's wallet was credited. Ask the rail which of its two answers holds. If the "
         "payer never paid, the rail owes us what we have credited: claim it with the evidence."
     ),
-    What.PAID_DIFFERENTLY: (
+    What.PAID_DIFFERENTLY: to_say(
         "The payment stays open and the rail is asked on. Have the rail correct what it has on "
         "record, or prove what the payer paid."
     ),

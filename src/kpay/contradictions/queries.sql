@@ -9,13 +9,15 @@ on conflict on constraint contradictions_pkey do nothing
 returning true;
 
 -- name: list
--- A page of contradictions, newest first: those of one operation, or the open ones, or all.
+-- A page of contradictions, newest first, from the last page's last one on: those of one operation,
+-- those that are open or are settled, of one kind, of one environment, or all.
 select
     contradictions.application_id, contradictions.environment::text, contradictions.instruction_id,
     contradictions.what, contradictions.reference, contradictions.connector,
     contradictions.attempt, contradictions.evidence, contradictions.found_at,
     contradictions.decision, contradictions.note, contradictions.settled_by,
-    contradictions.settled_at, instructions.type, instructions.status::text,
+    contradictions.settled_at, people.name as settled_name, companies.id as company_id,
+    companies.name as company_name, applications.name as application_name, instructions.type, instructions.status::text,
     coalesce(attempts.sent ->> 'provider', instructions.provider) as provider,
     coalesce(attempts.sent ->> 'phoneNumber', instructions.phone_number) as phone_number,
     coalesce(attempts.sent ->> 'currency', instructions.currency) as currency,
@@ -25,16 +27,37 @@ join instructions
     on instructions.application_id = contradictions.application_id
     and instructions.environment = contradictions.environment
     and instructions.id = contradictions.instruction_id
+join applications on applications.id = contradictions.application_id
+join companies on companies.id = applications.company_id
+left join people
+    on people.id = case
+        when pg_input_is_valid(contradictions.settled_by, 'uuid')
+        then contradictions.settled_by::uuid
+    end
 left join attempts
     on attempts.application_id = contradictions.application_id
     and attempts.environment = contradictions.environment
     and attempts.instruction_id = contradictions.instruction_id
     and attempts.number = contradictions.attempt
 where ($1::uuid is null or contradictions.instruction_id = $1)
-    and (not $2::boolean or contradictions.settled_at is null)
-    and ($3::timestamptz is null or contradictions.found_at < $3)
-order by contradictions.found_at desc, contradictions.instruction_id, contradictions.what
-limit $4;
+    and ($2::boolean is null or (contradictions.settled_at is null) = $2)
+    and ($3::text is null or contradictions.what = $3)
+    and ($4::environment is null or contradictions.environment = $4)
+    and (
+        $5::uuid is null
+        or (
+            contradictions.found_at, contradictions.instruction_id, contradictions.what,
+            contradictions.reference
+        ) < (
+            select last.found_at, last.instruction_id, last.what, last.reference
+            from contradictions as last
+            where last.instruction_id = $5 and last.what = $6::text and last.reference = $7::uuid
+        )
+    )
+order by
+    contradictions.found_at desc, contradictions.instruction_id desc, contradictions.what desc,
+    contradictions.reference desc
+limit $8;
 
 -- name: settle
 -- Settle an open one; of two operators at once, the first one's decision stays.

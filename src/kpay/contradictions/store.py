@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from kpay.contradictions.model import Contradiction, Decision, Settled, What
+from kpay.contradictions.model import (
+    Contradiction,
+    ContradictionFilter,
+    Decision,
+    Settled,
+    What,
+)
 from kpay.core.book import Book
 from kpay.core.money import Money
 from kpay.database.pool import Connection, Database, Row, book_of
@@ -47,15 +53,19 @@ async def keep(
     return kept is not None
 
 
-async def page(
-    database: Database,
-    *,
-    operation_id: UUID | None,
-    open_only: bool,
-    before: datetime | None,
-    limit: int,
-) -> Sequence[Contradiction]:
-    rows = await database.search(SQL["list"], operation_id, open_only, before, limit)
+async def page(database: Database, wanted: ContradictionFilter) -> Sequence[Contradiction]:
+    after = wanted.after
+    rows = await database.search(
+        SQL["list"],
+        wanted.operation_id,
+        wanted.is_open,
+        wanted.what,
+        wanted.environment,
+        None if after is None else after.operation_id,
+        None if after is None else after.what,
+        None if after is None else after.reference,
+        wanted.limit,
+    )
     return [_read(row) for row in rows]
 
 
@@ -85,7 +95,11 @@ def _read(row: Row) -> Contradiction:
     settled = None
     if row["settled_at"] is not None:
         settled = Settled(
-            Decision(row["decision"]), row["note"], row["settled_by"], row["settled_at"]
+            Decision(row["decision"]),
+            row["note"],
+            row["settled_by"],
+            row["settled_at"],
+            row["settled_name"],
         )
     amount = row["amount"]
     return Contradiction(
@@ -102,5 +116,8 @@ def _read(row: Row) -> Contradiction:
         attempt=row["attempt"],
         evidence=json.loads(row["evidence"]),
         found_at=row["found_at"],
+        company_id=row["company_id"],
+        company_name=row["company_name"],
+        application_name=row["application_name"],
         settled=settled,
     )

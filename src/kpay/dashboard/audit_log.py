@@ -17,6 +17,7 @@ import msgspec
 from kpay.access.flow import Office
 from kpay.audit.flow import Audit
 from kpay.audit.model import Action, AuditFilter, Entry
+from kpay.core.book import Book, Environment
 from kpay.core.clock import iso
 from kpay.core.ids import parse_uuid
 from kpay.core.page import OF_FILE
@@ -25,9 +26,19 @@ from kpay.core.sheet import MEDIA, Cell, head, sheet
 from kpay.dashboard.days import begins, ends, read_day
 from kpay.dashboard.deeds import deed_names, sentence
 from kpay.dashboard.house import drawn
-from kpay.dashboard.page import OFFICE_LOG, PREFIX, Page, Reach, Visit, company_address
+from kpay.dashboard.office.places import break_place, contradiction_place
+from kpay.dashboard.page import (
+    OFFICE_LOG,
+    PREFIX,
+    Page,
+    Reach,
+    Visit,
+    company_address,
+    transaction_address,
+)
 from kpay.people.members import Members
 from kpay.people.model import OperatorRight, Right
+from kpay.transactions.model import Noun, spell
 from kpay.web.download import Begun, begin_file
 from kpay.web.pages import Answer
 
@@ -35,6 +46,10 @@ _PER_PAGE = 50
 _PERSON, _ACTION, _FROM, _TO, _BEFORE = "person", "action", "from", "to", "before"
 _COMPANY = "company"
 _FILTERS = (_PERSON, _ACTION, _FROM, _TO, _COMPANY)
+
+# The kinds of subjects that have a page.
+_MOVED = {"transfer": Noun.TRANSFER, "payout": Noun.PAYOUT}
+_WAITED = {"operation": contradiction_place, "break": break_place}
 
 # The columns of the file, in plain words that no language changes: programs read it too.
 _COLUMNS = (
@@ -62,6 +77,8 @@ class Line(msgspec.Struct, frozen=True):
     who: str | None
     """None for the operator."""
     address: str | None
+    href: str | None
+    """The page of what it was done to, where the reader has one."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -223,8 +240,37 @@ def _days(visit: Visit, entries: Sequence[Entry]) -> list[Day]:
 def _line(visit: Visit, entry: Entry) -> Line:
     told = sentence(visit.speech, entry)
     if _hidden(visit, entry):
-        return Line(entry, told, None, None)
-    return Line(entry, told, entry.person_name, entry.address)
+        return Line(entry, told, None, None, _subject(visit, entry))
+    return Line(entry, told, entry.person_name, entry.address, _subject(visit, entry))
+
+
+def _subject(visit: Visit, entry: Entry) -> str | None:
+    """Where a transaction is looked at by its own company, and what waited by the operator."""
+    subject = entry.subject
+    if visit.here is not None:
+        return _transaction(entry)
+    identifier = parse_uuid(subject.id)
+    if identifier is None or subject.kind not in _WAITED:
+        return None
+    return _WAITED[subject.kind](identifier)
+
+
+def _transaction(entry: Entry) -> str | None:
+    """None for what is none, and for one of which the log does not say whose application's."""
+    subject, details = entry.subject, entry.details
+    application_id = parse_uuid(f"{details.get('applicationId', '')}")
+    environment = next(
+        (one for one in Environment if details.get("environment") in (one, one.word)), None
+    )
+    identifier = parse_uuid(subject.id)
+    public_id = None
+    if subject.kind == "transaction":
+        public_id = subject.id
+    elif subject.kind in _MOVED and identifier is not None:
+        public_id = spell(_MOVED[subject.kind], identifier)
+    if public_id is None or application_id is None or environment is None:
+        return None
+    return transaction_address(Book(application_id, environment), public_id)
 
 
 def _row(visit: Visit, entry: Entry) -> list[Cell]:

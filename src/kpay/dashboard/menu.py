@@ -8,10 +8,12 @@ import msgspec
 
 from kpay.dashboard.page import (
     COMPANIES,
+    CONTRADICTIONS,
     OFFICE_LOG,
     OVERVIEW,
     PREFIX,
     RAILS,
+    RECONCILIATION,
     Visit,
     book_address,
     company_address,
@@ -68,7 +70,9 @@ def _office(visit: Visit) -> list[Link]:
     say, link = visit.speech.say, _linker(visit)
     return [
         link(say("Overview"), OVERVIEW),
-        # What waits for a person stands here: breaks of reconciliation, contradictions of rails.
+        # What waits for a person; how much that is stands in the overview.
+        link(say("Contradictions"), CONTRADICTIONS),
+        link(say("Reconciliation"), RECONCILIATION),
         link(say("Companies"), COMPANIES),
         link(say("Operators"), RAILS),
         link(say("Audit log"), OFFICE_LOG),

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 
 from kpay.core.ids import parse_uuid
 from kpay.dashboard.moves import PayoutMove, TransferMove
-from kpay.dashboard.page import Visit
+from kpay.dashboard.page import Visit, transaction_address
 from kpay.dashboard.typed import phone_words
 from kpay.payouts.flow import Payouts
+from kpay.transactions.model import Noun, spell
 from kpay.transfers.flow import Transfers
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What was done, and the reference to ask for it by."""
+    """What was done, the reference to ask for it by, and the page of it."""
 
     words: str
     reference: str
+    href: str
 
 
 class Moved:
@@ -45,7 +49,9 @@ class Moved:
                 credited=speech.money(transfer.credited),
                 destination=speech.country(transfer.destination_country),
             )
-            return Notice(words, transfer.source_reference)
+            return Notice(
+                words, transfer.source_reference, _page(visit, Noun.TRANSFER, transfer.id)
+            )
         tracked = await self._payouts.find(visit.book, operation_id) if word else None
         if word != PayoutMove.word or tracked is None:
             return None
@@ -57,4 +63,8 @@ class Moved:
             source=speech.country(payout.source_country),
             phone=phone_words(payout.phone_number or ""),
         )
-        return Notice(words, payout.reference)
+        return Notice(words, payout.reference, _page(visit, Noun.PAYOUT, payout.id))
+
+
+def _page(visit: Visit, noun: Noun, operation_id: UUID) -> str:
+    return transaction_address(visit.book, spell(noun, operation_id))

@@ -194,6 +194,7 @@ class Moving:
                 **move.details(look),
                 "application": visit.application.name,
                 "environment": visit.book.environment.value,
+                "applicationId": str(visit.book.application_id),
             },
         )
 

@@ -27,6 +27,8 @@ PREFIX = "/dashboard"
 OFFICE = f"{PREFIX}/office"
 OVERVIEW = f"{OFFICE}/overview"
 COMPANIES = f"{OFFICE}/companies"
+CONTRADICTIONS = f"{OFFICE}/contradictions"
+RECONCILIATION = f"{OFFICE}/reconciliation"
 RAILS = f"{OFFICE}/rails"
 OFFICE_LOG = f"{OFFICE}/audit"
 
@@ -148,6 +150,11 @@ class Gone(Exception):
 
 def company_address(company_id: UUID, *parts: str) -> str:
     return "/".join((PREFIX, "company", str(company_id), *parts))
+
+
+def transaction_address(book: Book, public_id: str) -> str:
+    """The page of one transaction, whatever it is."""
+    return book_address(book, "transactions", public_id)
 
 
 def book_address(book: Book, *parts: str) -> str:

@@ -19,7 +19,7 @@ from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.dashboard.account import SET_UP
 from kpay.dashboard.house import drawn
 from kpay.dashboard.live import Live
-from kpay.dashboard.page import Gone, Page, Reach, Sent, Visit, book_address
+from kpay.dashboard.page import Gone, Page, Reach, Sent, Visit, book_address, transaction_address
 from kpay.dashboard.telling import Telling, status_words
 from kpay.dashboard.timeline import Timeline
 from kpay.dashboard.transactions import ADDRESS
@@ -154,6 +154,7 @@ class TransactionPage:
                 details={
                     "reference": told.reference,
                     "environment": visit.book.environment.word,
+                    "applicationId": str(visit.book.application_id),
                 },
             )
 
@@ -200,7 +201,7 @@ class TransactionPage:
             visit,
             "transaction.html",
             status,
-            here=book_address(visit.book, "transactions", story.transaction.public_id),
+            here=transaction_address(visit.book, story.transaction.public_id),
             back=book_address(visit.book, "transactions"),
             live=live,
             story=story,
@@ -245,4 +246,4 @@ def _deeds(visit: Visit, story: Story, now: datetime) -> Deeds:
 
 
 def _back(visit: Visit, public_id: str, done: str, part: str = "main") -> Answer:
-    return redirect(f"{book_address(visit.book, 'transactions', public_id)}?done={done}#{part}")
+    return redirect(f"{transaction_address(visit.book, public_id)}?done={done}#{part}")

@@ -31,7 +31,7 @@ from kpay.dashboard.deliveries import (
 )
 from kpay.dashboard.house import drawn
 from kpay.dashboard.office_deeds import topics
-from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address
+from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address, transaction_address
 from kpay.database.pool import Database
 from kpay.events.model import PREFIX as EVENT
 from kpay.people.model import Right
@@ -82,7 +82,8 @@ class WebhookPages:
         """Send one event again, or a test."""
         delivery = await self._delivery(visit)
         subject = Subject("transaction", delivery.payment_id)
-        led = await self._ask(visit, Action.REPLAY_ASKED, subject, {"event": delivery.type})
+        told = {"event": delivery.type, "applicationId": str(visit.application.id)}
+        led = await self._ask(visit, Action.REPLAY_ASKED, subject, told)
         if led is not None:
             return led
         try:
@@ -241,6 +242,7 @@ class WebhookPages:
             here=_place(visit, delivery),
             back=_here(visit),
             delivery=delivery,
+            transaction=transaction_address(visit.book, delivery.payment_id),
             attempts=await self._webhooks.attempts(visit.book, delivery.id),
             topics=topics(visit.speech),
             statuses=status_words(visit.speech),

@@ -12,6 +12,7 @@ import msgspec
 from kpay import metrics
 from kpay.audit.flow import Audit
 from kpay.audit.model import Action, Actor, Subject
+from kpay.core.book import Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import parse_uuid
 from kpay.core.money import Money
@@ -45,11 +46,29 @@ class Break(msgspec.Struct, frozen=True):
     note: str | None
     closed_by: str | None
     closed_at: datetime | None
+    closed_name: str | None
+    """Of the person who closed it, where it was one."""
+    company_id: UUID | None
+    company_name: str | None
+    application_name: str | None
 
     @property
     def off_by(self) -> Money:
         """How much more the rail holds than our books say because of it."""
         return self.theirs - self.ours
+
+
+class BreakFilter(msgspec.Struct, frozen=True):
+    """What the list is narrowed to; None narrows nothing. `after` is the last page's last one."""
+
+    limit: int
+    id: UUID | None = None
+    state: State | None = None
+    kind: Kind | None = None
+    environment: Environment | None = None
+    connector: str | None = None
+    country: str | None = None
+    after: UUID | None = None
 
 
 class StatementLine(msgspec.Struct, frozen=True):
@@ -75,15 +94,29 @@ class Breaks:
 
     async def list(self, *, open_only: bool = True, limit: int = MOST_SHOWN) -> Sequence[Break]:
         """Newest first; all has those that await the next day, and those that are closed."""
-        rows = await self._database.search(store.SQL["breaks"], None, open_only, limit)
+        return await self.page(BreakFilter(limit, state=State.OPEN if open_only else None))
+
+    async def page(self, wanted: BreakFilter) -> Sequence[Break]:
+        """Newest first, whatever of them is wanted."""
+        rows = await self._database.search(
+            store.SQL["breaks"],
+            wanted.id,
+            wanted.state,
+            wanted.kind,
+            wanted.environment,
+            wanted.connector,
+            wanted.country,
+            wanted.after,
+            wanted.limit,
+        )
         return [_break(row) for row in rows]
 
     async def get(self, identifier: UUID) -> tuple[Break, Sequence[StatementLine]]:
         """One with the lines that it is about. Refuses: not_found."""
-        rows = await self._database.search(store.SQL["breaks"], identifier, False, 1)
-        if not rows:
+        breaks = await self.page(BreakFilter(1, id=identifier))
+        if not breaks:
             raise Refusal(Code.NOT_FOUND, "There is no break with this id.")
-        found = _break(rows[0])
+        found = breaks[0]
         return found, await self._lines(found)
 
     async def close(self, actor: Actor, identifier: UUID, note: str) -> Break:
@@ -164,4 +197,8 @@ def _break(row: Row) -> Break:
         note=row["note"],
         closed_by=row["closed_by"],
         closed_at=row["closed_at"],
+        closed_name=row["closed_name"],
+        company_id=row["company_id"],
+        company_name=row["company_name"],
+        application_name=row["application_name"],
     )

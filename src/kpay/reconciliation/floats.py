@@ -6,12 +6,13 @@ difference is named, with what it comes to; what is left over is nobody's, and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from kpay.core.money import Money
+from kpay.core.words import to_say
 from kpay.database.pool import Database, Row
 from kpay.reconciliation import store
 from kpay.reconciliation.model import Kind, State
@@ -21,9 +22,15 @@ from kpay.reconciliation.store import Place, place_of
 class Part(msgspec.Struct, frozen=True):
     """One reason why the two differ: `amount` is by how much more the rail holds for it."""
 
-    words: str
+    text: str
     amount: Money
     count: int | None = None
+    values: Mapping[str, str] = {}
+    """What the text has parts for."""
+
+    @property
+    def words(self) -> str:
+        return self.text % self.values if self.values else self.text
 
 
 class Float(msgspec.Struct, frozen=True):
@@ -65,13 +72,19 @@ class Unfinished(msgspec.Struct, frozen=True):
 
 
 _WORDS = {
-    (Kind.MISSING_HERE, State.AWAITED): "moved there before midnight, here after it",
-    (Kind.MISSING_THERE, State.AWAITED): "moved here before midnight, no line there yet",
-    (Kind.MISSING_HERE, State.OPEN): "lines there without an operation here",
-    (Kind.MISSING_THERE, State.OPEN): "operations here without a line there",
-    (Kind.DIFFERENT_AMOUNT, State.OPEN): "other amounts there than here",
-    (Kind.DUPLICATE, State.OPEN): "moved there more than once",
+    (Kind.MISSING_HERE, State.AWAITED): to_say("moved there before midnight, here after it"),
+    (Kind.MISSING_THERE, State.AWAITED): to_say("moved here before midnight, no line there yet"),
+    (Kind.MISSING_HERE, State.OPEN): to_say("lines there without an operation here"),
+    (Kind.MISSING_THERE, State.OPEN): to_say("operations here without a line there"),
+    (Kind.DIFFERENT_AMOUNT, State.OPEN): to_say("other amounts there than here"),
+    (Kind.DUPLICATE, State.OPEN): to_say("moved there more than once"),
+    (Kind.MISSING_HERE, State.CLOSED): to_say("missing here, closed"),
+    (Kind.MISSING_THERE, State.CLOSED): to_say("missing there, closed"),
+    (Kind.DIFFERENT_AMOUNT, State.CLOSED): to_say("different amount, closed"),
+    (Kind.DUPLICATE, State.CLOSED): to_say("duplicate, closed"),
 }
+_BEFORE = to_say("it differed so before the first statement, of %(day)s")
+_OTHERS = to_say("%(word)s at the rail")
 
 
 async def floats(database: Database) -> Sequence[Float]:
@@ -101,10 +114,12 @@ async def _float(database: Database, row: Row) -> Float:
     parts = []
     first = await database.fetchrow(store.SQL["first_figures"], *place.key)
     if first is not None and first["difference"]:
-        words = f"it differed so before the first statement, of {first['day']}"
-        parts.append(Part(words, Money(first["difference"], currency)))
+        amount = Money(first["difference"], currency)
+        parts.append(Part(_BEFORE, amount, values={"day": f"{first['day']}"}))
     parts += [
-        Part(f"{other['word']} at the rail", Money(other["moved"], currency), other["lines"])
+        Part(
+            _OTHERS, Money(other["moved"], currency), other["lines"], values={"word": other["word"]}
+        )
         for other in await database.read(store.SQL["others"], *place.key, day)
     ]
     for differing in await database.read(store.SQL["differing"], *place.key):

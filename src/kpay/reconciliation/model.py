@@ -23,6 +23,7 @@ import msgspec
 from kpay.catalogue.model import OperationType
 from kpay.contradictions.model import What
 from kpay.core.book import Book
+from kpay.core.words import to_say
 from kpay.instructions.model import Status
 
 
@@ -126,7 +127,9 @@ class Standing(msgspec.Struct, frozen=True):
 
 AGREES = Finding()
 
-BEFORE_STATEMENTS = "It was under way before the first statement, and the other side is older."
+BEFORE_STATEMENTS = to_say(
+    "It was under way before the first statement, and the other side is older."
+)
 
 
 def midnight(day: date) -> datetime:
@@ -234,20 +237,20 @@ def signed(type_: OperationType, minor: int) -> int:
 
 
 _NEXT: Mapping[Kind, str] = {
-    Kind.MISSING_HERE: (
+    Kind.MISSING_HERE: to_say(
         "Ask the rail what this line is by its reference. Is it ours and open, the rail is asked "
-        "on by itself; did it fail here, see kpay contradiction show; is it nobody's, have the "
+        "on by itself; did it fail here, it is held as a contradiction; is it nobody's, have the "
         "rail prove it or take it back."
     ),
-    Kind.MISSING_THERE: (
+    Kind.MISSING_THERE: to_say(
         "Ask the rail for the proof of this operation by our reference: it said that it was paid, "
         "and no statement has it. Until then the float is short, or over, by its amount."
     ),
-    Kind.DIFFERENT_AMOUNT: (
+    Kind.DIFFERENT_AMOUNT: to_say(
         "Compare what the rail was told (the operation's attempts) with its line. Have it correct "
         "the line, or claim the difference."
     ),
-    Kind.DUPLICATE: (
+    Kind.DUPLICATE: to_say(
         "The rail has moved this more than once under one reference. Have it reverse all but one."
     ),
 }
@@ -256,7 +259,7 @@ _NEXT: Mapping[Kind, str] = {
 def next_action(kind: Kind, *, known: bool) -> str:
     """What an operator does about it, in words. `known` is whether our books have the reference."""
     if kind is Kind.MISSING_HERE and not known:
-        return (
+        return to_say(
             "No operation of ours has this reference. Have the rail say who asked for it: if it is "
             "not a test of its own, somebody else may be using our account."
         )

@@ -308,15 +308,35 @@ where environment = $1 and connector = $2 and status = 'COMPLETED'
     and ended_at >= $3 and ended_at < $4 and provider = any($5::text[]);
 
 -- name: breaks
--- Breaks, newest first: one by its id, or those that are not closed, or all.
+-- Breaks, newest first, from the last page's last one on: one by its id, those in a state, of one
+-- kind, of one environment, connector or country, or all.
 select
-    environment::text, connector, country, currency, provider, key, id, kind, state, theirs, ours,
-    application_id, instruction_id, type, found_on, found_at, judged_on, note, closed_by, closed_at
+    breaks.environment::text, breaks.connector, breaks.country, breaks.currency, breaks.provider,
+    breaks.key, breaks.id, breaks.kind, breaks.state, breaks.theirs, breaks.ours,
+    breaks.application_id, breaks.instruction_id, breaks.type, breaks.found_on, breaks.found_at,
+    breaks.judged_on, breaks.note, breaks.closed_by, breaks.closed_at,
+    people.name as closed_name, companies.id as company_id, companies.name as company_name,
+    applications.name as application_name
 from breaks
-where ($1::uuid is null or id = $1)
-    and (not $2::boolean or state = 'open')
-order by found_at desc, id desc
-limit $3;
+left join applications on applications.id = breaks.application_id
+left join companies on companies.id = applications.company_id
+left join people
+    on people.id = case
+        when pg_input_is_valid(breaks.closed_by, 'uuid') then breaks.closed_by::uuid
+    end
+where ($1::uuid is null or breaks.id = $1)
+    and ($2::text is null or breaks.state = $2)
+    and ($3::text is null or breaks.kind = $3)
+    and ($4::environment is null or breaks.environment = $4)
+    and ($5::text is null or breaks.connector = $5)
+    and ($6::text is null or breaks.country = $6)
+    and (
+        $7::uuid is null
+        or (breaks.found_at, breaks.id)
+            < (select last.found_at, last.id from breaks as last where last.id = $7)
+    )
+order by breaks.found_at desc, breaks.id desc
+limit $8;
 
 -- name: lines_of
 -- The lines of a reference at a wallet, or the one line that has none.

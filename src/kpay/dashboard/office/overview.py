@@ -11,24 +11,21 @@ import msgspec
 
 from kpay.catalogue.model import OFFERED, Catalogue, OperationType, Provider
 from kpay.connectors.routing import Routing
+from kpay.contradictions.flow import Contradictions
 from kpay.core.book import Environment
 from kpay.core.clock import Clock
-from kpay.core.ids import public_id
 from kpay.dashboard.house import drawn
+from kpay.dashboard.office.places import ENVIRONMENTS, public_id_of
 from kpay.dashboard.page import OFFICE, OVERVIEW, RAILS, Page, Reach, Visit
 from kpay.database.pool import Database
 from kpay.instructions.waiting import WAITS_SINCE, Waiting, waiting
-from kpay.payments.model import PREFIX as PAYMENT
-from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.people.model import OperatorRight
 from kpay.people.staff import Staff
-from kpay.refunds.model import PREFIX as REFUND
+from kpay.reconciliation.breaks import count_open
 from kpay.web.pages import Answer, redirect
 from kpay.webhooks.flow import Webhooks
 
 _MOST = 20
-_ENVIRONMENTS = {"live": Environment.PRODUCTION, "test": Environment.TEST}
-_PREFIXES = {"DEPOSIT": PAYMENT, "PAYOUT": PAYOUT, "REFUND": REFUND}
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -75,6 +72,7 @@ class OverviewPages:
         database: Database,
         staff: Staff,
         webhooks: Webhooks,
+        contradictions: Contradictions,
         routing: Routing,
         catalogue: Catalogue,
         clock: Clock,
@@ -82,6 +80,7 @@ class OverviewPages:
         self._database = database
         self._staff = staff
         self._webhooks = webhooks
+        self._contradictions = contradictions
         self._routing = routing
         self._catalogue = catalogue
         self._clock = clock
@@ -101,13 +100,15 @@ class OverviewPages:
         word = "test" if visit.query.get("environment") == "test" else "live"
         now = self._clock.now()
         # One more than is shown tells that there are more.
-        waits = await waiting(self._database, _ENVIRONMENTS[word], now, _MOST + 1)
+        waits = await waiting(self._database, ENVIRONMENTS[word], now, _MOST + 1)
         paused = await self._webhooks.paused(_MOST + 1)
         return drawn(
             visit,
             "office/overview.html",
             here=OVERVIEW,
             word=word,
+            contradictions=await self._contradictions.count(),
+            breaks=await count_open(self._database),
             minutes=WAITS_SINCE // _MINUTE,
             most=_MOST,
             waits=[self._waits(visit, one) for one in waits],
@@ -129,7 +130,7 @@ class OverviewPages:
                 provider,
                 {
                     word: self._served(environment, provider)
-                    for word, environment in _ENVIRONMENTS.items()
+                    for word, environment in ENVIRONMENTS.items()
                 },
             )
             for provider in self._catalogue.of_country(country)
@@ -150,7 +151,7 @@ class OverviewPages:
             operator = f"{provider.operator} {visit.speech.country(provider.country)}"
         return Waits(
             one,
-            public_id(_PREFIXES[one.type], one.id),
+            public_id_of(one.type, one.id),
             operator,
             how_long(visit, self._clock.now() - one.submitted_at),
         )
