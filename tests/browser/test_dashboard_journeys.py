@@ -86,7 +86,7 @@ async def transfers(awa: Guest) -> None:
     await awa.follow("Wallets", inside=".side")
     await awa.sees("190,000\u00a0XAF")
     await awa.follow("Transfer from Cameroon")
-    await awa.page.locator("#to").select_option(label="Senegal")
+    await awa.page.locator("#to").select_option("SEN")
     await awa.page.locator("#amount").fill("50 000")
     await awa.sees("50,765\u00a0XOF", at="#comes-to")
     await awa.press("Continue")
@@ -118,13 +118,13 @@ async def finds(awa: Guest, reference: str) -> None:
 
 
 async def replays_the_webhook(awa: Guest, place: Place, heard: Receiver) -> None:
-    told = [each for each in heard.heard if each["event"] == "withdrawal.completed"]
+    told = [each for each in heard.heard if each["event"] == "payout.completed"]
     assert len(told) == 1, heard.events
     await awa.follow("Webhooks", inside=".side")
-    await awa.follow("withdrawal.completed")
+    await awa.follow("payout.completed")
     await awa.press("Send it again")
     await place.work()
-    again = [each for each in heard.heard if each["event"] == "withdrawal.completed"]
+    again = [each for each in heard.heard if each["event"] == "payout.completed"]
     assert [each.raw for each in again] == [told[0].raw] * 2
 
 
