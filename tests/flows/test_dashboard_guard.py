@@ -328,6 +328,8 @@ async def test_an_owner_without_a_second_factor_changes_nothing_that_is_live(
     await house.office.regenerate_keys(shop.id, Environment.PRODUCTION)
     awa = await Visitor.signed_in(api, office, "awa")
     before = await house.office.keys(shop.id)
-    answer = await awa.post(f"/dashboard/app/{shop.id}/live/settings/keys")
-    assert answer.status == 403
+    for deed in ("keys", "secret", "webhooks/generic"):
+        answer = await awa.post(f"/dashboard/app/{shop.id}/live/settings/{deed}", url="")
+        assert answer.status == 303
+        assert answer.headers["location"].startswith("/dashboard/account?needed=second-factor")
     assert await house.office.keys(shop.id) == before

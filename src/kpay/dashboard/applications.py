@@ -11,6 +11,7 @@ from kpay.access.flow import AccessError, Office
 from kpay.access.model import Application, KeyPair, PublicKey
 from kpay.core.book import Environment
 from kpay.core.refusals import Code, Refusal
+from kpay.dashboard.account import SET_UP
 from kpay.dashboard.house import drawn
 from kpay.dashboard.page import OVERVIEW, PREFIX, Gone, Page, Reach, Visit, book_address
 from kpay.people.model import Membership, Right
@@ -68,7 +69,8 @@ class Applications:
 
     async def regenerate(self, visit: Visit) -> Answer:
         """A new pair, shown on this answer and never again: it is not led to another page."""
-        _check(visit)
+        if _owes_a_factor(visit):
+            return redirect(SET_UP)
         try:
             pair = await self._office.regenerate_keys(visit.application.id, visit.book.environment)
         except AccessError:
@@ -78,7 +80,8 @@ class Applications:
 
     async def set_url(self, visit: Visit) -> Answer:
         """Set a topic's URL, or take it away where the field was left empty."""
-        _check(visit)
+        if _owes_a_factor(visit):
+            return redirect(SET_UP)
         name, url = visit.path["topic"], visit.form.get("url", "").strip()
         topic = next((each for each in Topic if each == name), None)
         if topic is None:
@@ -97,7 +100,8 @@ class Applications:
 
     async def reveal(self, visit: Visit) -> Answer:
         """The secret that webhooks are signed with, on this answer alone."""
-        _check(visit)
+        if _owes_a_factor(visit):
+            return redirect(SET_UP)
         return await self._shown(visit, secret=await self._webhooks.secrets(visit.book))
 
     async def _cards(self, company_id: UUID) -> list[Card]:
@@ -142,7 +146,13 @@ class Applications:
         )
 
 
-def _check(visit: Visit) -> None:
-    """Refuses: second_factor_needed, where an owner changes what is live without one."""
+def _owes_a_factor(visit: Visit) -> bool:
+    """Whether an owner would change what is live without a second factor: one is set up first."""
     company_id = visit.where.membership.company_id
-    visit.session.check(company_id, Right.APPLICATIONS, visit.book.environment)
+    try:
+        visit.session.check(company_id, Right.APPLICATIONS, visit.book.environment)
+    except Refusal as refusal:
+        if refusal.code is not Code.SECOND_FACTOR_NEEDED:
+            raise
+        return True
+    return False
