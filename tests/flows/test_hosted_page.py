@@ -210,7 +210,7 @@ async def test_other_methods_and_other_forms_are_refused(merchant: Merchant) -> 
         answer = await payer.browser.send(method, payer.path + verb)
         assert answer.status == 405, (method, verb)
         assert answer.headers["allow"]
-    for raw in (b"\xff\xfe", b"&".join(b"a=%d" % number for number in range(50))):
+    for raw in (b"\xff\xfe", b"&".join(b"a=%d" % number for number in range(200))):
         answer = await payer.browser.send("POST", payer.path + "/choose", raw=raw)
         assert answer.status == 400
     big = await payer.browser.send("POST", payer.path + "/choose", raw=b"number=" + b"1" * 70_000)
