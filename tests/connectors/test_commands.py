@@ -28,7 +28,7 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
     pawapay = rows["PRODUCTION", "pawapay"]
     assert pawapay["open"] == 1
     assert pawapay["callbackUrl"] == f"{PUBLIC_URL}/callbacks/pawapay"
-    assert pawapay["capabilities"] == ["conditions", "balances", "callbacks"]
+    assert pawapay["capabilities"] == ["conditions", "balances", "callbacks", "cancelling"]
     assert "MTN_MOMO_CMR" in pawapay["providers"]
     assert (rows["TEST", "sandbox"]["callbackUrl"], rows["TEST", "sandbox"]["open"]) == (None, 0)
 
