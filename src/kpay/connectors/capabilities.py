@@ -145,11 +145,22 @@ class CancelsEnqueued(Protocol):
     async def cancel(self, instruction: Instruction) -> CancelAnswer: ...
 
 
+@runtime_checkable
+class ResendsCallbacks(Protocol):
+    """Calls back again when it is asked to. Raises NoAnswer where it cannot tell now.
+
+    Returned is its reason where it does not, None where it does.
+    """
+
+    async def resend_callback(self, type_: OperationType, reference: UUID) -> str | None: ...
+
+
 _NAMES: Mapping[str, type] = {
     "conditions": TellsConditions,
     "balances": TellsBalances,
     "callbacks": JudgesCallbacks,
     "cancelling": CancelsEnqueued,
+    "resending": ResendsCallbacks,
 }
 
 

@@ -230,8 +230,7 @@ where instructions.application_id = $1 and instructions.environment = $2
 for share of instructions;
 
 -- name: record_answer
--- What came back from the rail and brings about nothing: after the end, or of cancelling. The first
--- answer recorded stays.
+-- What came back from the rail and ends nothing; the first answer recorded stays.
 update attempts
 set outcome = $5, answer = $6, answered_at = $7
 where application_id = $1 and environment = $2 and instruction_id = $3 and number = $4
@@ -273,6 +272,12 @@ select
     $1, $2, $3, number, 'cancel', connector,
     jsonb_build_object('reference', reference, 'operationType', type), $4
 from next;
+
+-- name: handed_over
+-- Which rail was handed a reference of ours, open or not.
+select environment::text, connector, type
+from instructions
+where reference = $1 and connector is not null;
 
 -- name: attempts
 -- The evidence trail of one instruction, oldest first.

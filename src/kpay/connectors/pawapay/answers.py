@@ -12,7 +12,7 @@ from uuid import UUID
 from kpay.connectors.amounts import read_rail_amount
 from kpay.connectors.capabilities import CancelAnswer, Cancelling, Declined
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
-from kpay.connectors.wire import Answer
+from kpay.connectors.wire import Answer, NoAnswer
 
 _OK = 200
 _KEY_NOT_ACCEPTED = (401, 403)
@@ -79,6 +79,19 @@ def of_cancelling(answer: Answer, instruction: Instruction, id_field: str) -> Ca
             return Cancelling(answer.evidence)
         case _:
             return Unknown("the answer cannot be understood", answer.evidence)
+
+
+def of_resending(answer: Answer, path: str) -> str | None:
+    """Why a callback is not sent again; None where it is. Raises NoAnswer for what is neither."""
+    said = answer.read_object()
+    code = _failure_code(said)
+    match said.get("status"):
+        case "ACCEPTED" if answer.status == _OK:
+            return None
+        case "REJECTED" if answer.status == _OK and code is not None:
+            return code
+        case _:
+            raise NoAnswer(f"{path} answered {answer.status}")
 
 
 def _found(
