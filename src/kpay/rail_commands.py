@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from kpay.terminal import AsJson, new_table, out, print_json, with_house
 
@@ -55,6 +56,43 @@ def check(*, as_json: AsJson = False) -> None:
             table.add_row(row["environment"], row["rail"], row["answers"], held)
         out.print(table)
     sys.exit(1 if any(row["failed"] for row in rows) else 0)
+
+
+@rails.command(name="resend-callback")
+def resend_callback(
+    reference: Annotated[
+        UUID, Parameter(help="An operation's providerReference, as the rail knows it too.")
+    ],
+    /,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the rail of an operation that has ended to call back about it again.
+
+    Exits 1 when it does not. Nothing depends on it here: the status is asked for all the same.
+    """
+
+    row = with_house(lambda house: resend(house, reference))
+    if as_json:
+        print_json(row)
+    elif row["sent"]:
+        out.print(f"{row['rail']} calls back about {reference} again.")
+    else:
+        out.print(f"{row['rail']} does not: {row['why']}.", markup=False)
+    sys.exit(0 if row["sent"] else 1)
+
+
+async def resend(house: House, reference: UUID) -> dict[str, Any]:
+    """What a rail said to calling back again, as a program is told of it."""
+    from kpay.instructions.resending import resend_callback
+
+    said = await resend_callback(house.database, house.routing, reference)
+    return {
+        "environment": str(said.environment),
+        "rail": said.connector,
+        "sent": said.why_not is None,
+        "why": said.why_not,
+    }
 
 
 async def read_rails(house: House) -> list[dict[str, Any]]:

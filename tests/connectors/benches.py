@@ -56,6 +56,8 @@ class Situation(StrEnum):
     SILENT = "it never answers"
     LOCKED_OUT = "it does not accept our credentials any more"
     GONE = "nobody listens at its address"
+    CANCELS_IT = "it takes it that an instruction is not to be paid"
+    PAYS_IT_ALREADY = "it is too late to cancel an instruction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,10 @@ PAWAPAY = ServedBench(
         Situation.NEVER_SAW_IT: says({"status": "NOT_FOUND"}),
         Situation.PAID_MORE: _pawapay_found("COMPLETED", "15000.01"),
         Situation.LOCKED_OUT: says({"failureReason": {"failureCode": "NO_AUTHENTICATION"}}, 401),
+        Situation.CANCELS_IT: _pawapay("ACCEPTED"),
+        Situation.PAYS_IT_ALREADY: _pawapay(
+            "REJECTED", failureReason={"failureCode": "INVALID_STATE"}
+        ),
     },
 )
 TINY = ServedBench(

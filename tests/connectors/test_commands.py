@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
+
+import pytest
 
 from kpay.app import House
-from kpay.rail_commands import ask_rails, read_rails
+from kpay.core.book import Environment
+from kpay.core.clock import ManualClock
+from kpay.core.refusals import Code, Refusal
+from kpay.rail_commands import ask_rails, read_rails, resend
+from kpay.settings import Settings
 from tests.client import Merchant
 from tests.connectors.conftest import PUBLIC_URL
 from tests.connectors.pawapay_rail import PawapayRail
 from tests.connectors.support import says
 from tests.connectors.test_conditions import configured
+from tests.connectors.test_pawapay_by_simulator import ended, paired
 
 
 async def asked(house: House) -> Any:
@@ -28,7 +36,13 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
     pawapay = rows["PRODUCTION", "pawapay"]
     assert pawapay["open"] == 1
     assert pawapay["callbackUrl"] == f"{PUBLIC_URL}/callbacks/pawapay"
-    assert pawapay["capabilities"] == ["conditions", "balances", "callbacks"]
+    assert pawapay["capabilities"] == [
+        "conditions",
+        "balances",
+        "callbacks",
+        "cancelling",
+        "resending",
+    ]
     assert "MTN_MOMO_CMR" in pawapay["providers"]
     assert (rows["TEST", "sandbox"]["callbackUrl"], rows["TEST", "sandbox"]["open"]) == (None, 0)
 
@@ -60,3 +74,57 @@ async def test_half_of_the_balances_are_none(live_house: House, rail: PawapayRai
     rail.instead["/v2/wallet-balances"] = says({"balances": rows})
 
     assert (await asked(live_house))["failed"]
+
+
+async def test_what_has_ended_is_called_back_about_again(
+    settings: Settings, clock: ManualClock
+) -> None:
+    """By the rail itself, whose callback comes in and is taken as any other."""
+    async with paired(settings, clock, "") as pair:
+        made = await pair.merchant.withdraw(amount=1_000, phoneNumber="237650000001")
+        await pair.works()
+        reference = UUID(made["providerReference"])
+
+        early = await resend(pair.house, reference)
+        await ended(pair, [made])
+        heard = pair.answers[200]
+        told = await resend(pair.house, reference)
+        await pair.simulator.agenda.advance(clock, 1)
+
+        assert (early["sent"], early["why"]) == (False, "INVALID_STATE")
+        assert told == {
+            "environment": "PRODUCTION",
+            "rail": "pawapay",
+            "sent": True,
+            "why": None,
+        }
+        assert pair.answers[200] == heard + 1
+        assert (await pair.merchant.payout(made))["status"] == "COMPLETED"
+
+
+async def test_why_a_callback_is_not_sent_again_is_told(live: Merchant, rail: PawapayRail) -> None:
+    made = await live.withdraw(phoneNumber="237650000000")
+    await live.house.worker.run_until_idle()
+    reference = UUID(made["providerReference"])
+    rail.instead["/v2/payouts/resend-callback/"] = says({}, 500)
+
+    told = await resend(live.house, reference)
+
+    assert not told["sent"]
+    assert told["why"].startswith("no answer: /v2/payouts/resend-callback/")
+    routing = live.house.routing
+    pawapay = routing.named(Environment.PRODUCTION, "pawapay")
+    assert pawapay is not None
+    routing.serve(Environment.PRODUCTION, {}, {})
+    assert (await resend(live.house, reference))["why"] == "it is not in service"
+    routing.serve(Environment.PRODUCTION, {"pawapay": pawapay}, {"*": "pawapay"})
+    with pytest.raises(Refusal) as refused:
+        await resend(live.house, UUID(int=1))
+    assert refused.value.code is Code.NOT_FOUND
+
+
+async def test_the_sandbox_cannot_call_back_again(merchant: Merchant) -> None:
+    made = await merchant.collect(10_000)
+    reference = UUID((await merchant.payment(made))["providerReference"])
+
+    assert (await resend(merchant.house, reference))["why"] == "it cannot call back again"

@@ -11,6 +11,7 @@ import json
 import pytest
 
 from kpay.app import House
+from kpay.connectors.capabilities import CancelAnswer, Cancelling, CancelsEnqueued, Declined
 from kpay.connectors.model import (
     Accepted,
     NotFound,
@@ -21,6 +22,7 @@ from kpay.connectors.model import (
     outcome_evidence,
 )
 from kpay.connectors.opening import RAILS
+from kpay.instructions.model import cancelling_evidence
 from tests.connectors.benches import BENCHES, Situation
 
 HANDED_OVER: dict[Situation, type[Outcome]] = {
@@ -76,6 +78,36 @@ async def test_the_same_situation_has_the_same_outcome(
         assert "a-token" not in kept
         if isinstance(outcome, Refused):
             assert outcome.code == "RECIPIENT_NOT_FOUND"
+
+
+CANCELLING: dict[Situation, type[CancelAnswer]] = {
+    Situation.CANCELS_IT: Cancelling,
+    Situation.PAYS_IT_ALREADY: Declined,
+    Situation.TROUBLE: Unknown,
+    Situation.NONSENSE: Unknown,
+    Situation.FOREIGN: Unknown,
+    Situation.HANGS_UP: Unknown,
+    Situation.HALF: Unknown,
+    Situation.SILENT: Unknown,
+    Situation.LOCKED_OUT: Unknown,
+    Situation.GONE: Unknown,
+}
+
+
+@pytest.mark.parametrize("situation", CANCELLING)
+@pytest.mark.parametrize("name", BENCHES)
+async def test_a_rail_that_can_cancel_says_whether_it_does_and_ends_nothing(
+    name: str, situation: Situation, house: House
+) -> None:
+    async with BENCHES[name].stand(situation, house) as stand:
+        if stand is None or not isinstance(stand.connector, CancelsEnqueued):
+            # It has no words for cancelling, and then it must not be thought to be able to.
+            assert name != "pawapay"
+            return
+        answer = await stand.connector.cancel(stand.instruction)
+
+        assert type(answer) is CANCELLING[situation]
+        assert "a-token" not in json.dumps(cancelling_evidence(answer))
 
 
 @pytest.mark.parametrize("name", BENCHES)

@@ -255,7 +255,10 @@ def list_withdrawals(
 
 
 def cancel_withdrawal(withdrawal_id: str) -> Call[Withdrawal]:
-    """Call back a withdrawal that was not sent yet."""
+    """Call back a withdrawal that was not sent yet, or have its operator asked to cancel it.
+
+    Asked for only, it is still PROCESSING: it ends FAILED if that came in time, else COMPLETED.
+    """
     path = f"{_PAYMENTS}/withdraw/{safe(withdrawal_id)}"
     write = Write(
         "not_cancellable",

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.catalogue.model import OperationType
-from kpay.connectors.model import Connector
+from kpay.connectors.model import Connector, Evidence, Instruction, Unknown
 from kpay.core.limits import Limits
 from kpay.core.money import Money
 
@@ -83,6 +83,22 @@ class NotNow(msgspec.Struct, frozen=True):
 Judged: TypeAlias = Heard | Doubted | NotNow
 
 
+class Cancelling(msgspec.Struct, frozen=True):
+    """The rail takes it that something is not to be paid. That it is not, a status says later."""
+
+    raw: Evidence = msgspec.field(default_factory=dict)
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """The rail does not cancel it, with its code for why: nothing has changed there."""
+
+    code: str
+    raw: Evidence = msgspec.field(default_factory=dict)
+
+
+CancelAnswer: TypeAlias = Cancelling | Declined | Unknown
+
+
 @runtime_checkable
 class Limited(Protocol):
     """Serves some providers only."""
@@ -119,10 +135,32 @@ class JudgesCallbacks(Protocol):
     async def judge(self, callback: Callback) -> Judged: ...
 
 
+@runtime_checkable
+class CancelsEnqueued(Protocol):
+    """Can cancel what waits there for its operator. Raises nothing for business.
+
+    Asked for one instruction twice, it cancels it once; what it is paying already, it pays.
+    """
+
+    async def cancel(self, instruction: Instruction) -> CancelAnswer: ...
+
+
+@runtime_checkable
+class ResendsCallbacks(Protocol):
+    """Calls back again when it is asked to. Raises NoAnswer where it cannot tell now.
+
+    Returned is its reason where it does not, None where it does.
+    """
+
+    async def resend_callback(self, type_: OperationType, reference: UUID) -> str | None: ...
+
+
 _NAMES: Mapping[str, type] = {
     "conditions": TellsConditions,
     "balances": TellsBalances,
     "callbacks": JudgesCallbacks,
+    "cancelling": CancelsEnqueued,
+    "resending": ResendsCallbacks,
 }
 
 

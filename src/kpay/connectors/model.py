@@ -51,12 +51,14 @@ class Paid(msgspec.Struct, frozen=True):
 class Refused(msgspec.Struct, frozen=True):
     """The money has not moved and will not, with the rail's code for why.
 
-    With `alarm`, that is the operator's affair and not the merchant's: a person has to look.
+    With `alarm`, that is the operator's affair and not the merchant's: a person has to look. With
+    `cancelled` somebody had it cancelled there: nothing else is tried instead of it.
     """
 
     code: str
     raw: Evidence = msgspec.field(default_factory=dict)
     alarm: bool = False
+    cancelled: bool = False
 
 
 class NotFound(msgspec.Struct, frozen=True):

@@ -76,6 +76,14 @@ class Example(msgspec.Struct, frozen=True):
     body: Any = None
 
 
+class Also(msgspec.Struct, frozen=True):
+    """Another success that a route can have, with the same answer in another state."""
+
+    status: int
+    description: str
+    examples: tuple[Example, ...] = ()
+
+
 class Download(msgspec.Struct, frozen=True):
     """A success that is sent as it is made: a file of any length, in parts.
 
@@ -102,6 +110,8 @@ class Route(msgspec.Struct, frozen=True):
     `ledger.fence.hold` in a transaction of its own); `recall` answers, from what is committed, a
     request whose first answer was lost, or says None where nothing was.
 
+    `also` is a further success, of another status.
+
     `also_counts` names a further quota that a request counts in, by its body; see `access.quota`.
     """
 
@@ -121,6 +131,7 @@ class Route(msgspec.Struct, frozen=True):
     refuses: tuple[Code, ...] = ()
     path_types: Mapping[str, Any] = msgspec.field(default_factory=dict)
     recall: Callable[[Call], Awaitable[Reply | None]] | None = None
+    also: Also | None = None
     also_counts: Callable[[Any], str | None] | None = None
 
 

@@ -174,6 +174,7 @@ def reasons(speech: Speech) -> Mapping[str, str]:
         "WALLET_LIMIT_REACHED": say("the account has reached its limit"),
         "INSUFFICIENT_BALANCE": say("there is not enough money in the account"),
         "TRANSACTION_ALREADY_IN_PROCESS": say("another one of this number was still under way"),
+        "MANUALLY_CANCELLED": say("it was cancelled where it waited for the operator"),
         "UNSPECIFIED_FAILURE": say("the operator gave no reason"),
         "NOT_FOUND": say("the operator has never received it"),
         "EXPIRED": say("nobody chose in time"),

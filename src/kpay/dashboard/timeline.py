@@ -159,11 +159,11 @@ class Timeline:
             )
 
     def _attempts(self, story: Story) -> Iterator[Step]:
-        """Each handing over is a step; questions that were all answered alike are one."""
+        """Each handing over or cancelling is a step; questions all answered alike are one."""
         operator = self._telling.operator(story.transaction.provider)
 
         def alike(attempt: Attempt) -> tuple[object, ...]:
-            alone = attempt.number if attempt.action == Action.SUBMIT else 0
+            alone = attempt.number if attempt.action != Action.CHECK else 0
             return alone, attempt.outcome
 
         for _, same in groupby(story.attempts, alike):
@@ -182,6 +182,8 @@ class Timeline:
         say = self._say
         if attempts[0].action == Action.SUBMIT:
             return say("Handed to %(operator)s", operator=operator)
+        if attempts[0].action == Action.CANCEL:
+            return say("Asked %(operator)s to cancel it", operator=operator)
         if len(attempts) == 1:
             return say("Asked %(operator)s what became of it", operator=operator)
         return say(
@@ -192,6 +194,8 @@ class Timeline:
 
     def _outcome(self, attempt: Attempt) -> tuple[str, str]:
         say = self._say
+        if attempt.action == Action.CANCEL and attempt.outcome is not None:
+            return self._cancelling(attempt.outcome)
         return {
             "accepted": (say("It has it, and will say later how it ends."), ""),
             "paid": (say("It says: paid."), "good"),
@@ -206,6 +210,13 @@ class Timeline:
             ),
             _NO_ANSWER: (say("No answer is on record yet."), "wait"),
         }.get(attempt.outcome or _NO_ANSWER, (f"{attempt.outcome}", ""))
+
+    def _cancelling(self, outcome: str) -> tuple[str, str]:
+        say = self._say
+        return {
+            "accepted": (say("It cancels it, and will say when that is done."), ""),
+            "declined": (say("It does not: it is paying it already, or it has ended."), "wait"),
+        }.get(outcome, (say("No clear answer: what becomes of it, it is asked."), "wait"))
 
     def _end(self, story: Story) -> Iterator[Step]:
         say, told = self._say, story.transaction

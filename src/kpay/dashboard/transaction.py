@@ -44,6 +44,8 @@ class Deeds(msgspec.Struct, frozen=True):
     """What the visitor can do with a transaction as it stands."""
 
     cancel: bool
+    cancel_at_rail: bool
+    """The operator has it, and can be asked to cancel it."""
     refund: bool
     replay: bool
 
@@ -86,17 +88,18 @@ class TransactionPage:
         return await self._shown(visit)
 
     async def cancel(self, visit: Visit) -> Sent:
-        """Call back a payout or a refund that no operator has heard of."""
+        """Call back a payout or a refund, or have it cancelled where it waits for its operator."""
         told = await self._told(visit)
-        if told.noun not in (Noun.PAYOUT, Noun.REFUND):
+        flow = self._outgoing(told.noun)
+        if flow is None:
             raise Gone
-        flow = self._payouts if told.noun is Noun.PAYOUT else self._refunds
         try:
             await self._ask(visit, Right.MOVE_MONEY, Action.CANCELLING_ASKED, told)
-            await flow.cancel(visit.book, told.id)
+            found = await flow.cancel(visit.book, told.id)
         except Refusal as refusal:
             return await self._refused(visit, refusal)
-        return _back(visit, told.public_id, "cancelled")
+        cancelled = found.progress.status is Status.CANCELLED
+        return _back(visit, told.public_id, "cancelled" if cancelled else "asked")
 
     async def refund(self, visit: Visit) -> Sent:
         """Give a payment back whole, and go on to the refund that does it."""
@@ -128,6 +131,14 @@ class TransactionPage:
         except Refusal as refusal:
             return await self._refused(visit, refusal)
         return _back(visit, story.transaction.public_id, "replayed", "webhook")
+
+    def _outgoing(self, noun: Noun) -> Payouts | Refunds | None:
+        """The flow of what goes out to an operator; None for what does not."""
+        flows: dict[Noun, Payouts | Refunds] = {
+            Noun.PAYOUT: self._payouts,
+            Noun.REFUND: self._refunds,
+        }
+        return flows.get(noun)
 
     async def _told(self, visit: Visit) -> Transaction:
         """What the address names. Raises Gone."""
@@ -210,11 +221,27 @@ class TransactionPage:
             statuses=status_words(visit.speech),
             steps=timeline.steps(story),
             holder=timeline.holder(story),
-            deeds=_deeds(visit, story, self._clock.now()),
+            deeds=self._deeds(visit, story),
             most_reason=_MOST_REASON_LENGTH,
             error=error,
             asked=visit.query.get("ask"),
             done=visit.query.get("done"),
+        )
+
+    def _deeds(self, visit: Visit, story: Story) -> Deeds:
+        told = story.transaction
+        moves = visit.may(Right.MOVE_MONEY)
+        flow = self._outgoing(told.noun)
+        at_rail = (
+            flow is not None
+            and told.status is Status.PROCESSING
+            and flow.may_be_cancelled_at_rail(visit.book, story.attempts)
+        )
+        return Deeds(
+            cancel=moves and flow is not None and (told.status is Status.PENDING or at_rail),
+            cancel_at_rail=at_rail,
+            refund=moves and _refundable(story, self._clock.now()),
+            replay=visit.may(Right.APPLICATIONS) and story.notice is not None,
         )
 
 
@@ -227,21 +254,14 @@ def _named(visit: Visit) -> tuple[Noun, UUID]:
     return found
 
 
-def _deeds(visit: Visit, story: Story, now: datetime) -> Deeds:
+def _refundable(story: Story, now: datetime) -> bool:
     told = story.transaction
-    moves = visit.may(Right.MOVE_MONEY)
-    outgoing = told.noun in (Noun.PAYOUT, Noun.REFUND)
-    given_back = any(each.status not in _FAILED for each in story.refunds)
-    refundable = (
+    return (
         told.noun is Noun.PAYMENT
         and told.status is Status.COMPLETED
         and told.ended_at is not None
         and now <= told.ended_at + WINDOW
-    )
-    return Deeds(
-        cancel=moves and outgoing and told.status is Status.PENDING,
-        refund=moves and refundable and not given_back,
-        replay=visit.may(Right.APPLICATIONS) and story.notice is not None,
+        and all(each.status in _FAILED for each in story.refunds)
     )
 
 

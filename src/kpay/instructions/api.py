@@ -29,7 +29,7 @@ from kpay.core.fields import (
 from kpay.core.ids import parse_public_id
 from kpay.core.page import OF_FILE, Filter, every_page, read_limit, read_period
 from kpay.core.refusals import Code, Refusal
-from kpay.core.routes import Call, Download, Example, Guard, Reply, Route
+from kpay.core.routes import Also, Call, Download, Example, Guard, Reply, Route
 from kpay.core.sheet import MEDIA, Cell, file_name, head, sheet
 from kpay.instructions.flow import Followed, Outgoing
 from kpay.instructions.model import Agreed, Status, Tracked
@@ -38,6 +38,7 @@ from kpay.instructions.rails import Attempt
 A = TypeVar("A", bound=Agreed)
 Examples = tuple[Example, ...]
 
+_ASKED = "if it still can, it ends FAILED and the whole amount is back in the wallet."
 _USUAL_FAILURE = "UNSPECIFIED_FAILURE"
 _OF_A_FILTER = (Code.UNSUPPORTED_COUNTRY, Code.UNKNOWN_PROVIDER)
 
@@ -107,6 +108,7 @@ class Shapes(Generic[A]):
     file_examples: Examples = ()
     finish_examples: Examples = ()
     cancel_examples: Examples = ()
+    asked_examples: Examples = ()
 
     def show(self, tracked: Tracked[A]) -> Any:
         return self.answer(**self.fields(tracked))
@@ -277,20 +279,38 @@ def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Rout
     """The route that calls one back; `one` is the path of them all."""
 
     async def cancel(call: Call) -> Reply:
-        """Possible while it is PENDING; all of `amount` is back in the wallet with the answer."""
+        """While it is PENDING, all of `amount` is back in the wallet with the answer, 200.
+
+        While it is PROCESSING because its operator is delayed, the operator is asked to cancel it
+        and the answer is 202: it ends FAILED with MANUALLY_CANCELLED if it still could be, and
+        COMPLETED if not. Whatever else is PROCESSING, or has ended, is refused.
+        """
         identifier = read_id(call, shapes.prefix, verbs.word)
-        return Reply(shapes.show(await verbs.cancel(call.book, identifier, call.keyed)))
+        return answered(await verbs.cancel(call.book, identifier, call.keyed))
 
     async def recalled(call: Call) -> Reply | None:
-        """Cancelling makes nothing of its own: that it is cancelled is all there is to see."""
+        """Cancelling makes nothing of its own: how it stands, and was asked, is all there is."""
         tracked = await verbs.get(call.book, read_id(call, shapes.prefix, verbs.word))
-        cancelled = tracked.progress.status is Status.CANCELLED
-        return Reply(shapes.show(tracked)) if cancelled else None
+        if tracked.progress.status is Status.CANCELLED:
+            return answered(tracked)
+        asked = await verbs.was_asked_to_cancel(call.book, tracked.agreed.id)
+        return answered(tracked) if asked else None
+
+    def answered(tracked: Tracked[A]) -> Reply:
+        shown = shapes.show(tracked)
+        match tracked.progress.status:
+            case Status.CANCELLED:
+                return Reply(shown)
+            case Status.PROCESSING:
+                asked = f"The operator was asked to cancel this {verbs.word}: {_ASKED}"
+                return Reply(msgspec.structs.replace(shown, message=asked), 202)
+            case _:
+                return Reply(shown, 202)
 
     return Route(
         "POST",
         f"{one}/{{id}}/cancel",
-        f"Call back a {verbs.word} that was not sent yet",
+        f"Call back a {verbs.word} that was not sent yet, or that waits for its operator",
         Guard.KEYS,
         cancel,
         shapes.answer,
@@ -299,6 +319,11 @@ def cancelling_route(verbs: Outgoing[A], shapes: Shapes[A], *, one: str) -> Rout
         refuses=(Code.NOT_FOUND, Code.NOT_CANCELLABLE, Code.BUSY),
         path_types={"id": shapes.id_type},
         recall=recalled,
+        also=Also(
+            202,
+            "The operator was asked to cancel it: how it ends, its status tells.",
+            shapes.asked_examples,
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from kpay.database.pool import Database
 from kpay.database.references import References
 from kpay.instructions import store
 from kpay.instructions.model import (
+    Action,
     Agreed,
     Choice,
     Claim,
@@ -166,18 +167,33 @@ class Outgoing(Followed[G]):
     async def cancel(self, book: Book, identifier: UUID, keyed: Keyed | None = None) -> Tracked[G]:
         """Call back what no rail has heard of; all of the hold is given back.
 
-        Refuses: not_found, not_cancellable.
+        What a rail has is asked to be cancelled there, if it waits there for its operator: it is
+        PROCESSING until the rail says how it ended. Refuses: not_found, not_cancellable.
         """
         found = await self.get(book, identifier)
         step = cancellation(book, identifier, self.type, self._clock.now())
         verdict = await self._post(found.agreed, step, self.released(found.agreed), keyed)
         if not verdict.posted:
-            raise Refusal(
-                Code.NOT_CANCELLABLE,
-                f"Only a {self.word} that is PENDING can be cancelled: this one was already sent "
-                "to the operator, or has ended.",
-            )
+            if not await self._rails.cancellations.ask(book, identifier, self.type, keyed):
+                raise Refusal(
+                    Code.NOT_CANCELLABLE,
+                    f"Only a {self.word} that is PENDING can be cancelled, or that waits for an "
+                    "operator which is delayed: this one is being paid already, or has ended.",
+                )
+            self._something_due()
         return await self.get(book, identifier)
+
+    def may_be_cancelled_at_rail(self, book: Book, attempts: Sequence[Attempt]) -> bool:
+        """Whether the rail that has it can be asked to cancel it; it may decline all the same."""
+        connector = attempts[-1].connector if attempts else None
+        return self._rails.cancellations.offered(book.environment, connector)
+
+    async def was_asked_to_cancel(self, book: Book, identifier: UUID) -> bool:
+        """Whether the rail has taken it that this one is not to be paid."""
+        return any(
+            attempt.action == Action.CANCEL and attempt.outcome == "accepted"
+            for attempt in await self.attempts(book, identifier)
+        )
 
 
 class Chosen(Followed[G]):

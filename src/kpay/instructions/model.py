@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from kpay.catalogue.model import OperationType
+from kpay.connectors.capabilities import CancelAnswer, Cancelling, Declined
 from kpay.connectors.model import (
     Accepted,
     Instruction,
@@ -22,6 +23,8 @@ from kpay.connectors.model import (
     Paid,
     Refused,
     Unknown,
+    outcome_evidence,
+    storable_evidence,
     storable_text,
 )
 from kpay.contradictions.model import What
@@ -95,6 +98,8 @@ class Action(StrEnum):
     """Nothing is done until somebody has chosen on the hosted page, or its time is over."""
     SUBMIT = "submit"
     CHECK = "check"
+    CANCEL = "cancel"
+    """Never what comes next: an attempt that a merchant brings about, between two others."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -281,10 +286,15 @@ def step_after(claim: Claim, outcome: Outcome, now: datetime, hosted: Hosted | N
     """The change that an attempt's outcome brings about, and when to look again.
 
     What a rail has refused for certain goes back to its hosted page, if it has one that is open;
-    what never arrived anywhere does not: of that we know less.
+    what never arrived anywhere does not: of that we know less. Nor does what was cancelled there.
     """
     event = event_of(outcome, claim.instruction, now)
-    if isinstance(outcome, Refused) and hosted is not None and hosted.admits_another(now):
+    if (
+        isinstance(outcome, Refused)
+        and not outcome.cancelled
+        and hosted is not None
+        and hosted.admits_another(now)
+    ):
         return _reopening(claim, outcome, now, hosted)
     status = TRANSITIONS[Status.PROCESSING, event]
     failure_code = None
@@ -371,3 +381,25 @@ def outcome_name(outcome: Outcome) -> str:
             return "not_found"
         case Unknown():
             return "unknown"
+
+
+def cancelling_name(answer: CancelAnswer) -> str:
+    """The word that an attempt to have something cancelled is recorded with."""
+    match answer:
+        case Cancelling():
+            return "accepted"
+        case Declined():
+            return "declined"
+        case Unknown():
+            return "unknown"
+
+
+def cancelling_evidence(answer: CancelAnswer) -> dict[str, Any]:
+    """What came back, as it is kept with that attempt."""
+    match answer:
+        case Declined():
+            return storable_evidence({**answer.raw, "failureCode": answer.code})
+        case Cancelling():
+            return storable_evidence(answer.raw)
+        case Unknown():
+            return outcome_evidence(answer)

@@ -258,6 +258,56 @@ held as (
 
 select what, reference, connector from held;
 
+-- name: record_answer
+-- What came back from the rail and ends nothing; the first answer recorded stays.
+update attempts
+set outcome = $5, answer = $6, answered_at = $7
+where application_id = $1 and environment = $2 and instruction_id = $3 and number = $4
+    and outcome is null;
+
+-- name: lock_at_rail
+-- What a rail has now, as it was told; it stays so until the transaction ends.
+select
+    application_id, environment::text, id, reference, provider, phone_number, currency, amount,
+    deposit_reference, submitted_at, connector, attempts + 1 as number,
+    coalesce(earlier_attempts, 0) as earlier_attempts
+from instructions
+where application_id = $1 and environment = $2 and id = $3
+    and status = 'PROCESSING' and connector is not null
+for update;
+
+-- name: asked_to_cancel
+-- Whether the rail was asked to cancel it since then, and has not declined.
+select exists (
+    select from attempts
+    where application_id = $1 and environment = $2 and instruction_id = $3
+        and action = 'cancel' and number > $4 and sent_at > $5
+        and outcome is distinct from 'declined'
+);
+
+-- name: intend_to_cancel
+-- Write the intent of asking the rail to cancel it; when it is asked about next stays as it is.
+with next as (
+    update instructions
+    set attempts = attempts + 1
+    where application_id = $1 and environment = $2 and id = $3
+    returning attempts as number, reference, connector, type
+)
+
+insert into attempts (
+    application_id, environment, instruction_id, number, action, connector, sent, sent_at
+)
+select
+    $1, $2, $3, number, 'cancel', connector,
+    jsonb_build_object('reference', reference, 'operationType', type), $4
+from next;
+
+-- name: handed_over
+-- Which rail was handed a reference of ours, open or not.
+select environment::text, connector, type
+from instructions
+where reference = $1 and connector is not null;
+
 -- name: attempts
 -- The evidence trail of one instruction, oldest first.
 select number, action, connector, sent, sent_at, outcome, answer, answered_at

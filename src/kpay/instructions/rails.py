@@ -35,6 +35,8 @@ from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import UNAVAILABLE, Database, Row, outside_transaction
 from kpay.instructions import store
+from kpay.instructions.alarms import rail_alarm
+from kpay.instructions.cancelling import Cancellations
 from kpay.instructions.model import (
     CLAIM,
     Action,
@@ -65,7 +67,7 @@ class Attempt(msgspec.Struct, rename="camel"):
     action: Annotated[
         str,
         Meta(
-            description="Whether it was handed over or asked about.",
+            description="Whether it was handed over, asked about, or asked to be cancelled.",
             extra_json_schema={"enum": list(Action)},
         ),
     ]
@@ -74,7 +76,10 @@ class Attempt(msgspec.Struct, rename="camel"):
     sent_at: Annotated[Moment, Meta(description="When it was told.")]
     outcome: Annotated[
         str | None,
-        Meta(description="accepted, paid, refused, not_found, unknown, or null without an answer."),
+        Meta(
+            description="accepted, paid, refused, not_found, unknown, declined (to cancel), or "
+            "null without an answer."
+        ),
     ]
     answer: Annotated[Any, Meta(description="What the operator answered, or null.")]
     answered_at: Annotated[Moment | None, Meta(description="When its answer was recorded.")]
@@ -97,6 +102,7 @@ class Rails:
         self._sandbox = sandbox
         self._clock = clock
         self.steps = store.StepRecords()
+        self.cancellations = Cancellations(database, routing, clock)
 
     def open_provider(
         self, environment: Environment, code: str, terms: Terms, type_: OperationType
@@ -199,13 +205,8 @@ class Rails:
         outcome = await _call(connector, claim)
         metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
         if isinstance(outcome, Unknown | Refused) and outcome.alarm:
-            metrics.rail_alarms.labels(connector.name).inc()
-            log.error(
-                "rail_alarm",
-                connector=connector.name,
-                why=outcome.why if isinstance(outcome, Unknown) else outcome.code,
-                reference=str(claim.instruction.reference),
-            )
+            why = outcome.why if isinstance(outcome, Unknown) else outcome.code
+            rail_alarm(connector.name, why, claim.instruction.reference)
         return outcome
 
     def _may_go_on(self, claim: Claim) -> bool:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
+from kpay.connectors.capabilities import CancelAnswer
 from kpay.connectors.model import Instruction, Outcome, outcome_evidence
 from kpay.contradictions.model import What
 from kpay.core.book import Book, Environment
@@ -27,6 +28,8 @@ from kpay.instructions.model import (
     Status,
     Step,
     Tracked,
+    cancelling_evidence,
+    cancelling_name,
     contradiction,
     contradiction_of_earlier_choice,
     outcome_name,
@@ -106,6 +109,74 @@ async def record_late_answer(database: Database, step: Step) -> Found | None:
 
 def _evidence(outcome: Outcome) -> str:
     return json.dumps(outcome_evidence(outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class AtRail:
+    """What a rail has. `number` is that of the next attempt."""
+
+    instruction: Instruction
+    connector: str
+    number: int
+    earlier_attempts: int
+
+
+async def lock_at_rail(
+    connection: Connection, book: Book, instruction_id: UUID, type_: OperationType
+) -> AtRail | None:
+    """It, locked until the transaction ends; None where no rail has it now."""
+    row = await connection.fetchrow(
+        SQL["lock_at_rail"], book.application_id, book.environment, instruction_id
+    )
+    if row is None:
+        return None
+    return AtRail(
+        _instruction(row, type_), row["connector"], row["number"], row["earlier_attempts"]
+    )
+
+
+async def asked_to_cancel(
+    connection: Connection, book: Book, instruction_id: UUID, after: int, since: datetime
+) -> bool:
+    """Whether the rail was asked to by an attempt after that one since then, and may do so."""
+    asked: bool = await connection.fetchval(
+        SQL["asked_to_cancel"],
+        book.application_id,
+        book.environment,
+        instruction_id,
+        after,
+        since,
+    )
+    return asked
+
+
+async def intend_to_cancel(
+    connection: Connection, book: Book, instruction_id: UUID, now: datetime
+) -> None:
+    await connection.execute(
+        SQL["intend_to_cancel"], book.application_id, book.environment, instruction_id, now
+    )
+
+
+async def record_cancelling(
+    database: Database,
+    book: Book,
+    instruction_id: UUID,
+    number: int,
+    answer: CancelAnswer,
+    now: datetime,
+) -> None:
+    """Keep what the rail said with its attempt."""
+    await database.execute(
+        SQL["record_answer"],
+        book.application_id,
+        book.environment,
+        instruction_id,
+        number,
+        cancelling_name(answer),
+        json.dumps(cancelling_evidence(answer)),
+        now,
+    )
 
 
 async def claim(
@@ -265,14 +336,18 @@ def _claim(row: Row, type_: OperationType) -> Claim:
         number=row["number"],
         action=Action(row["action"]),
         connector=row["connector"],
-        instruction=Instruction(
-            book=book_of(row),
-            type=type_,
-            reference=row["reference"],
-            provider=row["provider"],
-            phone_number=row["phone_number"],
-            amount=Money(row["amount"], row["currency"]),
-            submitted_at=row["submitted_at"],
-            deposit_reference=row["deposit_reference"],
-        ),
+        instruction=_instruction(row, type_),
+    )
+
+
+def _instruction(row: Row, type_: OperationType) -> Instruction:
+    return Instruction(
+        book=book_of(row),
+        type=type_,
+        reference=row["reference"],
+        provider=row["provider"],
+        phone_number=row["phone_number"],
+        amount=Money(row["amount"], row["currency"]),
+        submitted_at=row["submitted_at"],
+        deposit_reference=row["deposit_reference"],
     )

@@ -330,4 +330,5 @@ SHAPES = Shapes(
     file_examples=examples.FILE,
     finish_examples=examples.FINISH,
     cancel_examples=examples.CANCEL,
+    asked_examples=examples.ASKED,
 )

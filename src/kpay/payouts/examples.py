@@ -159,6 +159,16 @@ PAGE = (Example("The last two", {"data": [_ACROSS, _SAME], "nextCursor": None}),
 _LINE = {**_PAID, "expiresAt": None, **_MORE}
 FILE = (Example("One withdrawal", table(_LINE, without=("message",))),)
 CANCEL = (Example("A withdrawal that was called back", _CANCELLED),)
+ASKED = (
+    Example(
+        "Its operator is delayed, and was asked to cancel it",
+        {
+            **_PROCESSING,
+            "message": "The operator was asked to cancel this withdrawal: if it still can, it ends "
+            "FAILED and the whole amount is back in the wallet.",
+        },
+    ),
+)
 FINISH = (
     Example(
         "It is to fail", _PROCESSING, {"outcome": "FAILED", "failureCode": "RECIPIENT_NOT_FOUND"}

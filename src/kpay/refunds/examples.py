@@ -85,6 +85,16 @@ DETAIL = (
 PAGE = (Example("One page", {"data": [_COMPLETED], "nextCursor": None}),)
 FILE = (Example("One refund", table({**_COMPLETED, **_MORE}, without=("message",))),)
 CANCEL = (Example("A refund that was called back", _CANCELLED),)
+ASKED = (
+    Example(
+        "Its operator is delayed, and was asked to cancel it",
+        {
+            **_PROCESSING,
+            "message": "The operator was asked to cancel this refund: if it still can, it ends "
+            "FAILED and the whole amount is back in the wallet.",
+        },
+    ),
+)
 FINISH = (
     Example(
         "It is to fail", _PROCESSING, {"outcome": "FAILED", "failureCode": "PAYER_UNREACHABLE"}

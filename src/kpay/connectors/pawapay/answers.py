@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from kpay.connectors.amounts import read_rail_amount
+from kpay.connectors.capabilities import CancelAnswer, Cancelling, Declined
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
-from kpay.connectors.wire import Answer
+from kpay.connectors.wire import Answer, NoAnswer
 
 _OK = 200
 _KEY_NOT_ACCEPTED = (401, 403)
@@ -20,6 +21,8 @@ _UNKNOWN_ERROR = "UNKNOWN_ERROR"
 _UNSPECIFIED = "UNSPECIFIED_FAILURE"
 # Our account there has run empty: every merchant's payout of that country fails until it is filled.
 _OUT_OF_FUNDS = "PAWAPAY_WALLET_OUT_OF_FUNDS"
+# Called off while it was enqueued, by us or in pawaPay's dashboard.
+_CANCELLED = "MANUALLY_CANCELLED"
 _UNDER_WAY = frozenset({"ACCEPTED", "ENQUEUED", "PROCESSING", "SUBMITTED", "IN_RECONCILIATION"})
 
 
@@ -60,6 +63,37 @@ def of_status(answer: Answer, instruction: Instruction, id_field: str) -> Outcom
             return Unknown("the answer cannot be understood", answer.evidence)
 
 
+def of_cancelling(answer: Answer, instruction: Instruction, id_field: str) -> CancelAnswer:
+    """What came of asking that something enqueued is called off: no outcome, whatever it says."""
+    trouble = _trouble(answer)
+    if trouble is not None:
+        return trouble
+    said = answer.read_object()
+    if id_field in said and not _is_ours(said[id_field], instruction):
+        return Unknown("the answer is about something else", answer.evidence, alarm=True)
+    code = _failure_code(said)
+    match said.get("status"):
+        case "REJECTED" if code is not None and code != _UNKNOWN_ERROR:
+            return Declined(code, answer.evidence)
+        case "ACCEPTED" if answer.status == _OK:
+            return Cancelling(answer.evidence)
+        case _:
+            return Unknown("the answer cannot be understood", answer.evidence)
+
+
+def of_resending(answer: Answer, path: str) -> str | None:
+    """Why a callback is not sent again; None where it is. Raises NoAnswer for what is neither."""
+    said = answer.read_object()
+    code = _failure_code(said)
+    match said.get("status"):
+        case "ACCEPTED" if answer.status == _OK:
+            return None
+        case "REJECTED" if answer.status == _OK and code is not None:
+            return code
+        case _:
+            raise NoAnswer(f"{path} answered {answer.status}")
+
+
 def _found(
     answer: Answer, data: dict[str, Any], instruction: Instruction, id_field: str
 ) -> Outcome:
@@ -94,7 +128,7 @@ def _trouble(answer: Answer) -> Unknown | None:
 
 
 def _refused(code: str, answer: Answer) -> Refused:
-    return Refused(code, answer.evidence, alarm=code == _OUT_OF_FUNDS)
+    return Refused(code, answer.evidence, alarm=code == _OUT_OF_FUNDS, cancelled=code == _CANCELLED)
 
 
 def _failure_code(said: dict[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ _JSON = "application/json"
 
 
 class PawapayClient:
-    """Speaks to one account at one address. Both verbs raise NoAnswer."""
+    """Speaks to one account at one address. Every verb raises NoAnswer."""
 
     def __init__(
         self, wire: Wire, url: str, token: str, clock: Clock, signer: Signer | None
@@ -35,6 +35,10 @@ class PawapayClient:
         if self._signer is not None:
             headers |= self._signer.headers("POST", url, _JSON, body, self._clock.now())
         return await self._wire.send("POST", url, headers, body)
+
+    async def ask_for(self, path: str) -> Answer:
+        """A POST that says everything with its address; pawaPay has none of these signed."""
+        return await self._wire.send("POST", self._url + path, self._headers)
 
     async def close(self) -> None:
         await self._wire.close()

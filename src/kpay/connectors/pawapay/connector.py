@@ -7,11 +7,12 @@ answers mean is in `answers.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from kpay.catalogue.model import OperationType
-from kpay.connectors.capabilities import Balance, Callback, Condition, Judged
+from kpay.connectors.capabilities import Balance, Callback, CancelAnswer, Condition, Judged
 from kpay.connectors.model import Instruction, Outcome, Unknown
-from kpay.connectors.pawapay.answers import of_status, of_submission
+from kpay.connectors.pawapay.answers import of_cancelling, of_resending, of_status, of_submission
 from kpay.connectors.pawapay.balances import fetch_balances
 from kpay.connectors.pawapay.callbacks import CallbackJudge
 from kpay.connectors.pawapay.client import PawapayClient
@@ -57,6 +58,21 @@ class PawapayConnector:
         except NoAnswer as problem:
             return Unknown(str(problem))
         return of_status(answer, instruction, operation.id_field)
+
+    async def cancel(self, instruction: Instruction) -> CancelAnswer:
+        """Ask that what is ENQUEUED is called off; pawaPay knows whether it is, and says so."""
+        operation = _OPERATIONS[instruction.type]
+        path = f"{operation.path}/fail-enqueued/{instruction.reference}"
+        try:
+            answer = await self._client.ask_for(path)
+        except NoAnswer as problem:
+            return Unknown(str(problem))
+        return of_cancelling(answer, instruction, operation.id_field)
+
+    async def resend_callback(self, type_: OperationType, reference: UUID) -> str | None:
+        """pawaPay does so for what has ended, and calls what has not INVALID_STATE."""
+        path = f"{_OPERATIONS[type_].path}/resend-callback/{reference}"
+        return of_resending(await self._client.ask_for(path), path)
 
     async def conditions(self) -> Sequence[Condition]:
         return await fetch_conditions(self._client)

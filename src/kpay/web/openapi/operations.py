@@ -59,6 +59,7 @@ def operation(route: Route, routes: Sequence[Route], of_type: Mapping[int, Any])
         ],
         "responses": {
             str(route.status): _done(route, of_type[id(route.answer)], _links(route, routes)),
+            **_also(route, of_type[id(route.answer)]),
             **refusals.responses(route),
         },
     }
@@ -86,20 +87,34 @@ def operation_id(route: Route) -> str:
 
 
 def _done(route: Route, schema: Any, links: Mapping[str, Any]) -> dict[str, Any]:
-    done = {
-        "description": _DONE[route.status],
+    done = _success(route, schema, _DONE[route.status], route.examples)
+    return {**done, "links": links} if links else done
+
+
+def _also(route: Route, schema: Any) -> dict[str, Any]:
+    """The further success of a route that has one."""
+    also = route.also
+    if also is None:
+        return {}
+    return {str(also.status): _success(route, schema, also.description, also.examples)}
+
+
+def _success(
+    route: Route, schema: Any, description: str, examples: Sequence[Example]
+) -> dict[str, Any]:
+    return {
+        "description": description,
         "headers": refusals.headers(route),
         "content": {
             route.media: {
                 "schema": schema,
                 "examples": {
                     _name(example): {"summary": example.summary, "value": example.answer}
-                    for example in route.examples
+                    for example in examples
                 },
             }
         },
     }
-    return {**done, "links": links} if links else done
 
 
 def _name(example: Example) -> str:

@@ -60,8 +60,8 @@ SENTENCES: dict[Code, str] = {
     "this moment: send it again in a second for its answer.",
     Code.IDEMPOTENCY_KEY_REUSED: "This Idempotency-Key was sent before with another request: use a "
     "new key for a new request, and send the same bytes when it is the same.",
-    Code.NOT_CANCELLABLE: "Only a withdrawal that is PENDING can be cancelled: this one was "
-    "already sent to the operator, or has ended.",
+    Code.NOT_CANCELLABLE: "Only a withdrawal that is PENDING can be cancelled, or that waits for "
+    "an operator which is delayed: this one is being paid already, or has ended.",
     Code.NOT_OPEN: "Only an operation of the sandbox that is PROCESSING can be finished.",
     Code.NOT_REFUNDABLE: "Only a payment that is COMPLETED can be refunded: this one is "
     "PROCESSING.",
