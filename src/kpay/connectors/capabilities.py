@@ -68,6 +68,12 @@ class Heard(msgspec.Struct, frozen=True):
     proved: bool = True
 
 
+class Aside(msgspec.Struct, frozen=True):
+    """A callback that is the rail's own and about no operation: it is answered, and not kept."""
+
+    why: str
+
+
 class Doubted(msgspec.Struct, frozen=True):
     """A callback that is not known to be the rail's; it counts for nothing."""
 
@@ -80,7 +86,7 @@ class NotNow(msgspec.Struct, frozen=True):
     why: str
 
 
-Judged: TypeAlias = Heard | Doubted | NotNow
+Judged: TypeAlias = Heard | Aside | Doubted | NotNow
 
 
 class Cancelling(msgspec.Struct, frozen=True):

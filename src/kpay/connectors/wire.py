@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,13 +20,21 @@ from kpay.database.pool import outside_transaction
 # Shorter than an attempt is given, so that what is recorded is why, and not only that it was late.
 WITHIN_SECONDS = 25.0
 _CONNECT_WITHIN_SECONDS = 10.0
+# A file comes in parts: each within the usual time, and all of them within this.
+_FILE_WITHIN_SECONDS = 1_800.0
 # No answer about one operation is longer; a list of an account's operators may be.
 LARGEST_ANSWER = 2 * 1024 * 1024
 _MOST_KEPT = 2_000
+_PART = 64 * 1024
+_NOT_THERE = (403, 404, 410)
 
 
 class NoAnswer(Exception):
     """Nothing came back, or nothing that could be read to its end; its text says what happened."""
+
+
+class NoFile(NoAnswer):
+    """A file is not where it was said to be, or is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,38 @@ class Wire:
             raise NoAnswer(f"no answer within {self.within:g} seconds") from None
         except (aiohttp.ClientError, OSError) as problem:
             # The text of these may hold what was sent; what kind it is says enough.
+            raise NoAnswer(type(problem).__name__) from None
+
+    async def download(self, url: str, largest: int) -> AsyncGenerator[bytes, None]:
+        """A file in parts, as it comes and never whole in memory. Nothing of ours is sent along.
+
+        Raises NoFile where it is gone, and NoAnswer for any other trouble, also after some parts.
+        """
+        outside_transaction()
+        within = aiohttp.ClientTimeout(
+            total=_FILE_WITHIN_SECONDS, connect=_CONNECT_WITHIN_SECONDS, sock_read=self.within
+        )
+        got = 0
+        try:
+            async with self._session().get(
+                URL(url, encoded=True),
+                headers={"Accept-Encoding": "identity"},
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=within,
+            ) as answer:
+                if answer.status in _NOT_THERE:
+                    raise NoFile(f"the file is not there: {answer.status}")
+                if answer.status != 200:
+                    raise NoAnswer(f"a file was wanted, and {answer.status} came")
+                async for part in answer.content.iter_chunked(_PART):
+                    got += len(part)
+                    if got > largest:
+                        raise NoAnswer(f"a file of more than {largest:,} bytes")
+                    yield part
+        except TimeoutError:
+            raise NoAnswer("the file did not come in time") from None
+        except (aiohttp.ClientError, OSError) as problem:
             raise NoAnswer(type(problem).__name__) from None
 
     async def close(self) -> None:

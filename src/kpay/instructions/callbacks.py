@@ -16,6 +16,7 @@ import structlog
 
 from kpay import metrics
 from kpay.connectors.capabilities import (
+    Aside,
     Callback,
     Doubted,
     Heard,
@@ -87,7 +88,7 @@ class Callbacks:
             )
             if hastened:
                 self._something_due()
-        else:
+        elif not isinstance(judged, Aside):
             log.warning("rail_callback_not_taken", connector=name, why=judged.why)
         return judged
 
@@ -100,6 +101,8 @@ def _found(judged: Judged) -> str:
     match judged:
         case Heard():
             return "heard"
+        case Aside():
+            return "aside"
         case Doubted():
             return "doubted"
         case NotNow():

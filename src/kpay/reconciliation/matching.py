@@ -208,16 +208,21 @@ class Matching:
         )
 
     async def _figures(self, agreed: int) -> Figures:
-        """What both sides held when the day began and when it ended."""
+        """What both sides held when the day began and when it ended.
+
+        What a rail told after the first day has some of the next in it, which is known only now.
+        """
         sums = await store.sums(self._database, self._claimed)
         first, last = await store.told(self._database, self._claimed)
         before = await store.before(self._database, self._claimed)
+        correction = await store.moved_before_told(self._database, self._claimed)
         if before is None:
             # The first day: a rail that shows no balances has told one since, and nothing else.
             theirs = self._claimed.told_balance - sums["moved"] if first is None else first
             ours = await self._our_moves(_BEGINNING, self._cut.start)
         else:
             theirs, ours = before
+            theirs -= correction
         moved = await self._our_moves(self._cut.start, self._cut.end)
         return Figures(
             opening_theirs=theirs,
@@ -227,6 +232,7 @@ class Matching:
             lines=sums["lines"],
             others=sums["others"],
             agreed=agreed,
+            correction=correction,
         )
 
     async def _our_moves(self, since: datetime, until: datetime) -> int:

@@ -115,14 +115,48 @@ where environment = $1 and connector = $2 and country = $3 and currency = $4 and
 returning true;
 
 -- name: finish
--- A wallet's day is matched; null where somebody else has claimed it since.
-update reconciliations
-set
-    stage = 'done', due_at = null, trouble = null, opening_theirs = $8, opening_ours = $9,
-    closing_theirs = $10, closing_ours = $11, lines = $12, others = $13, agreed = $14
-where environment = $1 and connector = $2 and country = $3 and currency = $4 and provider = $5
-    and day = $6 and claims = $7
-returning true;
+-- A wallet's day is matched, and what the days before it held is put right by what it has shown of
+-- them; null where somebody else has claimed it since.
+with finished as (
+    update reconciliations
+    set
+        stage = 'done', due_at = null, trouble = null, opening_theirs = $8, opening_ours = $9,
+        closing_theirs = $10, closing_ours = $11, lines = $12, others = $13, agreed = $14
+    where environment = $1 and connector = $2 and country = $3 and currency = $4 and provider = $5
+        and day = $6 and claims = $7
+    returning true
+),
+
+corrected as (
+    update reconciliations
+    set opening_theirs = opening_theirs - $15, closing_theirs = closing_theirs - $15
+    where environment = $1 and connector = $2 and country = $3 and currency = $4 and provider = $5
+        and day < $6 and $15::bigint <> 0 and exists (select from finished)
+)
+
+select true from finished;
+
+-- name: moved_before_told
+-- What a day had moved when the rail was asked, some time after the first day, what the wallet
+-- holds: so much of what it told is not the first day's. Nothing where its own lines say it.
+select coalesce(sum(lines.amount), 0)::bigint
+from (
+    select day, told_at
+    from reconciliations
+    where environment = $1 and connector = $2 and country = $3 and currency = $4 and provider = $5
+    order by day
+    limit 1
+) as beginning
+join rail_lines as lines
+    on lines.day = $6 and lines.day > beginning.day and lines.at <= beginning.told_at
+where lines.environment = $1 and lines.connector = $2 and lines.country = $3
+    and lines.currency = $4 and lines.provider = $5
+    and not exists (
+        select from rail_lines as shown
+        where shown.environment = $1 and shown.connector = $2 and shown.country = $3
+            and shown.currency = $4 and shown.provider = $5 and shown.day = beginning.day
+            and shown.balance is not null
+    );
 
 -- name: clear_lines
 -- A day's lines are read anew from the first.

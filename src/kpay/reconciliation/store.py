@@ -72,6 +72,8 @@ class Figures:
     lines: int
     others: int
     agreed: int
+    correction: int = 0
+    """By how much less the days before ended than it seemed, on the rail's side."""
 
 
 Rails = Sequence[tuple[Environment, str]]
@@ -177,6 +179,7 @@ async def finish(database: Database, claimed: Claimed, figures: Figures) -> bool
         figures.lines,
         figures.others,
         figures.agreed,
+        figures.correction,
     )
     return done is not None
 
@@ -341,6 +344,12 @@ async def sums(database: Database, claimed: Claimed) -> Row:
     if row is None:
         raise RuntimeError("a sum has no row")
     return row
+
+
+async def moved_before_told(database: Database, claimed: Claimed) -> int:
+    """What the day had moved when the rail told what the wallet holds, after the first day."""
+    moved: int = await database.fetchval(SQL["moved_before_told"], *claimed.key)
+    return moved
 
 
 async def told(database: Database, claimed: Claimed) -> tuple[int | None, int | None]:

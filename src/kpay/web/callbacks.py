@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 
 from kpay import metrics
-from kpay.connectors.capabilities import Callback, Doubted, Heard, Judged, NotNow
+from kpay.connectors.capabilities import Aside, Callback, Doubted, Heard, Judged, NotNow
 from kpay.connectors.opening import CALLBACKS as PREFIX
 from kpay.connectors.opening import callback_path
 from kpay.core.book import Environment
@@ -92,7 +92,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 def _status(judged: Judged) -> int:
     match judged:
-        case Heard():
+        case Heard() | Aside():
             return 200
         case Doubted():
             return 401

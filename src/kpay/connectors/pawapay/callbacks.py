@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from kpay.connectors.capabilities import Callback, Doubted, Heard, Judged, NotNow
+from kpay.connectors.capabilities import Aside, Callback, Doubted, Heard, Judged, NotNow
 from kpay.connectors.pawapay.client import PawapayClient
 from kpay.connectors.signatures import BadSignature, Message, PublicKey, public_key, verify
 from kpay.connectors.wire import NoAnswer
@@ -19,6 +20,7 @@ from kpay.core.clock import Clock
 
 _KEYS = "/v2/public-key/http"
 _ID_FIELDS = ("depositId", "payoutId", "refundId")
+_STATEMENT_FIELD = "statementId"
 _COVERED = ("@method", "@authority", "@path", "content-digest")
 # It sends one again for a quarter of an hour, perhaps under its first signature.
 _OLDEST = timedelta(minutes=20)
@@ -56,8 +58,14 @@ class CallbackJudge:
                 verify(message, key, callback.received_at, required=_COVERED, oldest=_OLDEST)
             except BadSignature as problem:
                 return Doubted(str(problem))
-        reference = _reference(callback.body)
-        return Doubted("it names no operation") if reference is None else Heard(reference, proved)
+        told = _told(callback.body)
+        reference = _uuid(told, *_ID_FIELDS)
+        if reference is not None:
+            return Heard(reference, proved)
+        if _uuid(told, _STATEMENT_FIELD) is not None:
+            # Whoever ordered it comes back for it.
+            return Aside("it is about a statement")
+        return Doubted("it names no operation")
 
     async def _key(self, key_id: str) -> PublicKey | None:
         now = self._clock.now()
@@ -89,14 +97,18 @@ class CallbackJudge:
         return found
 
 
-def _reference(body: bytes) -> UUID | None:
+def _told(body: bytes) -> dict[str, Any]:
+    """What a callback says; nothing where it is no JSON object."""
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(told, dict):
-        return None
-    for field in _ID_FIELDS:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _uuid(told: Mapping[str, Any], *fields: str) -> UUID | None:
+    """The first of some fields that names something."""
+    for field in fields:
         try:
             return UUID(told[field])
         except (KeyError, ValueError, TypeError, AttributeError):

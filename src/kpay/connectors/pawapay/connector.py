@@ -6,7 +6,8 @@ answers mean is in `answers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
@@ -21,6 +22,8 @@ from kpay.connectors.pawapay.deposits import DEPOSITS
 from kpay.connectors.pawapay.operation import Operation
 from kpay.connectors.pawapay.payouts import PAYOUTS
 from kpay.connectors.pawapay.refunds import REFUNDS
+from kpay.connectors.pawapay.statements import order_statement, read_statement
+from kpay.connectors.statements import Line, RailWallet
 from kpay.connectors.variables import Place
 from kpay.connectors.wire import NoAnswer
 
@@ -40,6 +43,7 @@ class PawapayConnector:
         self, client: PawapayClient, place: Place, *, unsigned_callbacks: bool = False
     ) -> None:
         self._client = client
+        self._callback_url = place.callback_url
         self._judge = CallbackJudge(client, place.clock, unsigned=unsigned_callbacks)
 
     async def submit(self, instruction: Instruction) -> Outcome:
@@ -79,6 +83,12 @@ class PawapayConnector:
 
     async def balances(self) -> Sequence[Balance]:
         return await fetch_balances(self._client)
+
+    async def order_statement(self, wallet: RailWallet, day: date) -> str:
+        return await order_statement(self._client, wallet, day, self._callback_url)
+
+    def read_statement(self, wallet: RailWallet, day: date, ticket: str) -> AsyncIterator[Line]:
+        return read_statement(self._client, wallet, day, ticket)
 
     async def judge(self, callback: Callback) -> Judged:
         return await self._judge.judge(callback)
