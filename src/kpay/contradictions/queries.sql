@@ -9,8 +9,7 @@ on conflict on constraint contradictions_pkey do nothing
 returning true;
 
 -- name: list
--- A page of contradictions, newest first, from the last page's last one on: those of one operation,
--- those that are open or are settled, of one kind, of one environment, or all.
+-- A page of contradictions, newest first, by whichever filter is given, from the last page's end on.
 select
     contradictions.application_id, contradictions.environment::text, contradictions.instruction_id,
     contradictions.what, contradictions.reference, contradictions.connector,

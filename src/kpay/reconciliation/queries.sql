@@ -342,8 +342,7 @@ where environment = $1 and connector = $2 and status = 'COMPLETED'
     and ended_at >= $3 and ended_at < $4 and provider = any($5::text[]);
 
 -- name: breaks
--- Breaks, newest first, from the last page's last one on: one by its id, those in a state, of one
--- kind, of one environment, connector or country, or all.
+-- A page of breaks, newest first, by whichever filter is given, from the last page's end on.
 select
     breaks.environment::text, breaks.connector, breaks.country, breaks.currency, breaks.provider,
     breaks.key, breaks.id, breaks.kind, breaks.state, breaks.theirs, breaks.ours,
