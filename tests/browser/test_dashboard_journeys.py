@@ -72,7 +72,7 @@ async def copies_the_id(awa: Guest, merchant: Merchant) -> None:
 
 async def makes_a_key(awa: Guest, merchant: Merchant) -> Merchant:
     """The merchant as who calls with the pair that is on the page."""
-    await awa.follow("Keys and webhooks", inside=".side")
+    await awa.follow("Keys and webhooks")
     await awa.follow("Make a new pair")
     await awa.sees("stops working at once", at="#keys [role=alert]")
     await awa.press("Yes, make a new pair")

@@ -99,6 +99,7 @@ class Wallets:
             currencies=currencies,
             moved=await self._moved.told(visit),
             moves=visit.may(Right.MOVE_MONEY),
+            sets=visit.may(Right.APPLICATIONS),
             **given,
         )
 
