@@ -243,6 +243,18 @@ async def test_a_body_that_names_nothing_is_no_trouble(body: bytes, door: Door) 
     assert (await door.browser.send("POST", PATH, raw=body)).status == 401
 
 
+async def test_a_callback_about_a_statement_is_taken_and_not_kept(
+    door: Door, rail: PawapayRail
+) -> None:
+    statement = "f4401bd2-1568-4140-bf2d-eb77d2b2b639"
+    rail.operations[statement] = {"statementId": statement}
+    assert await door.calls(statement, "COMPLETED") == 200
+    assert await door.calls(statement, "COMPLETED", Signature="sig-pp=:AAAA:") == 401
+    rail.operations[statement] = {"statementId": "1"}
+    assert await door.calls(statement, "COMPLETED") == 401
+    assert await door.kept() == 0
+
+
 async def test_a_body_that_is_too_long_is_not_read(door: Door) -> None:
     assert (await door.browser.send("POST", PATH, raw=b"x" * 70_000)).status == 413
 

@@ -10,11 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 from kpay.catalogue.model import OperationType
+from kpay.contradictions.model import What
 from kpay.core.clock import ManualClock
-from kpay.rail_simulator.books import Place
+from kpay.rail_simulator.books import Place, Status
 from kpay.reconciliation.floats import Float, floats, unfinished
 from kpay.reconciliation.model import Kind, State
 from kpay.settings import Settings
+from tests.books import operation_of
 from tests.connectors.rails import payout
 from tests.connectors.test_pawapay_by_simulator import Pair, ended, paired
 from tests.soundness import assert_sound
@@ -116,4 +118,28 @@ async def test_days_match_to_the_franc_and_what_only_the_rail_paid_is_found(
 
         # Every night's statements were called back about too: that was taken, and nothing kept.
         assert set(pair.answers) == {200}
+    await assert_sound(database_url)
+
+
+async def test_a_status_that_lied_is_found_by_the_statement(
+    settings: Settings, clock: ManualClock, database_url: str
+) -> None:
+    async with paired(settings, clock, "") as pair:
+        # The number has the rail say once that it failed, and it has paid.
+        made = await pair.merchant.withdraw(amount=1_000, phoneNumber="237650066634")
+        (found,) = await ended(pair, [made])
+        assert found["status"] == "FAILED"
+        assert pair.truth(found["providerReference"]) is Status.COMPLETED
+
+        await next_night(pair)
+
+        (broken,) = await pair.house.breaks.list()
+        assert (broken.key, broken.kind) == (found["providerReference"], Kind.MISSING_HERE)
+        (held,) = await pair.house.contradictions.list()
+        assert (held.what, held.operation_id) == (
+            What.PAID_AFTER_FAILED,
+            operation_of(found["id"]),
+        )
+        assert (await the_float(pair)).unexplained.minor == 0
+        assert (await pair.merchant.payout(made))["status"] == "FAILED"
     await assert_sound(database_url)

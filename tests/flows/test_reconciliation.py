@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from kpay.app import House
 from kpay.audit.model import Action, Actor, AuditFilter
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, Outcome, Paid, Refused, Unknown
-from kpay.connectors.statements import NotReady, TicketLost
+from kpay.connectors.statements import Line, NotReady, RailWallet, TicketLost
 from kpay.connectors.wire import NoAnswer
 from kpay.contradictions.model import What
 from kpay.core.clock import ManualClock
@@ -596,3 +597,40 @@ async def test_every_break_goes_into_a_sheet(
         "100000",
     )
     assert row["operation"] == payment["id"]
+
+
+class QuietRail(AccountingRail):
+    """Its lines do not say what the wallet held after them."""
+
+    async def read_statement(
+        self, wallet: RailWallet, day: date, ticket: str
+    ) -> AsyncIterator[Line]:
+        async for line in super().read_statement(wallet, day, ticket):
+            yield replace(line, balance=None)
+
+
+async def test_what_had_moved_when_a_rail_was_first_asked_is_counted_once(
+    house: House, clock: ManualClock, database_url: str
+) -> None:
+    rail = QuietRail(clock, opening=100_000_000)
+    rail.serve(house)
+    rail.add("TOPUP", Money(5_000_000, "XAF"))
+    clock.advance(seconds=10)
+    # It tells 1,050,000 XAF, of which 50,000 are of the day that is not told yet.
+    await house.worker.run_until_idle()
+    assert (await the_float(house)).theirs.minor == 105_000_000
+    clock.advance(seconds=10)
+    rail.add("FEE", Money(-10_000, "XAF"))
+
+    for _ in range(2):
+        await next_day(house, clock)
+
+        found = await the_float(house)
+        assert found.theirs.minor == rail.held == 104_990_000
+        assert parts(found) == {
+            "it differed so before the first statement, of 2026-06-22": 1_000_000,
+            "TOPUP at the rail": 50_000,
+            "FEE at the rail": -100,
+        }
+        assert found.unexplained.minor == 0
+    await assert_sound(database_url)

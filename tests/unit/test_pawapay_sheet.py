@@ -127,7 +127,7 @@ def test_the_midnight_that_ends_the_day_is_the_next_ones() -> None:
 )
 def test_what_is_not_understood_is_trouble_in_words(column: str, cell: str, words: str) -> None:
     with pytest.raises(NoAnswer, match=f"^row 2 of the statement cannot be read: .*{words}"):
-        read(**{column.replace(" ", "_"): cell})
+        read(COLUMNS, **{column.replace(" ", "_"): cell})
 
 
 def test_money_that_comes_in_is_not_told_with_a_minus() -> None:

@@ -138,7 +138,7 @@ select true from finished;
 
 -- name: moved_before_told
 -- What a day had moved when the rail was asked, some time after the first day, what the wallet
--- holds: so much of what it told is not the first day's. Nothing where its own lines say it.
+-- holds: so much of what it told is not the first day's. Nothing where lines say what it held.
 select coalesce(sum(lines.amount), 0)::bigint
 from (
     select day, told_at
@@ -149,6 +149,7 @@ from (
 ) as beginning
 join rail_lines as lines
     on lines.day = $6 and lines.day > beginning.day and lines.at <= beginning.told_at
+        and lines.balance is null
 where lines.environment = $1 and lines.connector = $2 and lines.country = $3
     and lines.currency = $4 and lines.provider = $5
     and not exists (
