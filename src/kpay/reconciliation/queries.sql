@@ -115,8 +115,7 @@ where environment = $1 and connector = $2 and country = $3 and currency = $4 and
 returning true;
 
 -- name: finish
--- A wallet's day is matched, and what the days before it held is put right by what it has shown of
--- them; null where somebody else has claimed it since.
+-- A day is matched, and puts those before it right; null where somebody else has claimed it since.
 with finished as (
     update reconciliations
     set
@@ -137,8 +136,7 @@ corrected as (
 select true from finished;
 
 -- name: moved_before_told
--- What a day had moved when the rail was asked, some time after the first day, what the wallet
--- holds: so much of what it told is not the first day's. Nothing where lines say what it held.
+-- What a later day had moved when the rail told what it holds, where no line says what it held.
 select coalesce(sum(lines.amount), 0)::bigint
 from (
     select day, told_at
