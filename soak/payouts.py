@@ -188,7 +188,8 @@ async def play(
             await killing
             rows = await shop.rows()
             result.ends.update(row["status"] for row in rows)
-            result.books = await compare(rows, wire, shop, home)
+            wallets = await shop.get("/api/v1/payments/balance")
+            result.books = await compare(rows, wallets, wire, program.home)
         _verify(program)
     result.seconds = time.monotonic() - begun
     return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg
 
-from kpay.database.embedded import EmbeddedServer
 from soak.journal import Defect
+from soak.reading import accounts_in
 
 Row = Mapping[str, Any]
 
@@ -36,7 +34,9 @@ class Books:
         )
 
 
-async def compare(rows: Sequence[Row], wire: aiohttp.ClientSession, shop: Any, home: Path) -> Books:
+async def compare(
+    rows: Sequence[Row], wallets: Sequence[Row], wire: aiohttp.ClientSession, home: Path
+) -> Books:
     """Raises Defect at the first difference."""
     books = await _json(wire, "/simulator/books")
     if books["unsound"] or books["clientReferencesPaidTwice"]:
@@ -47,7 +47,7 @@ async def compare(rows: Sequence[Row], wire: aiohttp.ClientSession, shop: Any, h
     unknown = theirs.keys() - {row["providerReference"] for row in rows}
     if unknown:
         raise Defect(f"the rail has payouts that nobody asked for: {sorted(unknown)[:5]}")
-    for wallet in await shop.get("/api/v1/payments/balance"):
+    for wallet in wallets:
         if wallet["reservedBalance"] != 0:
             raise Defect(f"something is still held: {wallet}")
     return Books(
@@ -78,24 +78,14 @@ async def _check_accounts(wire: aiohttp.ClientSession, home: Path) -> int:
         for one in (await _operations(wire, kind)).values():
             if one["status"] == "COMPLETED":
                 moved[f"provider:{one['provider']}"] += sign * int(Decimal(one["amount"]) * 100)
-    ours = await _accounts(home / "kpay")
+    ours = {
+        code: balance
+        for _, code, balance in await accounts_in(home)
+        if code.startswith("provider:")
+    }
     if ours != dict(moved):
         raise Defect(f"our accounts say {ours}, the rail's books {dict(moved)}")
     return len(ours)
-
-
-async def _accounts(home: Path) -> dict[str, int]:
-    """What lies with each operator by our ledger, in hundredths; nothing is left out but nought."""
-    server = await asyncio.to_thread(EmbeddedServer.attach, home)
-    try:
-        connection = await asyncpg.connect(server.url)
-        rows = await connection.fetch(
-            "select code, balance from accounts where code like 'provider:%' and balance <> 0"
-        )
-        await connection.close()
-    finally:
-        await asyncio.to_thread(server.release)
-    return {row["code"]: row["balance"] for row in rows}
 
 
 async def _operations(wire: aiohttp.ClientSession, kind: str = "PAYOUT") -> dict[str, Row]:

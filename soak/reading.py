@@ -100,6 +100,14 @@ async def compare_balances(client: Client, journal: Journal, home: Path) -> int:
 
 async def _accounts(client: Client, home: Path) -> Balances:
     numbers = {merchant.application_id: n for n, merchant in enumerate(client.merchants)}
+    return {
+        (numbers[application], code): balance
+        for application, code, balance in await accounts_in(home)
+    }
+
+
+async def accounts_in(home: Path) -> list[tuple[str, str, int]]:
+    """Application, account and balance in hundredths, of every account that is not zero."""
     server = await asyncio.to_thread(EmbeddedServer.attach, home)
     try:
         connection = await asyncpg.connect(server.url)
@@ -109,7 +117,7 @@ async def _accounts(client: Client, home: Path) -> Balances:
         await connection.close()
     finally:
         await asyncio.to_thread(server.release)
-    return {(numbers[row["application_id"]], row["code"]): row["balance"] for row in rows}
+    return [(row["application_id"], row["code"], row["balance"]) for row in rows]
 
 
 def _check(record: Record, rows: Sequence[Row]) -> None:
