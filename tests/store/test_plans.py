@@ -21,11 +21,12 @@ import pytest
 from kpay.core.book import Book, Environment
 from kpay.core.ids import first_id
 from kpay.core.page import Filter
-from kpay.database.pool import Database, Row
+from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import Queries
 from kpay.gateways import store as gateways
 from kpay.instructions import store as instructions
 from kpay.instructions.store import TrackedRows
+from kpay.ledger import journal
 from kpay.payments import store as payments
 from kpay.payouts import store as payouts
 from kpay.reconciliation import store as reconciliation
@@ -33,6 +34,7 @@ from kpay.refunds import store as refunds
 from kpay.statements import store as statements
 from kpay.transactions import store as transactions
 from kpay.transfers import store as transfers
+from kpay.verify import Check, checks, described, snapshot
 from kpay.webhooks import store as webhooks
 
 EXTERNAL_ID = "instructions_external_id_key", ("type", "claimed_external_id")
@@ -286,11 +288,17 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def kept_plan(database: Database, sql: str) -> str:
     """The plan that a session of ours makes of a statement and keeps."""
-    parameters = max(int(number) for number in re.findall(r"\$(\d+)", sql))
     async with database.connection() as connection:
-        await connection.execute(f"prepare kept as {sql}")
-        rows = await connection.fetch(f"explain execute kept ({', '.join(['null'] * parameters)})")
-        await connection.execute("deallocate kept")
+        return await plan_of(connection, sql)
+
+
+async def plan_of(connection: Connection, sql: str) -> str:
+    """The plan that a connection makes of a statement for whatever values."""
+    parameters = ["null" for _ in range(max(map(int, re.findall(r"\$(\d+)", sql)), default=0))]
+    given = f"({', '.join(parameters)})" if parameters else ""
+    await connection.execute(f"prepare kept as {sql}")
+    rows = await connection.fetch(f"explain execute kept{given}")
+    await connection.execute("deallocate kept")
     return "\n".join(row[0] for row in rows)
 
 
@@ -317,6 +325,29 @@ async def test_a_batch_finds_its_rows_by_the_whole_key(
         used = found[0] or found[1]
         assert used, plan
         assert all(re.search(rf"\b{column} [<=>]", used[1]) for column in columns), plan
+
+
+# Where each account ends is one look-up for an account, and there is no other way to join that.
+LOOKED_UP = {"balances_recomputed"}
+CHECKS = [
+    *described(journal.WINDOWS),
+    *described(journal.CHAINS),
+    *(check for check in checks() if check.name not in LOOKED_UP),
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+async def test_verify_joins_no_rows_one_by_one(database_url: str, check: Check) -> None:
+    """Of tables that were never analysed, as those of a first busy hour."""
+    async with snapshot(database_url) as connection:
+        plan = await plan_of(connection, check.sql)
+
+    assert "Nested Loop" not in plan, plan
+
+
+async def test_entries_would_be_joined_to_their_postings_one_by_one(database: Database) -> None:
+    async with database.connection() as connection:
+        assert "Nested Loop" in await plan_of(connection, journal.CHAINS["entries_chained"])
 
 
 async def test_paused_endpoints_are_found_without_those_that_do_well(database: Database) -> None:

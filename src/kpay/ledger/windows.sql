@@ -8,26 +8,38 @@ having sum(amount) <> 0;
 
 -- name: chains_unbroken
 -- 1. Each posting continues its account's chain: the balance before it, its amount, the balance after.
-select
-    line.application_id, line.environment::text, line.account, line.version, line.balance_after
+select application_id, environment::text, account, version, balance_after
 from (
     select
         application_id, environment, account, version, amount, balance_after,
-        lag(version) over chain as version_before,
-        lag(balance_after) over chain as balance_before
+        -- The first of an account in this window continues what an earlier one left.
+        coalesce(
+            lag(version) over chain,
+            (
+                select earlier.version from postings as earlier
+                where earlier.application_id = postings.application_id
+                    and earlier.environment = postings.environment
+                    and earlier.account = postings.account
+                    and earlier.version = postings.version - 1
+            ),
+            0
+        ) as version_before,
+        coalesce(
+            lag(balance_after) over chain,
+            (
+                select earlier.balance_after from postings as earlier
+                where earlier.application_id = postings.application_id
+                    and earlier.environment = postings.environment
+                    and earlier.account = postings.account
+                    and earlier.version = postings.version - 1
+            ),
+            0
+        ) as balance_before
     from postings
     where at > $1 and at <= $2
     window chain as (partition by application_id, environment, account order by version)
 ) as line
-left join postings as earlier
-    on line.version_before is null
-    and earlier.application_id = line.application_id
-    and earlier.environment = line.environment
-    and earlier.account = line.account
-    and earlier.version = line.version - 1
-where line.version <> coalesce(line.version_before, earlier.version, 0) + 1
-    or line.balance_after
-        <> coalesce(line.balance_before, earlier.balance_after, 0) + line.amount;
+where version <> version_before + 1 or balance_after <> balance_before + amount;
 
 -- name: floors_hold
 -- 3. No wallet and no reserved account is, or ever was, below zero.
@@ -63,11 +75,13 @@ where entry.kind is null or lines.application_id is null;
 
 -- name: closings_have_openings
 -- 5. Nothing is closed that was not opened.
-select closing.application_id, closing.environment::text, closing.operation_id, closing.kind
+select application_id, environment::text, operation_id, kind
 from entries as closing
-left join entries as opening
-    on opening.application_id = closing.application_id
-    and opening.environment = closing.environment
-    and opening.operation_id = closing.operation_id
-    and opening.step = 1
-where closing.at > $1 and closing.at <= $2 and closing.step = 2 and opening.kind is null;
+where at > $1 and at <= $2 and step = 2
+    and (
+        select opening.kind from entries as opening
+        where opening.application_id = closing.application_id
+            and opening.environment = closing.environment
+            and opening.operation_id = closing.operation_id
+            and opening.step = 1
+    ) is null;
