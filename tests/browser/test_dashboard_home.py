@@ -51,7 +51,7 @@ async def test_test_and_live_are_two_places_and_it_is_always_said_which(
     await expect(fanta.page.locator(".tabs [aria-current]")).to_have_text("Live")
     await fanta.follow("Test")
     await fanta.sees("Test environment: no real money moves here.", at=".ribbon")
-    await fanta.follow("Keys and webhooks", inside=".side")
+    await fanta.follow("Keys and settings", inside=".side")
     assert f"/{merchant.application_id}/test/settings" in fanta.page.url
 
 

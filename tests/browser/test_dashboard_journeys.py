@@ -72,7 +72,7 @@ async def copies_the_id(awa: Guest, merchant: Merchant) -> None:
 
 async def makes_a_key(awa: Guest, merchant: Merchant) -> Merchant:
     """The merchant as who calls with the pair that is on the page."""
-    await awa.follow("Keys and webhooks")
+    await awa.follow("Keys and settings")
     await awa.follow("Make a new pair")
     await awa.sees("stops working at once", at="#keys [role=alert]")
     await awa.press("Yes, make a new pair")
@@ -134,7 +134,7 @@ async def test_a_viewer_sees_the_money_and_may_not_move_it(guest: Open, place: P
     hawa = await guest("hawa")
     await hawa.follow("Open test")
     await hawa.sees("95,000\u00a0XAF")
-    for name in ("Move money", "Keys and webhooks", "Webhooks", "Audit log"):
+    for name in ("Move money", "Keys and settings", "Webhooks", "Audit log"):
         await expect(hawa.page.get_by_role("link", name=name, exact=True)).to_have_count(0)
     csrf = await hawa.page.locator(".who [name=csrf]").get_attribute("value")
     for page in ("move/payout", "move/transfer", "settings", "webhooks"):

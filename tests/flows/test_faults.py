@@ -14,8 +14,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 import pytest
 
-from kpay import app
 from kpay.app import House
+from kpay.app import house as houses
 from kpay.core.clock import ManualClock
 from kpay.database import pool
 from kpay.settings import Settings
@@ -157,7 +157,7 @@ async def test_a_process_of_a_server_that_starts_while_the_database_is_away_wait
         await works(*arguments)
 
     monkeypatch.setattr(owner, name, away_at_first)
-    monkeypatch.setattr(app, "_OPEN_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(houses, "_OPEN_AGAIN_SECONDS", 0)
 
     async with asyncio.timeout(BOUND_SECONDS), served(house):
         merchant = await Merchant.join(house)

@@ -30,6 +30,12 @@ def test_each_text_has_its_french_and_no_french_is_left_over() -> None:
         assert set(re.findall(r"%\(\w+\)s", translated)) == set(re.findall(r"%\(\w+\)s", text))
 
 
+def test_gathering_texts_that_have_not_changed_writes_the_same_file() -> None:
+    script = runpy.run_path(str(SCRIPT))
+    before = script["FRENCH"].read_bytes()
+    assert script["written"](script["merged"](before)) == before
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_language_writes_amounts_dates_and_countries_its_own_way(language: str) -> None:
     told = speech(language)

@@ -53,7 +53,7 @@ def _groups(visit: Visit) -> Iterator[Group]:
             links.append(link(say("Move money"), book_address(book, "move")))
         if visit.may(Right.APPLICATIONS):
             links.append(link(say("Webhooks"), book_address(book, "webhooks")))
-            links.append(link(say("Keys and webhooks"), book_address(book, "settings")))
+            links.append(link(say("Keys and settings"), book_address(book, "settings")))
         yield Group(where.application.name, links)
     for membership in visit.session.memberships:
         company_id = membership.company_id

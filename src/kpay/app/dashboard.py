@@ -1,0 +1,118 @@
+"""The pages for people, each over the flows that it shows: a company's, and the operator's own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kpay.app.parts import Parts
+from kpay.dashboard.account import AccountPages
+from kpay.dashboard.applications import Applications
+from kpay.dashboard.audit_log import AuditPages
+from kpay.dashboard.door import pages as door
+from kpay.dashboard.links import Links
+from kpay.dashboard.live import Live
+from kpay.dashboard.moves import PayoutMove, TransferMove
+from kpay.dashboard.moving import Moving
+from kpay.dashboard.office.companies import CompanyPages
+from kpay.dashboard.office.contradictions import ContradictionPages
+from kpay.dashboard.office.overview import OverviewPages
+from kpay.dashboard.office.reconciliation import ReconciliationPages
+from kpay.dashboard.office.terms import TermsPages
+from kpay.dashboard.page import Page
+from kpay.dashboard.people import PeoplePages
+from kpay.dashboard.site import Cookies, Site
+from kpay.dashboard.transaction import TransactionPage
+from kpay.dashboard.transactions import TransactionPages
+from kpay.dashboard.wallets import Wallets
+from kpay.dashboard.webhooks import WebhookPages
+from kpay.web.address import Addresses
+from kpay.web.once import Once
+
+
+def site(parts: Parts) -> Site:
+    """The pages for people, over the same flows as the API."""
+    cookies = Cookies(parts.settings.public_url)
+    live = Live(parts.news)
+    return Site(
+        [
+            *door(parts.people, cookies),
+            *Links(parts.people, cookies).pages(),
+            *Applications(parts.office, parts.webhooks).pages(),
+            *_wallets(parts).pages(),
+            *_moving(parts).pages(),
+            *TransactionPages(parts.transactions, live, parts.catalogue).pages(),
+            *_transaction_page(parts, live).pages(),
+            *live.pages(),
+            *PeoplePages(parts.people.members).pages(),
+            *AuditPages(parts.audit, parts.people.members, parts.office).pages(),
+            *AccountPages(parts.people).pages(),
+            *WebhookPages(parts.database, parts.webhooks, parts.audit, parts.clock).pages(),
+            *_back_office(parts),
+        ],
+        parts.people,
+        parts.gate,
+        cookies,
+        Addresses(parts.settings.trusted_proxies),
+        parts.settings.public_url,
+    )
+
+
+def _wallets(parts: Parts) -> Wallets:
+    return Wallets(
+        parts.database,
+        parts.rates,
+        parts.statements,
+        parts.transfers,
+        parts.payouts,
+        parts.clock,
+    )
+
+
+def _moving(parts: Parts) -> Moving:
+    """The forms that move money, by the flows and under the keys of the API."""
+    return Moving(
+        parts.database,
+        [
+            TransferMove(parts.transfers, parts.catalogue),
+            PayoutMove(parts.payouts, parts.catalogue),
+        ],
+        Once(parts.keys, msgspec.json.encode),
+        parts.audit,
+        parts.clock,
+        parts.ids,
+    )
+
+
+def _transaction_page(parts: Parts, live: Live) -> TransactionPage:
+    return TransactionPage(
+        parts.database,
+        parts.transactions,
+        parts.payouts,
+        parts.refunds,
+        parts.webhooks,
+        parts.audit,
+        live,
+        parts.catalogue,
+        parts.clock,
+    )
+
+
+def _back_office(parts: Parts) -> list[Page]:
+    """The pages of the operator's own staff."""
+    staff = parts.people.staff
+    overview = OverviewPages(
+        parts.database,
+        staff,
+        parts.webhooks,
+        parts.contradictions,
+        parts.routing,
+        parts.catalogue,
+        parts.clock,
+    )
+    return [
+        *overview.pages(),
+        *CompanyPages(parts.office, staff, parts.audit).pages(),
+        *TermsPages(parts.office, parts.catalogue).pages(),
+        *ContradictionPages(parts.contradictions, parts.catalogue).pages(),
+        *ReconciliationPages(parts.database, parts.breaks, parts.contradictions).pages(),
+    ]
