@@ -101,7 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=5, help="of each load in a round")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="of the peak")
     parser.add_argument(
-        "--connections", type=int, nargs="+", default=[16, 64, 256], help="of the peak"
+        "--connections", type=int, nargs="+", default=[16, 64, 256, 512], help="of the peak"
     )
     parser.add_argument("--only", nargs="+", metavar="WORD", help="cases with a word in their name")
     parser.add_argument(

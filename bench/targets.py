@@ -13,8 +13,8 @@ from bench.startup import AGAIN_MOST, FIRST_MOST
 from bench.table import spread, table
 
 WORKERS = 2
-# How many connections bring how large batches, so a ratio is shown for both.
-_WIDTHS = (CONNECTIONS, 256)
+# The more connections, the larger the batches, so a ratio is shown for each of three numbers.
+_WIDTHS = (CONNECTIONS, 256, 512)
 
 # A ratio to pgbench: what has to be, and what is hoped for.
 _RATIOS: Sequence[tuple[Case, float, float]] = (
