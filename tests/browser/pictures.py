@@ -88,7 +88,7 @@ class Camera:
         language, device, scheme = self.kind
         self.album.seen.add(urlsplit(self.page.url).path)
         path = self.album.folder / f"{name}.{language}.{device}.{scheme}.png"
-        # The menu stays in sight where one scrolls: from the head of the page it is where it belongs.
+        # The menu stays in sight where one scrolls; at the head of the page it is in its place.
         await self.page.evaluate("scrollTo(0, 0)")
         await self.page.screenshot(path=path, full_page=True)
         try:
