@@ -364,7 +364,7 @@ async def staff(at: Camera) -> None:
     ids = {each.person.email.partition("@")[0]: each.person.id for each in everybody}
     here = f"{OFFICE}/staff"
     # Long enough after the code that it is asked for once more.
-    place.clock.advance(seconds=CODE_FRESH.total_seconds())
+    place.clock.advance(seconds=int(CODE_FRESH.total_seconds()))
     await at.all(
         "office-staff",
         {
