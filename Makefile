@@ -1,12 +1,13 @@
 # What people type. Every recipe works on a fresh machine with Python 3.11, make and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench simulate kill rails fuzz mutants audit unit format
+.PHONY: help setup run test check bench simulate kill rails fuzz mutants audit unit pictures format
 
 BIN := .venv/bin
 ARGS ?=
 CASES ?= 10000
 ROUNDS ?= 50
 PAYOUTS ?= 20000
+FOLDER ?= pictures
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -54,6 +55,11 @@ mutants: ## Change the rules about money in small ways: does a test notice? (an 
 unit: ## The tests that need no database, in seconds
 	@scripts/setup test
 	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+pictures: ## Every page of the dashboard, in both languages, light and dark, desk and phone (FOLDER=pictures)
+	@scripts/setup test
+	@scripts/chromium
+	KPAY_TEST_PICTURES=$(FOLDER) $(BIN)/python -m pytest -q tests/browser/pictures.py $(ARGS)
 
 fuzz: ## Made-up requests to a server of its own (CASES=10000, ARGS="--seed 7")
 	@scripts/setup test

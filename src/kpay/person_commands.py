@@ -148,6 +148,16 @@ def reset(
     _print_link(link)
 
 
+@persons.command(name="sign-out")
+def sign_out(email: Email) -> None:
+    """End every session of a person, who can sign in again."""
+
+    async def change(house: House) -> int:
+        return await house.people.staff.sign_out(_actor("sign-out"), email)
+
+    out.print(f"Sessions ended: {with_house(change)}.", markup=False)
+
+
 @persons.command
 def disable(email: Email) -> None:
     """Shut a person out at once, wherever the person is signed in."""

@@ -14,7 +14,9 @@ from playwright.async_api import BrowserContext, Page, Request, async_playwright
 
 from kpay.app import House
 from kpay.core.clock import ManualClock
+from kpay.database.embedded import EmbeddedServer
 from kpay.settings import Settings
+from tests.browser.guests import NewPage, Open, Place, browsers, guests, placed
 from tests.browser.serving import SHOP, Served, serving
 from tests.client import Answer, Merchant
 
@@ -52,6 +54,29 @@ async def house(settings: Settings, clock: ManualClock, served: Served) -> Async
     served.api = made.asgi()
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="module")
+async def place(
+    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Place]:
+    """One house for all tests of a file: each has a company and people of its own."""
+    async with placed(server, template, tmp_path_factory.mktemp("place")) as made:
+        yield made
+
+
+@pytest.fixture
+async def guest(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
+    """Opens browsers: see `guests`."""
+    async with guests(chromium, place) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def new_page(chromium: Chromium) -> AsyncIterator[NewPage]:
+    """Opens browsers: see `browsers`."""
+    async with browsers(chromium) as opened:
+        yield opened
 
 
 class Payer:

@@ -5,32 +5,14 @@ One house serves all of these tests: each has a company of its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Browser as Chromium
 from playwright.async_api import expect
 
-from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import Role
-from tests.browser.guests import NARROW, WIDE, Open, Place, book, guests, placed
+from tests.browser.guests import NARROW, WIDE, Open, Place, book
 from tests.browser.test_moving_pages import a_month_of
 from tests.client import Merchant
 from tests.transactions import STAYS_OPEN
-
-
-@pytest.fixture(scope="module")
-async def place(
-    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
-    async with placed(server, template, tmp_path_factory.mktemp("place")) as made:
-        yield made
-
-
-@pytest.fixture
-async def guest(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
-    async with guests(chromium, place) as opened:
-        yield opened
 
 
 async def test_test_and_live_are_two_places_and_it_is_always_said_which(

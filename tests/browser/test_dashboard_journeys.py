@@ -6,38 +6,20 @@ One house serves all of them: each has a company of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-import pytest
-from playwright.async_api import Browser as Chromium
 from playwright.async_api import Route, expect
 
 from kpay.access.model import KeyPair
 from kpay.core.book import Environment
-from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import Role
-from tests.browser.guests import Guest, Open, Place, book, guests, placed
+from tests.browser.guests import Guest, Open, Place, book
 from tests.client import Merchant
 from tests.receivers import Receiver, listening
 
 # Another site, played by the browser itself: nothing leaves this machine. A port of this machine
 # is the same site with the same cookies, and yet another origin.
 THIEF = "http://127.0.0.1:8099/prize"
-
-
-@pytest.fixture(scope="module")
-async def place(
-    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
-    async with placed(server, template, tmp_path_factory.mktemp("place")) as made:
-        yield made
-
-
-@pytest.fixture
-async def guest(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
-    async with guests(chromium, place) as opened:
-        yield opened
 
 
 async def test_a_new_merchant_takes_money_moves_it_pays_out_and_finds_it_again(

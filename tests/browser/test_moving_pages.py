@@ -5,45 +5,17 @@ One house serves all of these tests: each has a company and people of its own.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, Route, expect
 
-from kpay.app import House
 from kpay.core.clock import ManualClock
-from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import Role
-from kpay.web.api import Api
-from tests.browser.serving import serving
+from tests.browser.guests import MOST_BYTES, NARROW, WIDE, NewPage, Place, picture, sound
 from tests.client import Merchant
-from tests.conftest import START, copied, settings_of
-from tests.people import PASSWORD, Office, email_of, people_of
-
-NARROW = {"width": 360, "height": 640}
-WIDE = {"width": 1280, "height": 900}
-
-
-@dataclass
-class Place:
-    """The house at a port."""
-
-    office: Office
-    api: Api
-    url: str
-
-    async def merchant(self, company: str) -> Merchant:
-        """A company with 95,000 XAF in Cameroon and 47,500 XOF in Senegal."""
-        merchant = await Merchant.join(self.office.house, company, api=self.api)
-        await merchant.collect(100_000)
-        await merchant.collect(50_000, "SEN")
-        return merchant
 
 
 @dataclass
@@ -79,73 +51,37 @@ class Somebody:
         )
         await expect(self.page.locator(f"#error-{field}")).to_be_visible()
 
-    async def sound(self) -> None:
-        found = await Axe().run(self.page, options={"resultTypes": ["violations"]})
-        assert found.violations_count == 0, found.generate_report()
-
-    async def fits(self) -> None:
-        width = self.page.viewport_size
-        assert width is not None
-        assert await self.page.evaluate("document.documentElement.scrollWidth") == width["width"]
-
     async def picture(self, name: str) -> None:
-        """Kept where `KPAY_TEST_PICTURES` says, for who wants to look."""
-        folder = os.environ.get("KPAY_TEST_PICTURES")
-        if folder:
-            await self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-@pytest.fixture(scope="module")
-async def place(
-    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
-    async with copied(server, template) as url, serving() as served:
-        clock = ManualClock(START)
-        settings = settings_of(url, tmp_path_factory.mktemp("moving"))
-        house = House(replace(settings, public_url=served.url), clock=clock)
-        await house.open()
-        house.people = people_of(house)
-        served.api = house.asgi()
-        yield Place(Office(house, house.people, clock), served.api, served.url)
-        await house.close()
+        await picture(self.page, name)
 
 
 Open = Callable[..., Awaitable[Somebody]]
 
 
+async def merchant_of(place: Place, company: str) -> Merchant:
+    """A company with 95,000 XAF in Cameroon and 47,500 XOF in Senegal."""
+    merchant = await place.company(company)
+    await merchant.collect(100_000)
+    await merchant.collect(50_000, "SEN")
+    return merchant
+
+
 @pytest.fixture
-async def somebody(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
+def somebody(new_page: NewPage, place: Place) -> Open:
     """Somebody of a new company's finance: `await somebody("awa", locale="fr-CM")`."""
-    contexts = []
-    complaints: list[str] = []
 
     async def opened(
         name: str, role: Role = Role.FINANCE, *, busy: bool = False, **kind: object
     ) -> Somebody:
-        merchant = await place.merchant(f"Company of {name}")
+        merchant = await merchant_of(place, f"Company of {name}")
         if busy:
-            await a_month_of(merchant, place.office.clock)
+            await a_month_of(merchant, place.clock)
         await place.office.hire(name, role, f"Company of {name}")
-        context = await chromium.new_context(
-            **{"locale": "en-GB", "viewport": WIDE, **kind}  # type: ignore[arg-type]
-        )
-        context.set_default_timeout(10_000)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("console", lambda message: complaints.append(message.text))
-        contexts.append(context)
-        page = await context.new_page()
-        await page.goto(f"{place.url}/dashboard/sign-in")
-        await page.locator("#email").fill(email_of(name))
-        await page.locator("#password").fill(PASSWORD)
-        async with page.expect_navigation():
-            await page.locator("main form button").click()
+        page = await new_page(**kind)
+        await place.sign_in(page, name)
         return Somebody(page, merchant, place.url)
 
-    yield opened
-    for context in contexts:
-        await context.close()
-    # What was refused is noted by the browser; anything else is a mistake of the page.
-    assert [each for each in complaints if not each.startswith("Failed to load resource")] == []
+    return opened
 
 
 async def test_a_transfer_is_shown_while_it_is_typed_confirmed_and_made(somebody: Open) -> None:
@@ -335,13 +271,11 @@ async def test_every_page_is_sound_and_fits(
 
     async def looks_right(what: str) -> None:
         await expect(ines.page.locator("html")).to_have_attribute("lang", language)
-        await ines.picture(f"{what}-{name}")
-        await ines.sound()
-        await ines.fits()
+        await sound(ines.page, f"{what}-{name}")
 
     await ines.to("wallets")
     await looks_right("wallets")
-    assert sum(sizes) < 150_000
+    assert sum(sizes) < MOST_BYTES
     for way in ("transfer", "payout"):
         await ines.to(f"move/{way}")
         if way == "payout":

@@ -5,136 +5,57 @@ One house serves all of these tests: each has companies and people of its own.
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, expect
 
-from kpay.app import House
 from kpay.core.book import Book, Environment
-from kpay.core.clock import ManualClock
 from kpay.core.refusals import Code
-from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import OperatorRole, Role
 from kpay.webhooks.model import Topic
-from tests.browser.serving import Served, serving
+from tests.browser.guests import (
+    MOST_BYTES,
+    NARROW,
+    OPEN_ALL,
+    WIDE,
+    NewPage,
+    Place,
+    press,
+    sound,
+)
 from tests.client import Merchant
-from tests.conftest import START, copied, settings_of
-from tests.people import PASSWORD, THERE, Office, email_of, people_of, refused
+from tests.people import THERE, refused
 from tests.receivers import Receiver, listening
-
-NARROW = {"width": 360, "height": 740}
-WIDE = {"width": 1280, "height": 900}
-OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
-# A page with its style and its script, as they come over the wire.
-MOST_BYTES = 150_000
-STAYS_OPEN = "237653456129"
-
-
-@dataclass
-class Place:
-    """The house at a port, with staff of the operator's."""
-
-    house: House
-    office: Office
-    clock: ManualClock
-    served: Served
-
-    @property
-    def url(self) -> str:
-        return self.served.url
-
-    async def company(self, name: str) -> Merchant:
-        """A company with an application, an owner and a developer, named as the company is."""
-        assert self.served.api is not None
-        await self.office.hire(f"{name.lower()}.owner", company=name)
-        await self.office.hire(f"{name.lower()}.dev", Role.DEVELOPER, name)
-        return await Merchant.join(self.house, name, "Boutique en ligne", api=self.served.api)
-
-
-@pytest.fixture(scope="module")
-async def place(
-    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
-    async with copied(server, template) as url, serving() as served:
-        clock = ManualClock(START)
-        settings = settings_of(url, tmp_path_factory.mktemp("place"))
-        house = House(replace(settings, public_url=served.url), clock=clock)
-        await house.open()
-        house.people = people_of(house)
-        served.api = house.asgi()
-        yield Place(house, Office(house, house.people, clock), clock, served)
-        await house.close()
-
+from tests.transactions import STAYS_OPEN
 
 Open = Callable[..., Awaitable[Page]]
 
 
 @pytest.fixture
-async def visit(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
+def visit(new_page: NewPage, place: Place) -> Open:
     """Opens a browser for a person who signs in, with a code where one is asked for."""
-    contexts = []
-    complaints: list[str] = []
 
     async def opened(name: str, **kind: object) -> Page:
-        context = await chromium.new_context(**{"locale": "en-GB", "viewport": WIDE, **kind})  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("console", lambda message: complaints.append(message.text))
-        contexts.append(context)
-        page = await context.new_page()
-        await page.goto(f"{place.url}/dashboard/sign-in")
-        await page.locator("#email").fill(email_of(name))
-        await page.locator("#password").fill(PASSWORD)
-        await press(page, "main form button")
-        if "/dashboard/code" in page.url:
-            place.clock.advance(seconds=30)
-            account = await place.house.database.fetchval(
-                "select id from people where email = $1", email_of(name)
-            )
-            await page.locator("#code").fill(place.office.code(account))
-            await press(page, "main form button:not(.plain)")
+        page = await new_page(**kind)
+        await place.sign_in(page, name)
         return page
 
-    yield opened
-    for context in contexts:
-        await context.close()
-    # What was refused is noted by the browser; anything else is a mistake of the page.
-    assert [each for each in complaints if not each.startswith("Failed to load resource")] == []
+    return opened
 
 
-async def press(page: Page, selector: str) -> None:
-    """Send a form by its button, and wait for what comes of it."""
-    async with page.expect_navigation():
-        await page.locator(selector).click()
-
-
-async def picture(page: Page, name: str) -> None:
-    """Keeps a picture of a whole page, where a folder is named for them."""
-    folder = os.environ.get("KPAY_TEST_PICTURES")
-    if folder:
-        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
-
-
-async def sound(page: Page, name: str) -> None:
-    """Nothing is wider than the window, and axe finds nothing, with everything unfolded."""
+async def unfolded(page: Page, name: str) -> None:
+    """It is sound with everything open that can be folded."""
     await page.evaluate(OPEN_ALL)
-    await picture(page, name)
-    wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0, f"{name}: {wide} pixels too wide"
-    found = await Axe().run(page, options={"resultTypes": ["violations"]})
-    assert found.violations_count == 0, found.generate_report()
+    await sound(page, name)
 
 
-async def admin(place: Place, name: str) -> None:
-    """One of the operator's staff with a second factor."""
-    await place.office.employ(name, OperatorRole.ADMIN)
-    await place.office.set_up(await place.office.session(name))
+async def company_of(place: Place, name: str) -> Merchant:
+    """A company with an application, an owner and a developer, named as the company is."""
+    return await place.company(
+        name, (f"{name.lower()}.owner", Role.OWNER), (f"{name.lower()}.dev", Role.DEVELOPER)
+    )
 
 
 async def busy(place: Place, merchant: Merchant, heard: Receiver) -> None:
@@ -163,8 +84,8 @@ async def busy(place: Place, merchant: Merchant, heard: Receiver) -> None:
 async def test_an_admin_approves_a_company_sets_its_terms_and_helps_its_people(
     visit: Open, place: Place
 ) -> None:
-    merchant = await place.company("Sahel")
-    await admin(place, "ines")
+    merchant = await company_of(place, "Sahel")
+    await place.admin("ines")
     page = await visit("ines")
     await expect(page.locator("h1")).to_have_text("Back office")
     await page.locator(".side").get_by_role("link", name="Companies", exact=True).click()
@@ -216,7 +137,7 @@ async def test_an_admin_approves_a_company_sets_its_terms_and_helps_its_people(
 async def test_without_a_second_factor_an_admin_is_led_to_set_one_up(
     visit: Open, place: Place
 ) -> None:
-    merchant = await place.company("Ndole")
+    merchant = await company_of(place, "Ndole")
     await place.office.employ("nina", OperatorRole.ADMIN)
     page = await visit("nina")
     await page.goto(f"{place.url}/dashboard/office/applications/{merchant.application_id}")
@@ -230,7 +151,7 @@ async def test_without_a_second_factor_an_admin_is_led_to_set_one_up(
 async def test_a_developer_tests_an_address_looks_into_a_delivery_and_sends_it_again(
     visit: Open, place: Place
 ) -> None:
-    merchant = await place.company("Kribi")
+    merchant = await company_of(place, "Kribi")
     async with listening() as heard:
         await busy(place, merchant, heard)
         page = await visit("kribi.dev")
@@ -271,9 +192,9 @@ async def test_every_page_is_sound_in_its_language_and_fits_its_window(
     visit: Open, place: Place, language: str, scheme: str, size: dict[str, int]
 ) -> None:
     name = f"{language}-{scheme}"
-    merchant = await place.company(f"Wouri-{name}")
+    merchant = await company_of(place, f"Wouri-{name}")
     application = merchant.new.application
-    await admin(place, f"ada.{name}")
+    await place.admin(f"ada.{name}")
     await place.house.office.approve_company(
         application.company.name, by=(await place.office.session(f"ada.{name}")).actor, reason="Ok"
     )
@@ -298,24 +219,24 @@ async def test_every_page_is_sound_in_its_language_and_fits_its_window(
         }.items():
             await page.goto(f"{office}/{path}")
             await expect(page.locator("html")).to_have_attribute("lang", language)
-            await sound(page, f"office-{title}-{name}")
+            await unfolded(page, f"office-{title}-{name}")
         await page.goto(f"{office}/applications/{application.id}")
         await page.locator("#payment_fee_bps").fill("many")
         await press(page, "#terms button")
-        await sound(page, f"office-wrong-{name}")
+        await unfolded(page, f"office-wrong-{name}")
         await page.locator("#payment_fee_bps").fill("300")
         await press(page, "#terms button")
-        await sound(page, f"office-sure-{name}")
+        await unfolded(page, f"office-sure-{name}")
 
         hooks = f"{place.url}/dashboard/app/{application.id}/test/webhooks"
         theirs = await visit(f"wouri-{name}.dev", **kind)
         await theirs.goto(hooks)
-        await sound(theirs, f"webhooks-{name}")
+        await unfolded(theirs, f"webhooks-{name}")
         await press(theirs, "#replay button")
-        await sound(theirs, f"webhooks-replay-{name}")
+        await unfolded(theirs, f"webhooks-replay-{name}")
         await theirs.goto(hooks)
         await theirs.locator(".wh-list .of-link").last.click()
-        await sound(theirs, f"delivery-{name}")
+        await unfolded(theirs, f"delivery-{name}")
 
 
 async def first_person(place: Place, company_id: UUID) -> UUID:
@@ -328,8 +249,8 @@ async def first_person(place: Place, company_id: UUID) -> UUID:
 async def test_a_first_view_is_small_and_works_without_the_script(
     visit: Open, place: Place
 ) -> None:
-    merchant = await place.company("Edea")
-    await admin(place, "oda")
+    merchant = await company_of(place, "Edea")
+    await place.admin("oda")
     page = await visit("oda", java_script_enabled=False)
     sizes: list[int] = []
     page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", 0))))

@@ -6,43 +6,22 @@ One house serves all of these tests: each has a company and people of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from itertools import count
 from uuid import UUID
 
 import pyotp
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser as Chromium
 from playwright.async_api import Locator, Page, expect
 
-from kpay.app import House
 from kpay.audit.model import Action, Actor, Subject
-from kpay.core.clock import ManualClock
-from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import Role
-from tests.browser.serving import serving
-from tests.conftest import START, copied, settings_of
-from tests.people import ANOTHER, COMMAND, HERE, PASSWORD, Office, email_of, people_of
+from tests.browser import guests
+from tests.browser.guests import NARROW, NewPage, Place, press
+from tests.conftest import START
+from tests.people import ANOTHER, COMMAND, HERE, PASSWORD, email_of
 
 PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/121.0.0.0 Mobile Safari/537.36"
-NARROW = {"width": 360, "height": 640}
-
-
-class Place:
-    """The house at a port, and its people."""
-
-    def __init__(self, office: Office, url: str) -> None:
-        self.office = office
-        self.url = url
-
-    @property
-    def clock(self) -> ManualClock:
-        return self.office.clock
-
-    async def address(self, company: str, page: str) -> str:
-        company_id = await self.office.company(company)
-        return f"{self.url}/dashboard/company/{company_id}/{page}"
 
 
 class Somebody:
@@ -53,21 +32,16 @@ class Somebody:
         self.place = place
 
     async def sign_in(self, name: str, password: str = PASSWORD) -> None:
-        await self.page.goto(f"{self.place.url}/dashboard/sign-in")
-        await self.page.locator("#email").fill(email_of(name))
-        await self.page.locator("#password").fill(password)
-        await self.press("main form button")
+        await self.place.sign_in(self.page, name, password)
 
     async def account(self, query: str = "") -> None:
         await self.page.goto(f"{self.place.url}/dashboard/account{query}")
 
     async def company(self, name: str, page: str) -> None:
-        await self.page.goto(await self.place.address(name, page))
+        await self.page.goto(await address(self.place, name, page))
 
     async def press(self, selector: str) -> None:
-        """Send a form by its button, and wait for what comes of it."""
-        async with self.page.expect_navigation():
-            await self.page.locator(selector).click()
+        await press(self.page, selector)
 
     async def give(self, **fields: str) -> None:
         """Fill fields by their ids, send the form of the last one, and wait for its answer."""
@@ -94,45 +68,23 @@ class Somebody:
         await self.page.get_by_role("link", name=f"Change {name}").click()
 
 
-@pytest.fixture(scope="module")
-async def place(
-    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
-    async with copied(server, template) as url, serving() as served:
-        clock = ManualClock(START)
-        settings = settings_of(url, tmp_path_factory.mktemp("place"))
-        house = House(replace(settings, public_url=served.url), clock=clock)
-        await house.open()
-        house.people = people_of(house)
-        served.api = house.asgi()
-        yield Place(Office(house, house.people, clock), served.url)
-        await house.close()
-
-
 Open = Callable[..., Awaitable[Somebody]]
 
 
 @pytest.fixture
-async def somebody(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
+def somebody(new_page: NewPage, place: Place) -> Open:
     """Opens a browser for a person who signs in: `await somebody("awa", locale="fr-CM")`."""
-    contexts = []
-    complaints: list[str] = []
 
     async def opened(name: str, **kind: object) -> Somebody:
-        context = await chromium.new_context(**{"locale": "en-GB", **kind})  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("console", lambda message: complaints.append(message.text))
-        contexts.append(context)
-        person = Somebody(await context.new_page(), place)
+        person = Somebody(await new_page(**kind), place)
         await person.sign_in(name)
         return person
 
-    yield opened
-    for context in contexts:
-        await context.close()
-    # What was refused is noted by the browser; anything else is a mistake of the page.
-    assert [each for each in complaints if not each.startswith("Failed to load resource")] == []
+    return opened
+
+
+async def address(place: Place, company: str, page: str) -> str:
+    return f"{place.url}/dashboard/company/{await place.office.company(company)}/{page}"
 
 
 async def test_a_second_factor_is_set_up_asked_for_and_removed(
@@ -327,7 +279,7 @@ async def test_an_owner_invites_changes_and_removes_and_the_log_tells_it(
 async def test_a_filter_of_the_log_is_in_its_address_and_stays_on_the_way_to_what_is_older(
     somebody: Open, place: Place
 ) -> None:
-    office, house = place.office, place.office.house
+    office, house = place.office, place.house
     orla = await office.hire("orla", company="Older")
     await office.hire("otto", Role.VIEWER, company="Older")
     company_id = await office.company("Older")
@@ -397,7 +349,7 @@ async def test_a_viewer_sees_who_is_there_and_no_forms_and_no_log(
     await expect(viktor.page.locator("main .button")).to_have_count(0)
     await expect(viktor.page.get_by_role("link", name="Audit log")).to_have_count(0)
 
-    answer = await viktor.page.goto(await place.address("Viewers", "audit"))
+    answer = await viktor.page.goto(await address(place, "Viewers", "audit"))
 
     assert answer is not None
     assert answer.status == 404
@@ -407,7 +359,7 @@ async def test_an_owner_whose_company_is_live_is_led_to_set_up_a_second_factor(
     somebody: Open, place: Place
 ) -> None:
     await place.office.hire("lise", company="Live")
-    await place.office.house.office.approve_company("Live")
+    await place.house.office.approve_company("Live")
     lise = await somebody("lise")
     await lise.company("Live", "people")
 
@@ -424,7 +376,7 @@ async def test_an_owner_whose_company_is_live_is_led_to_set_up_a_second_factor(
 async def test_every_page_is_sound_and_fits_a_phone(
     somebody: Open, place: Place, language: str, scheme: str
 ) -> None:
-    office, company = place.office, f"Sound {language}"
+    office, company, numbers = place.office, f"Sound {language}", count(1)
     await office.hire(f"awa-{language}", company=company)
     other: UUID = await office.hire(f"abdoulaye.diabate-{language}", Role.DEVELOPER, company)
     awa = await somebody(f"awa-{language}", color_scheme=scheme, viewport=NARROW)
@@ -432,12 +384,11 @@ async def test_every_page_is_sound_and_fits_a_phone(
 
     async def fits() -> None:
         await expect(awa.page.locator("html")).to_have_attribute("lang", language)
-        assert await awa.page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+        await guests.fits(awa.page)
 
     async def sound() -> None:
         await fits()
-        found = await Axe().run(awa.page, options={"resultTypes": ["violations"]})
-        assert found.violations_count == 0, found.generate_report()
+        await guests.sound(awa.page, f"people-{language}-{next(numbers)}")
 
     await awa.account(f"?lang={language}")
     await fits()

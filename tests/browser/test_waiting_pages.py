@@ -6,32 +6,19 @@ One house serves all of these tests, with a rail whose statement does not agree 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from playwright.async_api import expect
 
-from kpay.app import House
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Instruction, Outcome, Refused
-from kpay.core.clock import ManualClock
 from kpay.core.money import Money
 from kpay.database.embedded import EmbeddedServer
-from tests.browser.serving import serving
-from tests.browser.test_office_pages import (
-    NARROW,
-    WIDE,
-    Open,
-    Place,
-    admin,
-    press,
-    sound,
-    visit,
-)
+from tests.browser.guests import NARROW, WIDE, Place, placed, press
+from tests.browser.test_office_pages import Open, company_of, unfolded, visit
 from tests.client import Merchant
-from tests.conftest import START, copied, settings_of
-from tests.people import Office, people_of
+from tests.conftest import START
 from tests.statements import AccountingRail
 
 __all__ = ["visit"]
@@ -41,17 +28,9 @@ __all__ = ["visit"]
 async def place(
     server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:
-    async with copied(server, template) as url, serving() as served:
-        clock = ManualClock(START)
-        settings = settings_of(url, tmp_path_factory.mktemp("place"))
-        house = House(replace(settings, public_url=served.url), clock=clock)
-        await house.open()
-        house.people = people_of(house)
-        served.api = house.asgi()
-        made = Place(house, Office(house, house.people, clock), clock, served)
-        await disagree(made, await made.company("Sanaga"))
+    async with placed(server, template, tmp_path_factory.mktemp("place")) as made:
+        await disagree(made, await company_of(made, "Sanaga"))
         yield made
-        await house.close()
 
 
 async def disagree(place: Place, merchant: Merchant) -> None:
@@ -81,7 +60,7 @@ async def disagree(place: Place, merchant: Merchant) -> None:
 async def test_an_admin_settles_a_contradiction_and_closes_a_break(
     visit: Open, place: Place
 ) -> None:
-    await admin(place, "ines")
+    await place.admin("ines")
     page = await visit("ines", java_script_enabled=False)
     await page.locator("main").get_by_role("link", name="Contradictions").click()
     await page.locator(".of-list .of-link").first.click()
@@ -112,7 +91,7 @@ async def test_every_page_of_what_waits_is_sound_and_fits_its_window(
     visit: Open, place: Place, language: str, scheme: str, size: dict[str, int]
 ) -> None:
     name = f"{language}-{scheme}"
-    await admin(place, f"ada.{name}")
+    await place.admin(f"ada.{name}")
     found = await place.house.contradictions.list()
     one = found[0]
     breaks = await place.house.breaks.list()
@@ -133,9 +112,9 @@ async def test_every_page_of_what_waits_is_sound_and_fits_its_window(
     }.items():
         await page.goto(f"{office}/{path}")
         await expect(page.locator("html")).to_have_attribute("lang", language)
-        await sound(page, f"waiting-{title}-{name}")
+        await unfolded(page, f"waiting-{title}-{name}")
     await page.goto(f"{office}/contradictions/{one.operation_id}?ask={key}")
     await page.evaluate("document.querySelector('#note').required = false")
     await press(page, ".of-panel button")
     await expect(page.locator("#note")).to_have_attribute("aria-invalid", "true")
-    await sound(page, f"waiting-wrong-{name}")
+    await unfolded(page, f"waiting-wrong-{name}")

@@ -163,6 +163,7 @@ async def test_every_verb_is_recorded_and_no_secret_with_it(office: Office, hous
     await members.change_role(owner, company_id, carl, Role.FINANCE)
     await members.leave(await office.of((await office.sign_in("bola", ANOTHER)).token), company_id)
     await members.remove(owner, company_id, carl)
+    await staff.sign_out(COMMAND, email_of("carl"))
     await staff.disable(COMMAND, email_of("carl"))
     await staff.enable(COMMAND, email_of("carl"))
     await people.accounts.change_password(owner, PASSWORD, ANOTHER)

@@ -320,7 +320,7 @@ async def test_the_report_says_by_how_much_a_float_differs_and_why(
         "The rail holds 1,091,500 XAF",
         "Our books say 100,000 XAF",
         "The rail holds more by 991,500 XAF",
-        "it differed so before the first statement, of 2026-06-22 1,000,000 XAF",
+        "it differed so before the first statement, of 22 June 2026 1,000,000 XAF",
         "FEE at the rail (1) -1,500 XAF",
         "lines there without an operation here (1) -7,000 XAF",
         "explained to the franc",

@@ -40,6 +40,7 @@ def test_a_person_is_made_listed_reset_disabled_and_enabled(program: Program) ->
     reset = program.run("person", "reset", "AMINA@example.com")
     assert "/password/kppwd_" in reset.stdout
     assert reset.stdout.strip() != made["link"]
+    assert program.run("person", "sign-out", "amina@example.com").stdout == "Sessions ended: 0.\n"
     assert program.run("person", "disable", "amina@example.com").returncode == 0
     [person] = program.json("person", "list")
     assert person["companies"] == [{"name": "People", "role": "OWNER"}]

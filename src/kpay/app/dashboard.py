@@ -17,6 +17,7 @@ from kpay.dashboard.office.companies import CompanyPages
 from kpay.dashboard.office.contradictions import ContradictionPages
 from kpay.dashboard.office.overview import OverviewPages
 from kpay.dashboard.office.reconciliation import ReconciliationPages
+from kpay.dashboard.office.staff import StaffPages
 from kpay.dashboard.office.terms import TermsPages
 from kpay.dashboard.page import Page
 from kpay.dashboard.people import PeoplePages
@@ -115,4 +116,5 @@ def _back_office(parts: Parts) -> list[Page]:
         *TermsPages(parts.office, parts.catalogue).pages(),
         *ContradictionPages(parts.contradictions, parts.catalogue).pages(),
         *ReconciliationPages(parts.database, parts.breaks, parts.contradictions).pages(),
+        *StaffPages(parts.people, parts.clock).pages(),
     ]

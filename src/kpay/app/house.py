@@ -26,6 +26,7 @@ from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.site import Site
 from kpay.database.pool import UNAVAILABLE
 from kpay.hosted.pages import PREFIX as PAGES
+from kpay.hosted.pages import Pages
 from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.refunds.model import PREFIX as REFUND
@@ -56,6 +57,10 @@ class House(Parts):
     def routes(self) -> list[Route]:
         """Every route of the API."""
         return edge.routes(self)
+
+    def pages(self) -> Pages:
+        """The pages that payers and beneficiaries see."""
+        return edge.hosted_pages(self)
 
     def dashboard(self) -> Site:
         """The pages for people, over the same flows as the API."""
@@ -153,7 +158,7 @@ class House(Parts):
             lifespan,
             self.settings,
             {
-                PAGES: edge.hosted_pages(self),
+                PAGES: self.pages(),
                 DASHBOARD: self.dashboard(),
                 CALLBACKS: edge.callback_door(self),
             },

@@ -26,6 +26,7 @@ class Action(StrEnum):
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
     OPERATOR_CHANGED = "person.operator_changed"
+    SESSIONS_ENDED = "person.sessions_ended"
     SIGNED_IN = "session.signed_in"
     CODE_GIVEN = "session.code_given"
     SIGNED_OUT = "session.signed_out"

@@ -45,7 +45,8 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.PERSON_CHANGED: say("Changed name or language"),
         Action.PERSON_DISABLED: say("Closed an account"),
         Action.PERSON_ENABLED: say("Opened an account again"),
-        Action.OPERATOR_CHANGED: say("Changed an operator’s role"),
+        Action.OPERATOR_CHANGED: say("Changed a role in the staff"),
+        Action.SESSIONS_ENDED: say("Signed somebody out"),
         Action.CANCELLING_ASKED: say("Asked to cancel a transaction"),
         Action.REFUND_ASKED: say("Asked to refund a payment"),
         **office_deeds.names(speech),
@@ -102,6 +103,14 @@ def _elsewhere(speech: Speech, entry: Entry) -> str:
     return speech.say(
         "signed out everywhere else (sessions ended: %(count)s)",
         count=f"{entry.details.get('sessions', '?')}",
+    )
+
+
+def _signed_out(speech: Speech, entry: Entry) -> str:
+    return speech.say(
+        "signed %(who)s out everywhere (sessions ended: %(count)s)",
+        who=_whom(speech, entry),
+        count=f"{entry.details.get('sessionsEnded', '?')}",
     )
 
 
@@ -197,6 +206,7 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
     Action.OPERATOR_CHANGED: _with_role(
         lambda speech: speech.say("made %(who)s %(role)s of the installation")
     ),
+    Action.SESSIONS_ENDED: _signed_out,
     Action.CANCELLING_ASKED: _of_transaction(
         lambda speech: speech.say("asked to cancel %(which)s")
     ),

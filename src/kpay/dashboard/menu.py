@@ -14,6 +14,7 @@ from kpay.dashboard.page import (
     PREFIX,
     RAILS,
     RECONCILIATION,
+    STAFF,
     Visit,
     book_address,
     company_address,
@@ -75,6 +76,7 @@ def _office(visit: Visit) -> list[Link]:
         link(say("Reconciliation"), RECONCILIATION),
         link(say("Companies"), COMPANIES),
         link(say("Operators"), RAILS),
+        link(say("Staff"), STAFF),
         link(say("Audit log"), OFFICE_LOG),
     ]
 

@@ -31,6 +31,7 @@ CONTRADICTIONS = f"{OFFICE}/contradictions"
 RECONCILIATION = f"{OFFICE}/reconciliation"
 RAILS = f"{OFFICE}/rails"
 OFFICE_LOG = f"{OFFICE}/audit"
+STAFF = f"{OFFICE}/staff"
 
 Sent: TypeAlias = Answer | Begun | Stream
 """What comes of a visit: a page, a file that is made as it is sent, or news for as long as one

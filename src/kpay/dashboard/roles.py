@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from kpay.dashboard.speech import Speech
-from kpay.people.model import Role
+from kpay.people.model import OperatorRole, Role
 
 
 class RoleWords(msgspec.Struct, frozen=True):
     """A role in one language."""
 
-    role: Role
+    role: Role | OperatorRole
     name: str
     may: str
 
@@ -41,6 +41,20 @@ def role_words(speech: Speech) -> dict[Role, RoleWords]:
     return {role: RoleWords(role, *words) for role, words in told.items()}
 
 
+def staff_role_words(speech: Speech) -> dict[OperatorRole, RoleWords]:
+    """What the operator's own staff can be, the most powerful first."""
+    say = speech.say
+    told = {
+        OperatorRole.ADMIN: (
+            say("Admin"),
+            say("Does everything here, and decides who else works here."),
+        ),
+        OperatorRole.SUPPORT: (say("Support"), say("Sees everything here and changes nothing.")),
+    }
+    return {role: RoleWords(role, *words) for role, words in told.items()}
+
+
 def role_name(speech: Speech, word: object) -> str:
     """The name of a role as it stands in the audit log; a newer program's is shown as it is."""
-    return next((each.name for each in role_words(speech).values() if each.role == word), f"{word}")
+    known = (*role_words(speech).values(), *staff_role_words(speech).values())
+    return next((each.name for each in known if each.role == word), f"{word}")

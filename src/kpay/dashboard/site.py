@@ -143,8 +143,20 @@ class Site:
                 allowed.add(page.method)
         if allowed == {"POST"} and asked.method == "GET":
             # Who comes to a form's own address has reloaded what came of it.
-            return redirect(asked.path.rpartition("/")[0])
+            return redirect(self._above(asked.path))
         raise Gone
+
+    def _above(self, path: str) -> str:
+        """The nearest page over a form's address that can be looked at."""
+        while path != PREFIX:
+            path = path.rpartition("/")[0]
+            parts = path.split("/")
+            if any(
+                page.method == "GET" and _matched(pattern, parts) is not None
+                for pattern, page in self._patterns
+            ):
+                return path
+        return HOME
 
     async def _serve(
         self, asked: _Asked, page: Page, path: dict[str, str], receive: Receive

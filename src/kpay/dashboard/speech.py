@@ -48,9 +48,10 @@ class Speech(msgspec.Struct, frozen=True):
         return told % parts if parts else told
 
     def number(self, value: Decimal | int) -> str:
-        """5,000 or 5 000; two decimals where there are any."""
+        """5,000 or 5 000; two decimals where there are any; −5 with a minus sign, no hyphen."""
         whole = value == int(value)
-        return format_decimal(value, "#,##0" if whole else "#,##0.00", locale=self.locale)
+        told = format_decimal(value, "#,##0" if whole else "#,##0.00", locale=self.locale)
+        return told.replace("-", "\u2212")
 
     def money(self, amount: Money) -> str:
         """5,000 XAF: by its code, as XAF and XOF have one and the same name."""

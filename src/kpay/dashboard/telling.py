@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from kpay.catalogue.model import Catalogue
-from kpay.dashboard.speech import FIXED, Speech
+from kpay.dashboard.speech import Speech
+from kpay.dashboard.typed import phone_words
 from kpay.instructions.model import Status
 from kpay.ledger.model import Kind
 from kpay.transactions.model import Noun, Transaction
-
-_GROUP = 3
 
 
 class StatusWords(msgspec.Struct, frozen=True):
@@ -55,7 +54,7 @@ class Telling:
                 Noun.PAYMENT: say("Payment, not chosen yet by whom"),
                 Noun.PAYOUT: say("Payout, not chosen yet to whom"),
             }[told.noun]
-        phone = self.phone(told.phone_number, told.destination)
+        phone = self.phone(told.phone_number)
         return {
             Noun.PAYMENT: say("Payment from %(phone)s", phone=phone),
             Noun.PAYOUT: say("Payout to %(phone)s", phone=phone),
@@ -74,15 +73,9 @@ class Telling:
             return code
         return f"{provider.operator} {self.country(provider.country)}"
 
-    def phone(self, number: str, country: str | None = None) -> str:
-        """+237 653 456 789: its country's code, and groups that can be read out."""
-        known = self._catalogue.countries.get(country or "")
-        code = known.calling_code if known and number.startswith(known.calling_code) else ""
-        rest = number.removeprefix(code)
-        groups = [rest[place : place + _GROUP] for place in range(0, len(rest), _GROUP)]
-        if len(groups) > 1 and len(groups[-1]) == 1:
-            groups[-2:] = ["".join(groups[-2:])]
-        return "+" + FIXED.join([code, *groups] if code else groups)
+    def phone(self, number: str) -> str:
+        """+237 653 456 789, as the forms show it too."""
+        return phone_words(number)
 
     def amount(self, told: Transaction) -> str:
         """+5,000 XAF of what came in, −5,000 XAF of what went out or is to go."""

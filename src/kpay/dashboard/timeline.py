@@ -155,7 +155,7 @@ class Timeline:
                 each.at,
                 self._say("Chosen on the page"),
                 f"{self._telling.operator(each.provider)}, "
-                f"{self._telling.phone(each.phone_number, each.country)}",
+                f"{self._telling.phone(each.phone_number)}",
             )
 
     def _attempts(self, story: Story) -> Iterator[Step]:

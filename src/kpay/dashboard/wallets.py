@@ -88,7 +88,7 @@ class Wallets:
             period = period_of(visit.query.get("days", ""))
             given = {
                 "whole": await self._whole(visit.book, wallets, target),
-                "wallets": await self._curves(visit.book, wallets, period),
+                "wallets": await self._curves(visit.book, _by_name(visit, wallets), period),
                 "period": period,
                 "periods": PERIODS.values(),
                 **await self._flows(visit.book, period, target),
@@ -166,6 +166,11 @@ class Wallets:
             return Share(held, held, None)
         quote = await self._rates.quote(book.environment, held.currency, target)
         return Share(held, convert(held, quote.rate, target), quote)
+
+
+def _by_name(visit: Visit, wallets: Sequence[Wallet]) -> list[Wallet]:
+    """By the countries' names, as they are read on the page."""
+    return sorted(wallets, key=lambda wallet: visit.speech.country(wallet.country).casefold())
 
 
 def _by_currency(wallets: Sequence[Wallet]) -> list[Money]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from uuid import UUID
 
 from kpay.access.model import Vault
 from kpay.audit.flow import Audit
-from kpay.audit.model import Action, Actor, Subject
+from kpay.audit.model import Action, Actor, Details, Subject
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, first_id
 from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Connection, Database
-from kpay.people import second_factor, store
+from kpay.people import store
 from kpay.people.account import Accounts
+from kpay.people.codes import Codes
+from kpay.people.colleagues import Colleagues
 from kpay.people.members import Members
 from kpay.people.model import (
     CODE_WITHIN,
@@ -33,10 +34,10 @@ from kpay.people.model import (
     clean_email,
     session_ends,
     session_over,
-    wrong_code,
     wrong_sign_in,
 )
 from kpay.people.passwords import Passwords
+from kpay.people.persons import Persons
 from kpay.people.staff import Staff
 from kpay.people.throttle import of_code, of_sign_in
 from kpay.people.tools import SESSION_PREFIX, Tools
@@ -63,7 +64,10 @@ class People:
         self._clock = clock
         self.accounts = Accounts(self._tools)
         self.members = Members(self._tools)
-        self.staff = Staff(self._tools)
+        self.codes = Codes(self._tools)
+        persons = Persons(self._tools)
+        self.staff = Staff(self._tools, persons)
+        self.colleagues = Colleagues(self._tools, persons)
 
     async def sign_in(
         self,
@@ -271,7 +275,7 @@ class People:
         async with self._database.transaction() as connection:
             if not await store.hold_person(connection, person_id):
                 raise session_over()
-            action, details = await self._accept(connection, person_id, code, now)
+            action, details = await self.codes.use(connection, person_id, code, now)
             if not await store.prove_session(connection, session.id, now, token_hash):
                 raise session_over()
             await self._record(connection, session, action, session.id, details)
@@ -283,27 +287,6 @@ class People:
             if session.device
             else self._tools.new_device(person_id),
         )
-
-    async def _accept(
-        self, connection: Connection, person_id: UUID, code: str, now: datetime
-    ) -> tuple[Action, dict[str, str | int | bool | None]]:
-        """Use a code up. Refuses: wrong_code."""
-        account = await store.of_id(connection, person_id)
-        version = None if account is None else account.factor_version
-        if version is None:
-            raise session_over()
-        recovery = second_factor.clean_recovery_code(code)
-        if recovery is not None:
-            code_hash = self._vault.hash_secret(f"{person_id} {recovery}")
-            if not await store.use_recovery_code(connection, person_id, code_hash, now):
-                raise wrong_code()
-            left = await store.recovery_codes_left(connection, person_id)
-            return Action.RECOVERY_CODE_USED, {"left": left}
-        secret = self._vault.second_factor_secret(person_id, version)
-        step = second_factor.step_of(secret, code, now)
-        if step is None or not await store.use_step(connection, person_id, version, step):
-            raise wrong_code()
-        return Action.CODE_GIVEN, {}
 
     async def _end(self, session: Session, session_id: UUID) -> bool:
         async with self._database.transaction() as connection:
@@ -318,7 +301,7 @@ class People:
         session: Session,
         action: Action,
         session_id: UUID,
-        details: dict[str, str | int | bool | None],
+        details: Details,
     ) -> None:
         await self._tools.audit.write(
             connection,

@@ -27,6 +27,8 @@ SESSION_LIFE = timedelta(hours=12)
 IDLE_LIFE = timedelta(hours=1)
 # A session that waits for its code.
 CODE_WITHIN = timedelta(minutes=10)
+# How long a code that was given counts as given just now, for what is asked about once more.
+CODE_FRESH = timedelta(minutes=5)
 # `seen_at` is written no more often than this.
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -140,6 +142,21 @@ class Member(msgspec.Struct, frozen=True):
     since: datetime
 
 
+class Colleague(msgspec.Struct, frozen=True):
+    """One of the operator's own staff, as the others see who works there."""
+
+    person: Person
+    role: OperatorRole
+    since: datetime
+    has_password: bool
+    link_until: datetime | None
+    """Until when a link opens that sets this person's password; None where there is none."""
+    sessions: int
+    """How many are open now."""
+    seen_at: datetime | None
+    """When something was last done in one of them; None where none is open."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """One of a person's sessions, as the person is shown it."""
 
@@ -221,6 +238,11 @@ class Session(msgspec.Struct, frozen=True):
     def has_second_factor(self) -> bool:
         """Whether a second factor is in force and was shown in this session."""
         return self.person.factor_since is not None and self.second_factor_at is not None
+
+    def has_fresh_code(self, now: datetime) -> bool:
+        """Whether the second factor was shown so lately that it is not asked for once more."""
+        proved = self.second_factor_at
+        return self.has_second_factor and proved is not None and now < proved + CODE_FRESH
 
     @property
     def actor(self) -> Actor:

@@ -112,6 +112,34 @@ select
 from people
 order by people.email;
 
+-- name: list_colleagues
+-- The operator's staff, those whose account is closed last, with what is open for each.
+select
+    people.id, people.email, people.name, people.language, people.operator_role,
+    people.disabled_at, people.factor_since, people.password_hash, people.created_at,
+    open_link.ends_at as link_until, whole.sessions, whole.seen_at
+from people
+left join password_links as open_link
+    on open_link.person_id = people.id and open_link.used_at is null
+    and open_link.withdrawn_at is null and open_link.ends_at > $1
+cross join lateral (
+    select count(*) as sessions, max(sessions.seen_at) as seen_at
+    from sessions
+    where sessions.person_id = people.id and sessions.created_at > $2 and sessions.seen_at > $3
+        -- One that still waits for its code is nobody's yet.
+        and (people.factor_since is null or sessions.second_factor_at is not null)
+) as whole
+where people.operator_role is not null
+order by people.disabled_at is not null, people.name, people.id;
+
+-- name: hold_staff
+-- Take a turn at the operator's staff: who may change them changes them one after the other.
+select id, operator_role, disabled_at
+from people
+where operator_role is not null
+order by id
+for no key update;
+
 -- name: insert_person
 -- A new person; none when there is one of that email.
 insert into people (id, email, name, language, operator_role, password_hash, created_at)

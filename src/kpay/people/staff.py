@@ -7,7 +7,6 @@ Who may is decided before: the commands by whoever reaches the machine, the back
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from kpay.access.store import upsert_company
@@ -16,8 +15,6 @@ from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Connection
 from kpay.people import store
 from kpay.people.model import (
-    FIRST_LINK_LIFE,
-    RESET_LIFE,
     Link,
     Member,
     OperatorRole,
@@ -28,6 +25,7 @@ from kpay.people.model import (
     clean_name,
     not_allowed,
 )
+from kpay.people.persons import Persons, email_taken
 from kpay.people.store import Account, Listed
 from kpay.people.strength import check_strength
 from kpay.people.tools import Tools
@@ -36,8 +34,9 @@ from kpay.people.tools import Tools
 class Staff:
     """The operator's verbs."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, persons: Persons) -> None:
         self._tools = tools
+        self._persons = persons
         self._database = tools.database
 
     async def everybody(self) -> list[Listed]:
@@ -85,7 +84,7 @@ class Staff:
         link to set it. Refuses: email_taken, already_member, weak_password, invalid_parameter.
         """
         clean_name(company_name)
-        person = self._new_person(email, name, None)
+        person = self._persons.new(email, name, None)
         password_hash = await self._hash(person, password)
         async with self._database.transaction() as connection:
             now = self._tools.clock.now()
@@ -93,9 +92,9 @@ class Staff:
             known = await store.of_email(connection, person.email)
             link = None
             if known is None:
-                link = await self._insert(connection, actor, person, password_hash, now)
+                link = await self._persons.insert(connection, actor, person, password_hash, now)
             elif known.person.operator_role is not None:
-                raise _taken("is the operator's, who are in no company")
+                raise email_taken("is the operator's, who are in no company")
             else:
                 person = known.person
             if not await store.insert_member(connection, company.id, person.id, role, now):
@@ -126,17 +125,15 @@ class Staff:
 
         Refuses: email_taken, by a merchant's person; weak_password; invalid_parameter.
         """
-        person = self._new_person(email, name, role)
+        person = self._persons.new(email, name, role)
         password_hash = await self._hash(person, password)
         async with self._database.transaction() as connection:
             now = self._tools.clock.now()
             known = await store.of_email(connection, person.email)
             if known is None:
-                link = await self._insert(connection, actor, person, password_hash, now)
+                link = await self._persons.insert(connection, actor, person, password_hash, now)
                 return person, link
-            if not await store.set_operator_role(connection, known.person.id, role):
-                raise _taken("is a merchant's person")
-            await self._record(connection, actor, known, Action.OPERATOR_CHANGED, now, role=role)
+            await self._persons.set_role(connection, actor, known, role, now)
         return known.person, None
 
     async def password_link(
@@ -150,50 +147,37 @@ class Staff:
         async with self._database.transaction() as connection:
             now = self._tools.clock.now()
             account = await self._account(connection, email)
-            person = account.person
-            if not await store.hold_person(connection, person.id):
-                raise Refusal(Code.NOT_ALLOWED, f"{person.email} is disabled: enable it first.")
-            if without_second_factor and await store.remove_factor(connection, person.id):
-                await store.end_sessions(connection, person.id)
-                await self._record(connection, actor, account, Action.SECOND_FACTOR_REMOVED, now)
-            life = FIRST_LINK_LIFE if account.password_hash is None else RESET_LIFE
-            link = await self._tools.new_link(connection, person.id, actor.person_id, now, life)
-            await self._record(connection, actor, account, Action.PASSWORD_LINK_MADE, now)
-        return link
+            return await self._persons.make_link(
+                connection, actor, account, now, without_second_factor=without_second_factor
+            )
+
+    async def sign_out(self, actor: Actor, email: str) -> int:
+        """End every session of a person. Returns how many those were. Refuses: not_found."""
+        async with self._database.transaction() as connection:
+            account = await self._account(connection, email)
+            now = self._tools.clock.now()
+            return await self._persons.end_sessions(connection, actor, account, now)
 
     async def disable(self, actor: Actor, email: str) -> Person:
         """Shut a person out at once, everywhere. Refuses: not_found, not_allowed for oneself.
 
-        Also the last owner of a company: whose account was stolen must be shut out. The operator
-        makes another owner then.
+        Also the last owner of a company, or the last admin: whose account was stolen must be shut
+        out. The operator makes another one then.
         """
         async with self._database.transaction() as connection:
             now = self._tools.clock.now()
             account = await self._account(connection, email)
             if account.person.id == actor.person_id:
                 raise not_allowed()
-            await store.set_disabled(connection, account.person.id, now)
-            ended = await store.end_sessions(connection, account.person.id)
-            await store.withdraw_links(connection, account.person.id, now)
-            await store.withdraw_links_made_by(connection, account.person.id, now)
-            await self._record(
-                connection, actor, account, Action.PERSON_DISABLED, now, sessionsEnded=ended
-            )
+            await self._persons.disable(connection, actor, account, now)
         return account.person
 
     async def enable(self, actor: Actor, email: str) -> Person:
         """Let a person in again, as before. Refuses: not_found."""
         async with self._database.transaction() as connection:
             account = await self._account(connection, email)
-            await store.set_disabled(connection, account.person.id, None)
-            now = self._tools.clock.now()
-            await self._record(connection, actor, account, Action.PERSON_ENABLED, now)
+            await self._persons.enable(connection, actor, account, self._tools.clock.now())
         return account.person
-
-    def _new_person(self, email: str, name: str, role: OperatorRole | None) -> Person:
-        return Person(
-            self._tools.ids.uuid(), clean_email(email), clean_name(name), None, role, None, None
-        )
 
     async def _hash(self, person: Person, password: str | None) -> str | None:
         if password is None:
@@ -201,60 +185,8 @@ class Staff:
         check_strength(password, email=person.email, name=person.name)
         return await self._tools.passwords.hash(password)
 
-    async def _insert(
-        self,
-        connection: Connection,
-        actor: Actor,
-        person: Person,
-        password_hash: str | None,
-        now: datetime,
-    ) -> Link | None:
-        """Make a person. Returns the link to set a password with, for who has none."""
-        if not await store.insert_person(connection, person, password_hash, now):
-            raise _taken("was made a person at this moment")
-        await self._tools.audit.write(
-            connection,
-            now,
-            actor,
-            Action.PERSON_CREATED,
-            Subject("person", str(person.id)),
-            details={
-                "email": person.email,
-                "name": person.name,
-                "operatorRole": person.operator_role,
-            },
-        )
-        if password_hash is not None:
-            return None
-        return await self._tools.new_link(
-            connection, person.id, actor.person_id, now, FIRST_LINK_LIFE
-        )
-
     async def _account(self, connection: Connection, email: str) -> Account:
         account = await store.of_email(connection, clean_email(email))
         if account is None:
             raise Refusal(Code.NOT_FOUND, f"There is no person {email}: see kpay person list.")
         return account
-
-    async def _record(
-        self,
-        connection: Connection,
-        actor: Actor,
-        account: Account,
-        action: Action,
-        now: datetime,
-        **details: str | int | bool | None,
-    ) -> None:
-        await self._tools.audit.write(
-            connection,
-            now,
-            actor,
-            action,
-            Subject("person", str(account.person.id)),
-            companies=account.companies,
-            details={"email": account.person.email, **details},
-        )
-
-
-def _taken(what: str) -> Refusal:
-    return Refusal(Code.EMAIL_TAKEN, f"This email {what}: use another one.")

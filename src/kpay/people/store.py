@@ -12,6 +12,7 @@ from kpay.core.refusals import Code
 from kpay.database.pool import Connection, Database, Row
 from kpay.database.queries import beside
 from kpay.people.model import (
+    Colleague,
     Invitation,
     Member,
     Membership,
@@ -147,6 +148,33 @@ async def list_people(database: Database) -> list[Listed]:
         )
         for row in await database.read(SQL["list_people"])
     ]
+
+
+async def list_colleagues(
+    database: Database, now: datetime, begun_after: datetime, seen_after: datetime
+) -> list[Colleague]:
+    """The operator's staff by name; sessions are those that began and were seen since then."""
+    rows = await database.fetch(SQL["list_colleagues"], now, begun_after, seen_after)
+    return [
+        Colleague(
+            person=_person(row),
+            role=OperatorRole(row["operator_role"]),
+            since=row["created_at"],
+            has_password=row["password_hash"] is not None,
+            link_until=row["link_until"],
+            sessions=row["sessions"],
+            seen_at=row["seen_at"],
+        )
+        for row in rows
+    ]
+
+
+async def hold_staff(connection: Connection) -> dict[UUID, OperatorRole]:
+    """Take a turn at the operator's staff. Those who can sign in, with the role of each."""
+    rows = await connection.fetch(SQL["hold_staff"])
+    return {
+        row["id"]: OperatorRole(row["operator_role"]) for row in rows if row["disabled_at"] is None
+    }
 
 
 async def insert_person(

@@ -37,6 +37,8 @@ from kpay.dashboard.office.places import (
 )
 from kpay.dashboard.page import CONTRADICTIONS, Gone, Page, Reach, Visit
 from kpay.dashboard.speech import Speech
+from kpay.dashboard.telling import status_words
+from kpay.dashboard.typed import phone_words
 from kpay.people.model import OperatorRight
 from kpay.web.pages import Answer, redirect
 
@@ -162,6 +164,8 @@ class ContradictionPages:
             status,
             here=contradiction_place(operation_id),
             shown=[self._shown(visit.speech, one) for one in found],
+            statuses=status_words(visit.speech),
+            phone=phone_words,
             changes=configures(visit),
             most_note=MOST_NOTE,
             asked=visit.form.get("meant") if wrong else visit.query.get("ask"),

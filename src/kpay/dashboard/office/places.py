@@ -62,10 +62,10 @@ def configures(visit: Visit) -> bool:
     return visit.session.operator_right(OperatorRight.CONFIGURE)
 
 
-def must_prove(visit: Visit) -> Answer | None:
+def must_prove(visit: Visit, right: OperatorRight = OperatorRight.CONFIGURE) -> Answer | None:
     """Where who changes something without a second factor is led to; None for who has one."""
     try:
-        visit.session.check_operator(OperatorRight.CONFIGURE)
+        visit.session.check_operator(right)
     except Refusal as refusal:
         if refusal.code is not Code.SECOND_FACTOR_NEEDED:
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from urllib.parse import urlencode
 
 import msgspec
@@ -32,7 +33,7 @@ from kpay.dashboard.speech import Speech
 from kpay.database.pool import Database
 from kpay.people.model import OperatorRight
 from kpay.reconciliation.breaks import MOST_NOTE, PREFIX, Break, BreakFilter, Breaks
-from kpay.reconciliation.floats import Float, Unfinished, floats, unfinished
+from kpay.reconciliation.floats import Float, Part, Unfinished, floats, unfinished
 from kpay.reconciliation.model import BEFORE_STATEMENTS, Kind, State, next_action
 from kpay.reconciliation.store import Place
 from kpay.web.pages import Answer, redirect
@@ -251,10 +252,18 @@ def _level(speech: Speech, one: Float) -> Level:
         }
     )
     parts = [
-        (speech.say(part.text, **part.values), speech.money(part.amount), part.count)
+        (speech.say(part.text, **_named(speech, part)), speech.money(part.amount), part.count)
         for part in one.parts
     ]
     return Level(one, _wallet(speech, place), parts, f"{RECONCILIATION}?{query}")
+
+
+def _named(speech: Speech, part: Part) -> dict[str, str]:
+    """What a part's text names; a day as it is read in a sentence."""
+    return {
+        name: speech.day(date.fromisoformat(value)) if name == "day" else value
+        for name, value in part.values.items()
+    }
 
 
 def _wallet(speech: Speech, place: Place) -> str:
