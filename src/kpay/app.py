@@ -11,6 +11,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -70,7 +71,7 @@ from kpay.hosted.pages import Pages
 from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
-from kpay.instructions.flow import Means
+from kpay.instructions.flow import Followed, Means
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
@@ -218,6 +219,11 @@ class House:
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
         self.refunds = Refunds(means, self.payments)
+        self._followed: dict[str, Followed[Any]] = {
+            "payments": self.payments,
+            "payouts": self.payouts,
+            "refunds": self.refunds,
+        }
         self.reconciliation = Reconciliation(
             self.database, self.catalogue, self.routing, self.clock, self.ids
         )
@@ -256,11 +262,12 @@ class House:
     def _worker(self) -> Worker:
         """Whatever is due, each with how long to rest when nothing was."""
         return Worker(
-            Job("payments", self.payments.work),
-            Job("payouts", self.payouts.work),
+            *(
+                Job(name, followed.work, go_on=followed.attempting.go_on)
+                for name, followed in self._followed.items()
+            ),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
-            Job("refunds", self.refunds.work),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),
@@ -325,6 +332,7 @@ class House:
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
+        await asyncio.gather(*(one.attempting.stop() for one in self._followed.values()))
         await self.news.close()
         await self.webhooks.close()
         await self.poster.stop()
