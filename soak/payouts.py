@@ -54,6 +54,7 @@ callback = {{ once = 20, first = 10, twice = 10, late = 10, out_of_order = 10, \
 contradictory = 15, contradictory_first = 15, never = 10 }}
 signature = {{ good = 80, tampered = 10, missing = 10 }}
 status = {{ honest = 40, stale = 20, missing = 20, error = 20 }}
+bulk = {{ whole = 40, cut = 12, short = 12, partial = 12, left_out = 12, reversed = 12 }}
 
 [[operators]]
 provider = "MTN_MOMO_CMR"

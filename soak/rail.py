@@ -47,7 +47,7 @@ callback = {{ once = 20, first = 10, twice = 10, late = 10, out_of_order = 10, \
 contradictory = 15, contradictory_first = 15, never = 10 }}
 signature = {{ good = 80, tampered = 10, missing = 10 }}
 status = {{ honest = 40, stale = 20, missing = 20, error = 20 }}
-bulk = {{ whole = 25, cut = 25, short = 25, partial = 25 }}
+bulk = {{ whole = 20, cut = 20, short = 20, partial = 20, left_out = 10, reversed = 10 }}
 
 [[operators]]
 provider = "MTN_MOMO_CMR"

@@ -62,6 +62,7 @@ app.command(rail_simulator, name="rail-simulator")
 
 # How long a service waits for a database that its machine starts at the same time.
 _PATIENCE_SECONDS = 60
+_FILES = 65_536
 
 Host = Annotated[str, Parameter(help="The address to listen on.")]
 Port = Annotated[int, Parameter(help="The port to listen on.")]
@@ -93,6 +94,7 @@ def worker() -> None:
 
     with told():
         _check_outside()
+    _have_more_files()
     with ready_settings(patience=_PATIENCE_SECONDS) as settings:
         configure_logs(settings.log_level)
         asyncio.run(_drive(settings))
@@ -259,6 +261,7 @@ def _serve(host: str, port: int, workers: int, *, drive_work: bool, quiet: bool 
     with told():
         _check_outside()
         server.check_port(host, port)
+        _have_more_files()
         with ready_settings(patience=_PATIENCE_SECONDS) as settings:
             err.print(f"Serving on http://{host}:{port}; Ctrl-C stops it.")
             server.serve(settings, host=host, port=port, workers=workers, drive_work=drive_work)
@@ -275,6 +278,19 @@ def _check_outside() -> None:
     settings = Settings.from_env()
     check_sources(settings)
     check_rails(settings, catalogue(), DatabaseClock())
+
+
+def _have_more_files() -> None:
+    """A call to a rail holds a connection for as long as it is not answered; many systems give a
+    process 1,024 files, and more if it asks.
+    """
+    import resource
+    from contextlib import suppress
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _drive(settings: Settings) -> None:

@@ -50,6 +50,12 @@ waiting_orders = Gauge(
     "kpay_waiting_orders", "Orders that wait to be posted", multiprocess_mode="livesum"
 )
 attempts = Counter("kpay_attempts", "Attempts at a rail", ["connector", "action", "outcome"])
+attempts_under_way = Gauge(
+    "kpay_attempts_under_way",
+    "Attempts that a rail has not answered yet, or whose answer is not recorded",
+    ["connector"],
+    multiprocess_mode="livesum",
+)
 rail_alarms = Counter(
     "kpay_rail_alarms", "Answers of a rail that a person has to look at", ["connector"]
 )

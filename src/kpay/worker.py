@@ -30,6 +30,8 @@ class Job:
     run: Callable[[int], Awaitable[int]]
     idle_seconds: float = 0.2
     """How long to rest when nothing was due."""
+    go_on: Callable[[int], Awaitable[int]] | None = None
+    """What the loop calls in place of `run`, where that waits for the ends of what it begins."""
 
 
 class Worker:
@@ -77,15 +79,16 @@ class Worker:
     async def _drive(self, job: Job) -> None:
         """One job's own loop, so that a slow one delays no other.
 
-        Rounds may overlap: while one waits for a rail that does not answer, the next ones go on
-        with what has come due since.
+        Rounds may overlap: while one waits for somebody who does not answer, the next ones go on
+        with what has come due since. Those that wait for nobody need not.
         """
         rounds: set[asyncio.Future[int]] = set()
+        run, patience = (job.go_on, None) if job.go_on else (job.run, _PATIENCE_SECONDS)
         try:
             while not self._stopping:
-                latest = asyncio.ensure_future(job.run(_MOST_PER_CLAIM))
+                latest = asyncio.ensure_future(run(_MOST_PER_CLAIM))
                 rounds.add(latest)
-                await asyncio.wait({latest}, timeout=_PATIENCE_SECONDS)
+                await asyncio.wait({latest}, timeout=patience)
                 if len(rounds) >= _MOST_ROUNDS:
                     await asyncio.wait(rounds, return_when=asyncio.FIRST_COMPLETED)
                 for done in [task for task in rounds if task.done()]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -58,6 +59,10 @@ class Situation(StrEnum):
     GONE = "nobody listens at its address"
     CANCELS_IT = "it takes it that an instruction is not to be paid"
     PAYS_IT_ALREADY = "it is too late to cancel an instruction"
+    TAKES_SOME = "it takes one of a call, has another already, and refuses the third"
+    LEAVES_SOME_OUT = "it answers for one of a call only"
+    ANSWERS_FOR_OTHERS = "it answers for what is not in the call"
+    SAYS_TWO_THINGS = "it says two things of one of a call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,19 @@ class Stand:
 
     connector: Connector
     instruction: Instruction
+
+    @property
+    def many(self) -> list[Instruction]:
+        """Three to try in one call: that one first."""
+        return [replace(self.instruction, reference=reference) for reference in REFERENCES]
+
+
+# Of what is handed over in one call.
+REFERENCES = (
+    REFERENCE,
+    UUID("0c7d1b9a-3f6e-4d52-9a41-5be2f7c80a13"),
+    UUID("5d2f8e64-91b0-4c37-8e2d-a6f40b1c7d95"),
+)
 
 
 class Bench(Protocol):
@@ -182,6 +200,21 @@ _NO: dict[str, Any] = {
     "failureReason": {"failureCode": "RECIPIENT_NOT_FOUND", "failureMessage": "No."}
 }
 
+
+def _pawapay_bulk(*told: tuple[UUID, str]) -> Said:
+    """A list in an order of its own, as nothing says that it is ours."""
+    return says(
+        [
+            {
+                "payoutId": str(reference),
+                "status": status,
+                **(_NO if status == "REJECTED" else {}),
+            }
+            for reference, status in told
+        ]
+    )
+
+
 PAWAPAY = ServedBench(
     "pawapay",
     RAILS["pawapay"],
@@ -199,6 +232,21 @@ PAWAPAY = ServedBench(
         Situation.CANCELS_IT: _pawapay("ACCEPTED"),
         Situation.PAYS_IT_ALREADY: _pawapay(
             "REJECTED", failureReason={"failureCode": "INVALID_STATE"}
+        ),
+        Situation.TAKES_SOME: _pawapay_bulk(
+            (REFERENCES[2], "REJECTED"),
+            (REFERENCES[0], "ACCEPTED"),
+            (REFERENCES[1], "DUPLICATE_IGNORED"),
+        ),
+        Situation.LEAVES_SOME_OUT: _pawapay_bulk((REFERENCES[1], "ACCEPTED")),
+        Situation.ANSWERS_FOR_OTHERS: _pawapay_bulk(
+            (UUID(int=1), "REJECTED"), (REFERENCES[1], "ACCEPTED"), (REFERENCES[2], "ACCEPTED")
+        ),
+        Situation.SAYS_TWO_THINGS: _pawapay_bulk(
+            (REFERENCES[0], "ACCEPTED"),
+            (REFERENCES[0], "REJECTED"),
+            (REFERENCES[1], "ACCEPTED"),
+            (REFERENCES[2], "REJECTED"),
         ),
     },
 )

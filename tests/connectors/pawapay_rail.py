@@ -34,6 +34,9 @@ class PawapayRail:
 
     url: str = ""
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # How many operations each call handed over, and which ones are refused, with a code.
+    calls: list[int] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     # What stands in a test's way, by the beginning of a path: an answer instead of the usual one.
     instead: dict[str, Saying] = field(default_factory=dict)
     # What happens between an operation's arrival and the answer to it.
@@ -88,14 +91,23 @@ class PawapayRail:
             return in_json({"status": "NOT_FOUND"})
         return in_json({"status": "FOUND", "data": found})
 
-    async def _take(self, kind: str, wanted: dict[str, Any]) -> web.Response:
+    async def _take(self, kind: str, wanted: Any) -> web.Response:
+        if kind == "payouts/bulk":
+            self.calls.append(len(wanted))
+            return in_json([await self._take_one("payouts", one) for one in wanted])
+        self.calls.append(1)
+        return in_json(await self._take_one(kind, wanted))
+
+    async def _take_one(self, kind: str, wanted: dict[str, Any]) -> dict[str, Any]:
         reference = wanted[_IDS[kind]]
+        if reference in self.refused:
+            reason = {"failureCode": self.refused[reference], "failureMessage": "No."}
+            return {_IDS[kind]: reference, "status": "REJECTED", "failureReason": reason}
         known = reference in self.operations
         self.operations.setdefault(reference, {**wanted, "status": "PROCESSING"})
         if self.meanwhile is not None:
             await self.meanwhile(reference)
-        status = "DUPLICATE_IGNORED" if known else "ACCEPTED"
-        return in_json({_IDS[kind]: reference, "status": status})
+        return {_IDS[kind]: reference, "status": "DUPLICATE_IGNORED" if known else "ACCEPTED"}
 
 
 @asynccontextmanager

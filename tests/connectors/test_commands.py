@@ -41,6 +41,7 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
         "balances",
         "callbacks",
         "cancelling",
+        "bulk",
         "resending",
     ]
     assert "MTN_MOMO_CMR" in pawapay["providers"]

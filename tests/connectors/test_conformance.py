@@ -11,7 +11,13 @@ import json
 import pytest
 
 from kpay.app import House
-from kpay.connectors.capabilities import CancelAnswer, Cancelling, CancelsEnqueued, Declined
+from kpay.connectors.capabilities import (
+    CancelAnswer,
+    Cancelling,
+    CancelsEnqueued,
+    Declined,
+    SubmitsMany,
+)
 from kpay.connectors.model import (
     Accepted,
     NotFound,
@@ -108,6 +114,44 @@ async def test_a_rail_that_can_cancel_says_whether_it_does_and_ends_nothing(
 
         assert type(answer) is CANCELLING[situation]
         assert "a-token" not in json.dumps(cancelling_evidence(answer))
+
+
+_UNKNOWN = (Unknown, Unknown, Unknown)
+TOGETHER: dict[Situation, tuple[type[Outcome], ...]] = {
+    Situation.TAKES_SOME: (Accepted, Accepted, Refused),
+    Situation.LEAVES_SOME_OUT: (Unknown, Accepted, Unknown),
+    Situation.ANSWERS_FOR_OTHERS: (Unknown, Accepted, Accepted),
+    Situation.SAYS_TWO_THINGS: (Unknown, Accepted, Refused),
+    # An answer that is about one of them says nothing of the call.
+    Situation.TAKES_IT: _UNKNOWN,
+    Situation.TROUBLE: _UNKNOWN,
+    Situation.NONSENSE: _UNKNOWN,
+    Situation.FOREIGN: _UNKNOWN,
+    Situation.HANGS_UP: _UNKNOWN,
+    Situation.HALF: _UNKNOWN,
+    Situation.SILENT: _UNKNOWN,
+    Situation.LOCKED_OUT: _UNKNOWN,
+    Situation.GONE: _UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("situation", TOGETHER)
+@pytest.mark.parametrize("name", BENCHES)
+async def test_of_what_is_handed_over_in_one_call_each_has_its_own_outcome(
+    name: str, situation: Situation, house: House
+) -> None:
+    async with BENCHES[name].stand(situation, house) as stand:
+        if stand is None or not isinstance(stand.connector, SubmitsMany):
+            # It takes one at a time, and then it must not be thought to take more.
+            assert name != "pawapay"
+            return
+        outcomes = await stand.connector.submit_many(stand.many)
+
+        assert tuple(type(outcome) for outcome in outcomes) == TOGETHER[situation]
+        assert "a-token" not in json.dumps([outcome_evidence(outcome) for outcome in outcomes])
+        assert {outcome.code for outcome in outcomes if isinstance(outcome, Refused)} <= {
+            "RECIPIENT_NOT_FOUND"
+        }
 
 
 @pytest.mark.parametrize("name", BENCHES)

@@ -46,6 +46,7 @@ callback = { once = 2, first = 1, twice = 1, late = 1, out_of_order = 1, contrad
 contradictory_first = 1, never = 1 }
 signature = { good = 8, tampered = 1, missing = 1 }
 status = { honest = 4, stale = 2, missing = 2, error = 2 }
+bulk = { whole = 1, cut = 1, short = 1, partial = 1, left_out = 1, reversed = 1 }
 """
 
 

@@ -161,6 +161,7 @@ async def test_some_are_reconciled_before_they_end() -> None:
         ("cut", 500, None, 2),
         ("short", 200, ["ACCEPTED", "ACCEPTED"], 4),
         ("partial", 200, ["ACCEPTED", "REJECTED", "ACCEPTED", "REJECTED"], 2),
+        ("left_out", 200, ["ACCEPTED", "ACCEPTED"], 2),
     ],
 )
 async def test_a_bulk_may_be_carried_out_or_answered_in_part(
@@ -177,6 +178,16 @@ async def test_a_bulk_may_be_carried_out_or_answered_in_part(
         assert books["operations"]["PAYOUT"] == {"ACCEPTED": accepted}
         _, single = await merchant.call("POST", "/v2/payouts", bodies[0])
         assert single["status"] == "DUPLICATE_IGNORED"
+
+
+async def test_a_bulk_may_be_answered_in_another_order_than_it_came_in() -> None:
+    async with rail() as merchant:
+        # The first one's amount is the mark of them all.
+        bodies = [payout(amount="66665"), payout(), payout()]
+        _, said = await merchant.call("POST", "/v2/payouts/bulk", bodies)
+
+        assert [one["payoutId"] for one in said] == [one["payoutId"] for one in bodies[::-1]]
+        assert {one["status"] for one in said} == {"ACCEPTED"}
 
 
 async def test_what_was_accepted_is_not_said_to_be_rejected_later() -> None:

@@ -17,8 +17,8 @@ from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.core.clock import ManualClock
 from kpay.database.pool import Database
-from kpay.instructions import rails as instructions
 from kpay.instructions import store as instruction_store
+from kpay.instructions import work
 from kpay.instructions.model import Claim, Step, outcome_name
 from kpay.settings import Settings
 from tests.books import operation_of
@@ -252,7 +252,7 @@ async def test_a_late_answer_is_kept_when_the_connection_breaks_over_it(
         return Paid()
 
     monkeypatch.setattr(instruction_store, "record_late_answer", breaks)
-    monkeypatch.setattr(instructions, "_BETWEEN_RECORD_TRIES_SECONDS", 0)
+    monkeypatch.setattr(work, "_BETWEEN_RECORD_TRIES_SECONDS", 0)
     ScriptedRail(ended_meanwhile, Refused("NO")).serve(house)
 
     await house.payouts.work(1)

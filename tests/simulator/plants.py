@@ -7,7 +7,7 @@ one thing in the running program; nothing is written to disk and the database ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from kpay.instructions import flow as instructions
 from kpay.instructions import model as life
 from kpay.instructions import rails
 from kpay.instructions import store as instruction_store
+from kpay.instructions.bulkheads import Rail
 from kpay.instructions.model import Action, Claim, Event, Step
 from kpay.ledger import movements
 from kpay.ledger.model import POSTED, Entry, Order, Verdict
@@ -76,9 +77,9 @@ def silence_is_failure() -> AbstractContextManager[Any]:
     """A rail that does not answer has refused."""
     real = rails._call
 
-    async def call(connector: Any, claim: Claim) -> Outcome:
-        outcome = await real(connector, claim)
-        return Refused("TIMEOUT") if isinstance(outcome, Unknown) else outcome
+    async def call(connector: Any, claims: Sequence[Claim]) -> list[Outcome]:
+        outcomes = await real(connector, claims)
+        return [Refused("TIMEOUT") if isinstance(one, Unknown) else one for one in outcomes]
 
     return patch.object(rails, "_call", call)
 
@@ -159,7 +160,7 @@ def answers_precede_commits() -> AbstractContextManager[Any]:
 @contextmanager
 def calls_precede_intents() -> Iterator[None]:
     """A rail is called with what is due, and only then it is written that it was."""
-    real_claim, real_ask = rails.Rails.claim, rails.Rails.ask
+    real_claim, real_ask = rails.Rails.claim, rails.Rails.ask_together
     early: dict[UUID, Outcome] = {}
     due = """
         select application_id, environment::text, id, attempts + 1 as number,
@@ -169,17 +170,20 @@ def calls_precede_intents() -> Iterator[None]:
         order by id limit $3
     """
 
-    async def claim(self: rails.Rails, type_: OperationType, limit: int) -> list[Claim]:
+    async def claim(
+        self: rails.Rails, type_: OperationType, limit: int, full: Sequence[Rail]
+    ) -> list[Claim]:
         for row in await self._database.fetch(due, self._clock.now(), type_, limit):
-            early[row["id"]] = await real_ask(self, instruction_store._claim(row, type_))
-        return await real_claim(self, type_, limit)
+            (early[row["id"]],) = await real_ask(self, [instruction_store._claim(row, type_)])
+        return await real_claim(self, type_, limit, full)
 
-    async def ask(self: rails.Rails, claim: Claim) -> Outcome:
-        return early.pop(claim.id, None) or await real_ask(self, claim)
+    async def ask(self: rails.Rails, claims: Sequence[Claim]) -> list[Outcome]:
+        (claim,) = claims
+        return [early.pop(claim.id, None) or (await real_ask(self, claims))[0]]
 
     with (
         patch.object(rails.Rails, "claim", claim),
-        patch.object(rails.Rails, "ask", ask),
+        patch.object(rails.Rails, "ask_together", ask),
     ):
         yield
 

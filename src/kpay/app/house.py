@@ -94,6 +94,7 @@ class House(Parts):
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
+        await asyncio.gather(*(one.attempting.stop() for one in self.followed.values()))
         await self.news.close()
         await self.webhooks.close()
         await self.poster.stop()

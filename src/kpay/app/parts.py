@@ -5,6 +5,8 @@ Nothing here is open or running yet, and nothing is global: a house has its own 
 
 from __future__ import annotations
 
+from typing import Any
+
 from kpay.access.flow import Office
 from kpay.access.gate import Gate
 from kpay.access.limiter import Limiter
@@ -27,7 +29,7 @@ from kpay.database.signals import Signals
 from kpay.gateways.flow import Gateways
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
-from kpay.instructions.flow import Means
+from kpay.instructions.flow import Followed, Means
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
@@ -152,6 +154,11 @@ class Parts:
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
         self.refunds = Refunds(means, self.payments)
+        self.followed: dict[str, Followed[Any]] = {
+            "payments": self.payments,
+            "payouts": self.payouts,
+            "refunds": self.refunds,
+        }
         self.reconciliation = Reconciliation(
             self.database, self.catalogue, self.routing, self.clock, self.ids
         )
@@ -190,11 +197,12 @@ class Parts:
     def _worker(self) -> Worker:
         """Whatever is due, each with how long to rest when nothing was."""
         return Worker(
-            Job("payments", self.payments.work),
-            Job("payouts", self.payouts.work),
+            *(
+                Job(name, followed.work, go_on=followed.attempting.go_on)
+                for name, followed in self.followed.items()
+            ),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
-            Job("refunds", self.refunds.work),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.catalogue.model import OperationType
-from kpay.connectors.model import Connector, Evidence, Instruction, Unknown
+from kpay.connectors.model import Connector, Evidence, Instruction, Outcome, Unknown
 from kpay.core.limits import Limits
 from kpay.core.money import Money
 
@@ -152,6 +152,21 @@ class CancelsEnqueued(Protocol):
 
 
 @runtime_checkable
+class SubmitsMany(Protocol):
+    """Takes several instructions of one type in one call, each with an outcome of its own.
+
+    Outcomes are in the order of the instructions. What the answer leaves out is unknown, and where
+    there is no answer, all are.
+    """
+
+    @property
+    def most_at_once(self) -> Mapping[OperationType, int]:
+        """How many one call takes at most; a type that is not there goes one by one."""
+
+    async def submit_many(self, instructions: Sequence[Instruction]) -> Sequence[Outcome]: ...
+
+
+@runtime_checkable
 class ResendsCallbacks(Protocol):
     """Calls back again when it is asked to. Raises NoAnswer where it cannot tell now.
 
@@ -166,6 +181,7 @@ _NAMES: Mapping[str, type] = {
     "balances": TellsBalances,
     "callbacks": JudgesCallbacks,
     "cancelling": CancelsEnqueued,
+    "bulk": SubmitsMany,
     "resending": ResendsCallbacks,
 }
 
@@ -178,3 +194,10 @@ def capabilities(connector: Connector) -> list[str]:
 def serves(connector: Connector, provider: str) -> bool:
     """Whether a connector can reach a provider at all."""
     return not isinstance(connector, Limited) or provider in connector.providers
+
+
+def most_at_once(connector: Connector | None, type_: OperationType) -> int:
+    """How many instructions of a type a connector takes in one call."""
+    if connector is not None and isinstance(connector, SubmitsMany):
+        return connector.most_at_once.get(type_, 1)
+    return 1

@@ -136,6 +136,9 @@ class Wire:
     def _session(self) -> aiohttp.ClientSession:
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
+                # How many are under way is bounded where they are begun: what waited for a free one
+                # here would run out of time before it had been sent.
+                connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_WITHIN_SECONDS),
                 headers={"User-Agent": "kpay"},

@@ -39,6 +39,7 @@ from kpay.instructions.model import (
 )
 from kpay.instructions.rails import Attempt, Rails
 from kpay.instructions.store import TrackedRows
+from kpay.instructions.work import Work
 from kpay.ledger.model import Entry, Order, Verdict
 from kpay.ledger.poster import Poster
 
@@ -74,10 +75,11 @@ class Followed(ABC, Generic[G]):
         self._ids = means.ids
         self._references = means.references
         self._something_due = means.something_due
+        self.attempting = Work(means.rails, self.type, rows, self.record)
 
     async def work(self, limit: int) -> int:
-        """Make one attempt at each of up to `limit` that are due. Returns how many."""
-        return await self._rails.work(self.type, limit, self._rows, self.record)
+        """Make one attempt at each of up to `limit` that are due, to its end. Returns how many."""
+        return await self.attempting.round(limit)
 
     async def record(self, claim: Claim, agreed: G, outcome: Outcome) -> Verdict:
         """Write what an attempt came to, the entry of an end with its status in one transaction.

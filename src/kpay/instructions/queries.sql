@@ -4,6 +4,13 @@ with due as (
     select application_id, environment, id, next_action
     from instructions
     where due_at <= $1 and type = $2 and next_action <> 'choose'
+        -- What is for a rail that has no room now waits, and nothing else waits behind it.
+        and (
+            cardinality($6::text[]) = 0
+            or environment::text || '/'
+            || coalesce(connector, $5::jsonb -> environment::text ->> provider, 'None')
+            <> all($6)
+        )
     order by due_at
     limit $3
     for update skip locked

@@ -8,10 +8,10 @@ business of the payment, the payout or the refund: `flow.py` is what they share 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from msgspec import Meta
 from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
+from kpay.connectors.capabilities import SubmitsMany, most_at_once
 from kpay.connectors.model import Connector, Outcome, Refused, Unknown
 from kpay.connectors.phones import as_typed, predict_as_typed, read_phone
 from kpay.connectors.routing import Routing
@@ -33,14 +34,14 @@ from kpay.core.limits import Limits
 from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import UNAVAILABLE, Database, Row, outside_transaction
+from kpay.database.pool import Database, Row, outside_transaction
 from kpay.instructions import store
 from kpay.instructions.alarms import rail_alarm
+from kpay.instructions.bulkheads import Rail
 from kpay.instructions.cancelling import Cancellations
 from kpay.instructions.model import (
     CLAIM,
     Action,
-    Agreed,
     Claim,
     Progress,
     Status,
@@ -48,14 +49,8 @@ from kpay.instructions.model import (
     outcome_name,
     ran_out,
 )
-from kpay.instructions.store import TrackedRows
 
 _ANSWER_WITHIN_SECONDS = 30
-_RECORD_TRIES = 100
-_BETWEEN_RECORD_TRIES_SECONDS = 0.25
-_PASSING = (Code.DATABASE_UNAVAILABLE, Code.BUSY)
-
-G = TypeVar("G", bound=Agreed)
 
 log = structlog.get_logger(__name__)
 
@@ -182,8 +177,13 @@ class Rails:
         """
         return predict_as_typed(self._catalogue, environment, country, text)
 
-    async def claim(self, type_: OperationType, limit: int) -> list[Claim]:
-        """Take up to `limit` of what is due; nobody else does, until the claim runs out."""
+    async def claim(
+        self, type_: OperationType, limit: int, full: Sequence[Rail] = ()
+    ) -> list[Claim]:
+        """Take up to `limit` of what is due; nobody else does, until the claim runs out.
+
+        What is for a rail that is `full` is left to whoever has room for it.
+        """
         now = self._clock.now()
         return await store.claim(
             self._database,
@@ -192,22 +192,54 @@ class Rails:
             until=now + CLAIM,
             limit=limit,
             plan=self._routing.plan,
+            full=full,
         )
+
+    def calls(self, claims: Sequence[Claim]) -> list[list[Claim]]:
+        """Which of these attempts are made in one call: those of one rail that takes several.
+
+        Only what is handed over for the first time. A rail may take none of a call for the sake of
+        one that it cannot read: the second time each goes alone, and that one spoils no other.
+        """
+        calls: list[list[Claim]] = []
+        new: dict[Rail, list[Claim]] = {}
+        for claim in claims:
+            if claim.action is Action.SUBMIT and claim.number == 1:
+                new.setdefault((claim.book.environment, claim.connector), []).append(claim)
+            else:
+                calls.append([claim])
+        for (environment, name), found in new.items():
+            connector = self._routing.named(environment, name)
+            size = most_at_once(connector, found[0].type)
+            calls += [found[at : at + size] for at in range(0, len(found), size)]
+        return calls
 
     async def ask(self, claim: Claim) -> Outcome:
         """Make the attempt. Whatever goes wrong on the way is unknown, never failed (promise 5)."""
+        (outcome,) = await self.ask_together([claim])
+        return outcome
+
+    async def ask_together(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """Make attempts in one call to the rail that they all are for; one outcome for each."""
         outside_transaction()
-        connector = self._routing.named(claim.book.environment, claim.connector)
+        connector = self._routing.named(claims[0].book.environment, claims[0].connector)
+        hindered = {claim.id: self._hindrance(claim, connector) for claim in claims}
+        free = [claim for claim in claims if hindered[claim.id] is None]
+        said: dict[UUID, Outcome] = {}
+        if connector is not None and free:
+            outcomes = await _call(connector, free)
+            for claim, outcome in zip(free, outcomes, strict=True):
+                said[claim.id] = outcome
+                _note(connector, claim, outcome)
+        return [hindered[claim.id] or said[claim.id] for claim in claims]
+
+    def _hindrance(self, claim: Claim, connector: Connector | None) -> Unknown | None:
+        """Why an attempt must not be made now, if it must not."""
         if connector is None or not self._may_go_on(claim):
             return Unknown("no connector serves this provider now")
         if ran_out(claim, self._clock.now()):
             return Unknown("the claim ran out before the call: somebody else may have made it")
-        outcome = await _call(connector, claim)
-        metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
-        if isinstance(outcome, Unknown | Refused) and outcome.alarm:
-            why = outcome.why if isinstance(outcome, Unknown) else outcome.code
-            rail_alarm(connector.name, why, claim.instruction.reference)
-        return outcome
+        return None
 
     def _may_go_on(self, claim: Claim) -> bool:
         """What was handed over is asked about whatever happens; handed over is only what may be."""
@@ -215,31 +247,6 @@ class Rails:
             return True
         provider = self._catalogue.providers[claim.instruction.provider]
         return self._routing.connector(claim.book.environment, provider) is not None
-
-    async def work(
-        self,
-        type_: OperationType,
-        limit: int,
-        rows: TrackedRows[G],
-        record: Callable[[Claim, G, Outcome], Awaitable[object]],
-    ) -> int:
-        """Make one attempt at each of up to `limit` that are due; `record` writes what it came to.
-
-        Returns how many attempts were made.
-        """
-        claims = await self.claim(type_, limit)
-        if claims:
-            found = await rows.of_ids([(claim.book, claim.id) for claim in claims])
-
-            async def attempt(claim: Claim) -> None:
-                outcome = await self.ask(claim)
-                await _surely(lambda: record(claim, found[claim.id].agreed, outcome))
-
-            for came in await asyncio.gather(*map(attempt, claims), return_exceptions=True):
-                if isinstance(came, Exception):
-                    # It is still due: another attempt is made when the claim has run out.
-                    log.error("attempt_failed", type=type_, exc_info=came)
-        return len(claims)
 
     async def keep_late_answer(self, step: Step) -> None:
         """Keep an answer that came too late: it changes nothing, and is evidence all the same.
@@ -288,37 +295,39 @@ class Rails:
         await store.hasten(self._database, book, instruction_id, self._clock.now())
 
 
-async def _surely(record: Callable[[], Awaitable[object]]) -> None:
-    """Record what a rail said, however long the database is away, while the claim is ours.
-
-    Otherwise an answer that is at hand would be lost, and asked for again a minute later.
-    """
-    for _ in range(_RECORD_TRIES):
-        try:
-            await record()
-        except (Refusal, *UNAVAILABLE) as problem:
-            if isinstance(problem, Refusal) and problem.code not in _PASSING:
-                raise
-            await asyncio.sleep(_BETWEEN_RECORD_TRIES_SECONDS)
-        else:
-            return
-    raise RuntimeError("the database was away for as long as the claim was ours")
-
-
-async def _call(connector: Connector, claim: Claim) -> Outcome:
-    verb = connector.submit if claim.action is Action.SUBMIT else connector.check
+async def _call(connector: Connector, claims: Sequence[Claim]) -> list[Outcome]:
+    """One call to a rail, bounded; one outcome for each of the attempts that it makes."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
-            return await verb(claim.instruction)
+            return await _said(connector, claims)
     except Exception as problem:
         log.warning(
             "rail_call_unknown",
             connector=connector.name,
-            action=claim.action,
-            reference=str(claim.instruction.reference),
+            action=claims[0].action,
+            references=[str(claim.instruction.reference) for claim in claims],
             exc_info=problem,
         )
-        return Unknown(type(problem).__name__)
+        return [Unknown(type(problem).__name__)] * len(claims)
+
+
+async def _said(connector: Connector, claims: Sequence[Claim]) -> list[Outcome]:
+    if len(claims) == 1:
+        verb = connector.submit if claims[0].action is Action.SUBMIT else connector.check
+        return [await verb(claims[0].instruction)]
+    if not isinstance(connector, SubmitsMany):
+        raise TypeError(f"{connector.name} takes one instruction at a time")
+    outcomes = await connector.submit_many([claim.instruction for claim in claims])
+    if len(outcomes) != len(claims):
+        raise ValueError(f"{len(outcomes)} outcomes of {len(claims)} instructions")
+    return list(outcomes)
+
+
+def _note(connector: Connector, claim: Claim, outcome: Outcome) -> None:
+    metrics.attempts.labels(connector.name, claim.action, outcome_name(outcome)).inc()
+    if isinstance(outcome, Unknown | Refused) and outcome.alarm:
+        why = outcome.why if isinstance(outcome, Unknown) else outcome.code
+        rail_alarm(connector.name, why, claim.instruction.reference)
 
 
 def _attempt(row: Row) -> Attempt:

@@ -18,6 +18,7 @@ from kpay.core.money import Money
 from kpay.core.page import Filter
 from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import Queries, beside
+from kpay.instructions.bulkheads import Rail
 from kpay.instructions.model import (
     MOST_CHOICES,
     Action,
@@ -187,12 +188,14 @@ async def claim(
     until: datetime,
     limit: int,
     plan: str,
+    full: Sequence[Rail],
 ) -> list[Claim]:
     """Claim what is due; the intent of each attempt is committed when this returns.
 
     `plan` is the routing's.
     """
-    rows = await database.fetch(SQL["claim"], now, type_, limit, until, plan)
+    rails = [f"{environment}/{connector}" for environment, connector in full]
+    rows = await database.fetch(SQL["claim"], now, type_, limit, until, plan, rails)
     return [_claim(row, type_) for row in rows]
 
 

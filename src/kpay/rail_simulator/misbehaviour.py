@@ -67,6 +67,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "cut": "the first half is carried out, and the answer is 500",
         "short": "all is carried out, and the answer leaves out the second half",
         "partial": "each second one is REJECTED",
+        "left_out": "the first half is carried out and answered, the second half neither",
+        "reversed": "each is answered, the last one first",
     },
 }
 """Every dimension with its words; the first of each is how a rail should behave."""
@@ -119,6 +121,11 @@ MARKED: Mapping[str, tuple[str, str]] = {
     "42": ("outcome", "rejected"),
     "43": ("outcome", "UNSPECIFIED_FAILURE"),
     "51": ("path", "reconciled"),
+    "61": ("bulk", "cut"),
+    "62": ("bulk", "short"),
+    "63": ("bulk", "partial"),
+    "64": ("bulk", "left_out"),
+    "65": ("bulk", "reversed"),
 }
 
 

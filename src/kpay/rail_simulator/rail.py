@@ -30,6 +30,8 @@ from kpay.rail_simulator.wire import Fault, Request
 SILENCE_SECONDS = 120
 UNKNOWN_ERROR = Fault(500, "UNKNOWN_ERROR", "Something went wrong on our side.")
 _BEFORE = ("timeout_before", "error_before")
+# Bulks of which the second half is never carried out.
+_HALVED = ("cut", "left_out")
 _RECEIVED_KEPT = 5_000
 
 
@@ -163,7 +165,7 @@ class Rail:
         half = (len(requests) + 1) // 2
         said: list[dict[str, Any]] = []
         ended: list[Life] = []
-        for number, request in enumerate(requests[:half] if bulk == "cut" else requests):
+        for number, request in enumerate(requests[:half] if bulk in _HALVED else requests):
             known = (request.type, request.id) in self.lives.all
             # What was accepted is never said to be rejected: no rail may do that to a merchant.
             if bulk == "partial" and number % 2 and not known:
@@ -176,7 +178,9 @@ class Rail:
             await self.lives.tell_now(life)
         if bulk == "cut":
             return Answer(status=500, body=UNKNOWN_ERROR.body())
-        shown = shape(said[:half] if bulk == "short" else said)
+        if bulk == "short":
+            said = said[:half]
+        shown = shape(said[::-1] if bulk == "reversed" else said)
         return Answer(body=shown) if again else _worded(first, shown)
 
     def _answered(self, request: Request, plan: Plan, ended: list[Life]) -> dict[str, Any]:

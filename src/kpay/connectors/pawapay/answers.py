@@ -6,13 +6,24 @@ the instruction's age, NOT_FOUND. Everything else that is no plain success is un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from kpay.connectors.amounts import read_rail_amount
 from kpay.connectors.capabilities import CancelAnswer, Cancelling, Declined
-from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
+from kpay.connectors.model import (
+    Accepted,
+    Evidence,
+    Instruction,
+    NotFound,
+    Outcome,
+    Paid,
+    Refused,
+    Unknown,
+)
 from kpay.connectors.wire import Answer, NoAnswer
+from kpay.core.ids import parse_uuid
 
 _OK = 200
 _KEY_NOT_ACCEPTED = (401, 403)
@@ -34,15 +45,54 @@ def of_submission(answer: Answer, instruction: Instruction, id_field: str) -> Ou
         return trouble
     if id_field in said and not _is_ours(said[id_field], instruction):
         return Unknown("the answer is about something else", answer.evidence, alarm=True)
+    return _taken(answer.status, said, answer.evidence)
+
+
+def of_bulk(answer: Answer, instructions: Sequence[Instruction], id_field: str) -> list[Outcome]:
+    """What came of handing some over in one call: pawaPay answers a list, each for itself.
+
+    Which is about which says its id and not its place. What is left out is unknown, as all of them
+    are where the call itself is answered otherwise.
+    """
+    trouble = _trouble(answer)
+    listed = answer.read()
+    if trouble is None and not isinstance(listed, list):
+        trouble = Unknown("the answer cannot be understood", answer.evidence)
+    if trouble is not None:
+        return [trouble] * len(instructions)
+    told: dict[UUID | None, list[dict[str, Any]]] = {}
+    for said in listed:
+        if isinstance(said, dict):
+            told.setdefault(parse_uuid(str(said.get(id_field))), []).append(said)
+    ours = {instruction.reference for instruction in instructions}
+    foreign = not told.keys() <= ours
+    return [
+        _one_of(answer, told.get(one.reference, []), foreign, len(ours)) for one in instructions
+    ]
+
+
+def _one_of(answer: Answer, told: Sequence[dict[str, Any]], foreign: bool, of: int) -> Outcome:
+    """What a bulk's answer says of one of so many."""
+    if not told and foreign:
+        return Unknown("the answer is about something else", answer.evidence, alarm=True)
+    if not told:
+        return Unknown("the answer leaves it out", answer.evidence)
+    evidence = {"http": answer.status, "answer": told[0], "bulk": of}
+    if any(said != told[0] for said in told):
+        return Unknown("the answer says two things of it", answer.evidence)
+    return _taken(answer.status, told[0], evidence)
+
+
+def _taken(status: int, said: dict[str, Any], evidence: Evidence) -> Outcome:
     code = _failure_code(said)
     match said.get("status"):
         case "REJECTED" if code is not None and code != _UNKNOWN_ERROR:
-            return _refused(code, answer)
+            return _refused(code, evidence)
         # The same reference again: what it came to before is what a status check tells.
-        case "ACCEPTED" | "DUPLICATE_IGNORED" if answer.status == _OK:
-            return Accepted(answer.evidence)
+        case "ACCEPTED" | "DUPLICATE_IGNORED" if status == _OK:
+            return Accepted(evidence)
         case _:
-            return Unknown("the answer cannot be understood", answer.evidence)
+            return Unknown("the answer cannot be understood", evidence)
 
 
 def of_status(answer: Answer, instruction: Instruction, id_field: str) -> Outcome:
@@ -107,7 +157,7 @@ def _found(
                 )
             return Paid(answer.evidence)
         case "FAILED":
-            return _refused(_failure_code(data) or _UNSPECIFIED, answer)
+            return _refused(_failure_code(data) or _UNSPECIFIED, answer.evidence)
         case str() as status if status in _UNDER_WAY:
             return Accepted(answer.evidence)
         case _:
@@ -127,8 +177,8 @@ def _trouble(answer: Answer) -> Unknown | None:
     return None
 
 
-def _refused(code: str, answer: Answer) -> Refused:
-    return Refused(code, answer.evidence, alarm=code == _OUT_OF_FUNDS, cancelled=code == _CANCELLED)
+def _refused(code: str, evidence: Evidence) -> Refused:
+    return Refused(code, evidence, alarm=code == _OUT_OF_FUNDS, cancelled=code == _CANCELLED)
 
 
 def _failure_code(said: dict[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from yarl import URL
@@ -30,7 +30,9 @@ class PawapayClient:
     async def get(self, path: str) -> Answer:
         return await self._wire.send("GET", self._url + path, self._headers)
 
-    async def post(self, path: str, wanted: Mapping[str, Any]) -> Answer:
+    async def post(
+        self, path: str, wanted: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> Answer:
         url = self._url + path
         body = json.dumps(wanted, separators=(",", ":")).encode()
         headers = {**self._headers, "Content-Type": _JSON}

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.capabilities import Balance, Callback, CancelAnswer, Condition, Judged
 from kpay.connectors.model import Instruction, Outcome, Unknown
-from kpay.connectors.pawapay.answers import of_cancelling, of_resending, of_status, of_submission
+from kpay.connectors.pawapay.answers import (
+    of_bulk,
+    of_cancelling,
+    of_resending,
+    of_status,
+    of_submission,
+)
 from kpay.connectors.pawapay.balances import fetch_balances
 from kpay.connectors.pawapay.callbacks import CallbackJudge
 from kpay.connectors.pawapay.client import PawapayClient
@@ -38,6 +45,8 @@ class PawapayConnector:
     """A contract with pawaPay."""
 
     name = "pawapay"
+    # A longer call may be rejected, and with it all that is in it.
+    most_at_once: Mapping[OperationType, int] = MappingProxyType({OperationType.PAYOUT: 20})
 
     def __init__(
         self, client: PawapayClient, place: Place, *, unsigned_callbacks: bool = False
@@ -54,6 +63,16 @@ class PawapayConnector:
         except NoAnswer as problem:
             return Unknown(str(problem))
         return of_submission(answer, instruction, operation.id_field)
+
+    async def submit_many(self, instructions: Sequence[Instruction]) -> Sequence[Outcome]:
+        """Some payouts at once; each is taken or not for itself."""
+        operation = _OPERATIONS[instructions[0].type]
+        wanted = [operation.request(instruction) for instruction in instructions]
+        try:
+            answer = await self._client.post(f"{operation.path}/bulk", wanted)
+        except NoAnswer as problem:
+            return [Unknown(str(problem))] * len(instructions)
+        return of_bulk(answer, instructions, operation.id_field)
 
     async def check(self, instruction: Instruction) -> Outcome:
         operation = _OPERATIONS[instruction.type]
