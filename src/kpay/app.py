@@ -24,6 +24,7 @@ from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
+from kpay.approvals.flow import Approvals
 from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
@@ -39,6 +40,9 @@ from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
 from kpay.dashboard.account import AccountPages
 from kpay.dashboard.applications import Applications
+from kpay.dashboard.approval_rules import RulePages
+from kpay.dashboard.approvals import ApprovalPages
+from kpay.dashboard.approving import Approving
 from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
@@ -53,6 +57,7 @@ from kpay.dashboard.office.terms import TermsPages
 from kpay.dashboard.page import PREFIX as DASHBOARD
 from kpay.dashboard.page import Page
 from kpay.dashboard.people import PeoplePages
+from kpay.dashboard.refunding import RefundMove
 from kpay.dashboard.site import Cookies, Site
 from kpay.dashboard.transaction import TransactionPage
 from kpay.dashboard.transactions import TransactionPages
@@ -168,6 +173,7 @@ class House:
             self.audit,
             changed=self._access_changed,
         )
+        self.approvals = Approvals(self.database, self.audit, self.clock)
         self.contradictions = Contradictions(self.database, self.audit, self.clock)
         self.people = People(
             self.database,
@@ -273,6 +279,7 @@ class House:
             ),
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
+            Job("approvals", self.approvals.expire, idle_seconds=60),
             Job("sign-ins", self.people.sweep, idle_seconds=60),
         )
 
@@ -382,9 +389,10 @@ class House:
             [
                 *door(self.people, cookies),
                 *Links(self.people, cookies).pages(),
-                *Applications(self.office, self.webhooks).pages(),
+                *Applications(self.office, self.webhooks, self.approvals).pages(),
                 *self._wallets().pages(),
                 *self._moving().pages(),
+                *self._approval_pages(),
                 *TransactionPages(self.transactions, live, self.catalogue).pages(),
                 *self._transaction_page(live).pages(),
                 *live.pages(),
@@ -396,6 +404,7 @@ class House:
             ],
             self.people,
             self.gate,
+            self.approvals,
             cookies,
             Addresses(self.settings.trusted_proxies),
             self.settings.public_url,
@@ -408,10 +417,12 @@ class House:
             self.payouts,
             self.refunds,
             self.webhooks,
+            self.approvals,
             self.audit,
             live,
             self.catalogue,
             self.clock,
+            self.ids,
         )
 
     def _wallets(self) -> Wallets:
@@ -433,10 +444,29 @@ class House:
                 PayoutMove(self.payouts, self.catalogue),
             ],
             Once(self.keys, msgspec.json.encode),
+            self.approvals,
             self.audit,
             self.clock,
             self.ids,
         )
+
+    def _approval_pages(self) -> list[Page]:
+        """What a second person approves, by the same flows; and what needs that."""
+        approving = Approving(
+            self.database,
+            self.approvals,
+            [
+                TransferMove(self.transfers, self.catalogue),
+                PayoutMove(self.payouts, self.catalogue),
+                RefundMove(self.refunds, self.catalogue),
+            ],
+            Once(self.keys, msgspec.json.encode),
+            self.clock,
+        )
+        made = ApprovalPages(self.approvals, approving, self.catalogue, self.clock, self.ids)
+        # The rules first: else their address would be a request's.
+        rules = RulePages(self.database, self.approvals, self.people, self.catalogue, self.ids)
+        return [*rules.pages(), *made.pages()]
 
     def _back_office(self) -> list[Page]:
         """The pages of the operator's own staff."""
