@@ -34,6 +34,14 @@ OF_OFFICE = {
 }
 # Deeds of the operator's that are no people's affair: each is tested where it is done.
 OF_THE_BOOKS = {Action.CONTRADICTION_SETTLED, Action.BREAK_CLOSED}
+# What is asked of a second person, and decided: test_dashboard_approvals.py.
+OF_APPROVALS = {
+    Action.APPROVAL_ASKED,
+    Action.APPROVAL_GIVEN,
+    Action.APPROVAL_REFUSED,
+    Action.APPROVAL_TAKEN_BACK,
+    Action.APPROVAL_RULES_CHANGED,
+}
 
 
 async def deed(house: House, number: int, company_id: UUID | None = None) -> None:
@@ -173,7 +181,7 @@ async def test_every_verb_is_recorded_and_no_secret_with_it(office: Office, hous
     # Who moved money is written with the money: test_dashboard_moving.py.
     of_money = {Action.TRANSFER_MADE, Action.PAYOUT_REQUESTED}
     assert {entry.action for entry in await office.log()} == (
-        set(Action) - OF_TRANSACTIONS - OF_OFFICE - OF_THE_BOOKS - of_money
+        set(Action) - OF_TRANSACTIONS - OF_OFFICE - OF_THE_BOOKS - OF_APPROVALS - of_money
     )
     content = await everything(house)
     assert email_of("amina").encode() in content

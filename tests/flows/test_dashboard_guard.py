@@ -61,6 +61,19 @@ A_BREAK = """
     )
 """
 
+# A request for approval that can be named without being looked for: its id is its application's.
+AN_APPROVAL = """
+    insert into approvals (
+        application_id, environment, id, kind, currency, amount, asked, shown, asked_by, asked_at,
+        ends_at
+    )
+    select $1::uuid, 'TEST'::environment, $1, 'transfer', 'XAF', 100, '{"from": "CMR"}',
+        '{"source": "CMR", "destination": "GAB", "amount": {"minor": 100, "currency": "XAF"}}',
+        id, $2::timestamptz, $2::timestamptz + interval '72 hours'
+    from people
+    limit 1
+"""
+
 DOOR, CODE = "/dashboard/sign-in", "/dashboard/code"
 
 
@@ -101,6 +114,7 @@ async def shop(house: House, office: Office) -> Application:
     await house.database.execute(A_DELIVERY, application.id, house.clock.now())
     await house.database.execute(A_CONTRADICTION, application.id, house.clock.now())
     await house.database.execute(A_BREAK, str(application.id), house.clock.now())
+    await house.database.execute(AN_APPROVAL, application.id, house.clock.now())
     return application
 
 
@@ -121,6 +135,7 @@ def address(page: Page, application: Application) -> str:
         "delivery": public_id("evt", application.id),
         "operation": str(application.id),
         "break": str(application.id),
+        "approval": str(application.id),
     }
     return re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], str(UUID(int=7))), page.path)
 

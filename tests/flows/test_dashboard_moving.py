@@ -20,7 +20,7 @@ from kpay.core.book import Book, Environment
 from kpay.core.clock import ManualClock
 from kpay.core.money import Money
 from kpay.core.refusals import ANSWERS, Code, Refusal
-from kpay.dashboard import moving
+from kpay.dashboard import asking
 from kpay.database.pool import Connection
 from kpay.ledger import movements
 from kpay.ledger.fence import overtaken
@@ -352,7 +352,7 @@ async def test_what_was_moved_and_never_answered_is_found_and_not_moved_again(
 async def test_while_nobody_can_tell_the_same_confirmation_is_given_again(
     till: Till, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "_LOOKS", 1)
+    monkeypatch.setattr(asking, "_LOOKS", 1)
     form = await till.confirmation("transfer", TRANSFER)
     for refusal in (overtaken(), Refusal(Code.BUSY, "Later.")):
         with patch.object(house.keys, "claim", side_effect=refusal):

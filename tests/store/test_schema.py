@@ -176,6 +176,6 @@ async def test_what_was_posted_and_what_was_agreed_is_insert_only(
     schema: asyncpg.Connection[asyncpg.Record],
 ) -> None:
     written = {"postings", "entries", "transfers", "payments", "payouts", "refunds", "events"}
-    written |= {"gateways", "choices", "audit_log"}
+    written |= {"gateways", "choices", "audit_log", "approval_rules"}
 
     assert written <= await insert_only(schema)

@@ -7,6 +7,9 @@ import msgspec
 from kpay.app.parts import Parts
 from kpay.dashboard.account import AccountPages
 from kpay.dashboard.applications import Applications
+from kpay.dashboard.approval_rules import RulePages
+from kpay.dashboard.approvals import ApprovalPages
+from kpay.dashboard.approving import Approving
 from kpay.dashboard.audit_log import AuditPages
 from kpay.dashboard.door import pages as door
 from kpay.dashboard.links import Links
@@ -21,6 +24,7 @@ from kpay.dashboard.office.staff import StaffPages
 from kpay.dashboard.office.terms import TermsPages
 from kpay.dashboard.page import Page
 from kpay.dashboard.people import PeoplePages
+from kpay.dashboard.refunding import RefundMove
 from kpay.dashboard.site import Cookies, Site
 from kpay.dashboard.transaction import TransactionPage
 from kpay.dashboard.transactions import TransactionPages
@@ -38,9 +42,10 @@ def site(parts: Parts) -> Site:
         [
             *door(parts.people, cookies),
             *Links(parts.people, cookies).pages(),
-            *Applications(parts.office, parts.webhooks).pages(),
+            *Applications(parts.office, parts.webhooks, parts.approvals).pages(),
             *_wallets(parts).pages(),
             *_moving(parts).pages(),
+            *_approval_pages(parts),
             *TransactionPages(parts.transactions, live, parts.catalogue).pages(),
             *_transaction_page(parts, live).pages(),
             *live.pages(),
@@ -52,6 +57,7 @@ def site(parts: Parts) -> Site:
         ],
         parts.people,
         parts.gate,
+        parts.approvals,
         cookies,
         Addresses(parts.settings.trusted_proxies),
         parts.settings.public_url,
@@ -78,10 +84,30 @@ def _moving(parts: Parts) -> Moving:
             PayoutMove(parts.payouts, parts.catalogue),
         ],
         Once(parts.keys, msgspec.json.encode),
+        parts.approvals,
         parts.audit,
         parts.clock,
         parts.ids,
     )
+
+
+def _approval_pages(parts: Parts) -> list[Page]:
+    """What a second person approves, by the same flows; and what needs that."""
+    approving = Approving(
+        parts.database,
+        parts.approvals,
+        [
+            TransferMove(parts.transfers, parts.catalogue),
+            PayoutMove(parts.payouts, parts.catalogue),
+            RefundMove(parts.refunds, parts.catalogue),
+        ],
+        Once(parts.keys, msgspec.json.encode),
+        parts.clock,
+    )
+    made = ApprovalPages(parts.approvals, approving, parts.catalogue, parts.clock, parts.ids)
+    # The rules first: else their address would be a request's.
+    rules = RulePages(parts.database, parts.approvals, parts.people, parts.catalogue, parts.ids)
+    return [*rules.pages(), *made.pages()]
 
 
 def _transaction_page(parts: Parts, live: Live) -> TransactionPage:
@@ -91,10 +117,12 @@ def _transaction_page(parts: Parts, live: Live) -> TransactionPage:
         parts.payouts,
         parts.refunds,
         parts.webhooks,
+        parts.approvals,
         parts.audit,
         live,
         parts.catalogue,
         parts.clock,
+        parts.ids,
     )
 
 

@@ -13,6 +13,7 @@ from kpay.access.limiter import Limiter
 from kpay.access.model import Vault
 from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
+from kpay.approvals.flow import Approvals
 from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.connectors.conditions import Conditions
@@ -104,6 +105,7 @@ class Parts:
             self.audit,
             changed=self._access_changed,
         )
+        self.approvals = Approvals(self.database, self.audit, self.clock)
         self.contradictions = Contradictions(self.database, self.audit, self.clock)
         self.people = People(
             self.database,
@@ -215,6 +217,7 @@ class Parts:
             ),
             Job("idempotency keys", self.keys.sweep, idle_seconds=60),
             Job("quotas", self.limiter.sweep, idle_seconds=60),
+            Job("approvals", self.approvals.expire, idle_seconds=60),
             Job("sign-ins", self.people.sweep, idle_seconds=60),
         )
 

@@ -9,7 +9,8 @@ import msgspec
 
 from kpay.access.flow import AccessError, Office
 from kpay.access.model import Application, KeyPair, PublicKey
-from kpay.core.book import Environment
+from kpay.approvals.flow import Approvals
+from kpay.core.book import Book, Environment
 from kpay.core.refusals import Code, Refusal
 from kpay.dashboard.account import SET_UP
 from kpay.dashboard.house import drawn
@@ -28,6 +29,8 @@ class Card(msgspec.Struct, frozen=True):
 
     application: Application
     keys: Mapping[Environment, PublicKey]
+    waiting: Mapping[Book, int]
+    """How many requests for approval the visitor could decide."""
 
 
 class Shelf(msgspec.Struct, frozen=True):
@@ -40,8 +43,9 @@ class Shelf(msgspec.Struct, frozen=True):
 class Applications:
     """The overview, and the settings of an application in one environment."""
 
-    def __init__(self, office: Office, webhooks: Webhooks) -> None:
+    def __init__(self, office: Office, webhooks: Webhooks, approvals: Approvals) -> None:
         self._office = office
+        self._approvals = approvals
         self._webhooks = webhooks
 
     def pages(self) -> list[Page]:
@@ -59,7 +63,7 @@ class Applications:
             # Who runs KPay has no application: everybody comes here first after the door.
             return redirect(OVERVIEW)
         shelves = [
-            Shelf(membership, await self._cards(membership.company_id))
+            Shelf(membership, await self._cards(visit, membership.company_id))
             for membership in visit.session.memberships
         ]
         return drawn(visit, "applications.html", shelves=shelves)
@@ -104,9 +108,21 @@ class Applications:
             return redirect(SET_UP)
         return await self._shown(visit, secret=await self._webhooks.secrets(visit.book))
 
-    async def _cards(self, company_id: UUID) -> list[Card]:
+    async def _cards(self, visit: Visit, company_id: UUID) -> list[Card]:
+        waiting: Mapping[Book, int] = {}
+        if visit.session.right(company_id, Right.APPROVE):
+            person_id = visit.session.person.id
+            waiting = await self._approvals.waiting_in(company_id, person_id)
         return [
-            Card(application, await self._office.keys(application.id))
+            Card(
+                application,
+                await self._office.keys(application.id),
+                {
+                    book: count
+                    for book, count in waiting.items()
+                    if book.application_id == application.id
+                },
+            )
             for application in await self._office.of_company(company_id)
         ]
 

@@ -33,6 +33,7 @@ from kpay.dashboard.page import (
     Page,
     Reach,
     Visit,
+    book_address,
     company_address,
     transaction_address,
 )
@@ -264,6 +265,8 @@ def _transaction(entry: Entry) -> str | None:
     )
     identifier = parse_uuid(subject.id)
     public_id = None
+    if subject.kind == "approval" and application_id is not None and environment is not None:
+        return book_address(Book(application_id, environment), "approvals", subject.id)
     if subject.kind == "transaction":
         public_id = subject.id
     elif subject.kind in _MOVED and identifier is not None:

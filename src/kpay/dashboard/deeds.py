@@ -49,6 +49,11 @@ def deed_names(speech: Speech) -> dict[Action, str]:
         Action.SESSIONS_ENDED: say("Signed somebody out"),
         Action.CANCELLING_ASKED: say("Asked to cancel a transaction"),
         Action.REFUND_ASKED: say("Asked to refund a payment"),
+        Action.APPROVAL_ASKED: say("Asked for approval"),
+        Action.APPROVAL_GIVEN: say("Approved what another asked for"),
+        Action.APPROVAL_REFUSED: say("Rejected what another asked for"),
+        Action.APPROVAL_TAKEN_BACK: say("Took a request for approval back"),
+        Action.APPROVAL_RULES_CHANGED: say("Changed what needs approval"),
         **office_deeds.names(speech),
     }
 
@@ -124,6 +129,58 @@ def _payout(speech: Speech, entry: Entry) -> str:
     return speech.say(
         "paid %(arrives)s with %(provider)s out of the wallet of %(source)s (%(where)s)",
         **_moved(speech, entry),
+    )
+
+
+def _of_request(text: Callable[[Speech], str]) -> Callable[[Speech, Entry], str]:
+    def told(speech: Speech, entry: Entry) -> str:
+        parts = {
+            "what": _requested(speech, entry),
+            "who": f"{entry.details.get('askedBy') or '–'}",
+            "why": f"{entry.details.get('reason') or '–'}",
+        }
+        return text(speech) % parts
+
+    return told
+
+
+def _requested(speech: Speech, entry: Entry) -> str:
+    """What a request for approval asks for."""
+    say, parts = speech.say, _moved(speech, entry)
+    match entry.details.get("kind"):
+        case "transfer":
+            return say(
+                "transfer of %(money)s from %(source)s to %(destination)s (%(where)s)", **parts
+            )
+        case "payout":
+            return say(
+                "payout of %(arrives)s with %(provider)s out of the wallet of %(source)s "
+                "(%(where)s)",
+                **parts,
+            )
+        case "refund":
+            return say("refund of %(money)s out of the wallet of %(source)s (%(where)s)", **parts)
+        case _:
+            return say("rules that protect less (%(where)s)", **parts)
+
+
+def _rules(speech: Speech, entry: Entry) -> str:
+    """The rules in short: what needs approval, by currency."""
+    details = entry.details
+    limits = [
+        speech.money(Money(value, name))
+        for name, value in sorted(details.items())
+        if len(name) == 3 and name.isupper() and isinstance(value, int)
+    ]
+    if details.get("others"):
+        limits.append(speech.say("everything in other currencies"))
+    where = _moved(speech, entry)["where"]
+    if not limits:
+        return speech.say("lifted every rule of approval (%(where)s)", where=where)
+    return speech.say(
+        "changed what needs approval to: more than %(limits)s (%(where)s)",
+        limits=", ".join(limits),
+        where=where,
     )
 
 
@@ -211,5 +268,20 @@ _SENTENCES: Mapping[Action, Callable[[Speech, Entry], str]] = {
         lambda speech: speech.say("asked to cancel %(which)s")
     ),
     Action.REFUND_ASKED: _of_transaction(lambda speech: speech.say("asked to refund %(which)s")),
+    Action.APPROVAL_ASKED: _of_request(
+        lambda speech: speech.say("asked another person to approve: %(what)s")
+    ),
+    Action.APPROVAL_GIVEN: _of_request(
+        lambda speech: speech.say("approved what %(who)s had asked for: %(what)s")
+    ),
+    Action.APPROVAL_REFUSED: _of_request(
+        lambda speech: speech.say(
+            "rejected what %(who)s had asked for: %(what)s. The reason: %(why)s"
+        )
+    ),
+    Action.APPROVAL_TAKEN_BACK: _of_request(
+        lambda speech: speech.say("took back a request for approval: %(what)s")
+    ),
+    Action.APPROVAL_RULES_CHANGED: _rules,
     **office_deeds.SENTENCES,
 }

@@ -26,6 +26,8 @@ class Link(msgspec.Struct, frozen=True):
     name: str
     href: str
     here: bool
+    waiting: int = 0
+    """How much waits there for the visitor."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -52,6 +54,9 @@ def _groups(visit: Visit) -> Iterator[Group]:
         links.append(link(say("Transactions"), book_address(book, "transactions")))
         if visit.may(Right.MOVE_MONEY):
             links.append(link(say("Move money"), book_address(book, "move")))
+        if visit.may(Right.MOVE_MONEY) or visit.may(Right.APPROVE):
+            approvals = link(say("Approvals"), book_address(book, "approvals"))
+            links.append(msgspec.structs.replace(approvals, waiting=visit.waiting))
         if visit.may(Right.APPLICATIONS):
             links.append(link(say("Webhooks"), book_address(book, "webhooks")))
             links.append(link(say("Keys and settings"), book_address(book, "settings")))

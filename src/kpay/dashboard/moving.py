@@ -4,13 +4,14 @@ What is confirmed is a keyed request like any of the API's (`web.once`): the con
 token of its own, under which the money is moved once, however often it is sent; every answer leads
 to the same operation. Who moved it is written into the audit log in the same transaction. What was
 shown comes along: if the rate or the fee has changed since, it is shown anew and nothing is moved.
+
+What the application's rules leave to two people is not moved: the confirmation asks another person
+to approve it, once for its token, and leads to that request (`approvals`).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -18,6 +19,8 @@ from uuid import UUID
 
 import msgspec
 
+from kpay.approvals.flow import Approvals
+from kpay.approvals.model import Kind
 from kpay.audit.flow import Audit
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, parse_uuid
@@ -26,13 +29,21 @@ from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.core.routes import Reply
 from kpay.dashboard import wrongs
 from kpay.dashboard.account import SET_UP
+from kpay.dashboard.asking import (
+    approval_address,
+    carry_out_once,
+    owes_a_factor,
+    place_of,
+    said,
+    wanted_of,
+)
 from kpay.dashboard.drawing import draw
 from kpay.dashboard.house import drawn
 from kpay.dashboard.look import Look, Move
 from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address
 from kpay.database.pool import Connection, Database
 from kpay.hosted.names import wallet_name
-from kpay.idempotency.model import Stored, fingerprint_of
+from kpay.idempotency.model import Stored
 from kpay.people.model import Right
 from kpay.wallets import store
 from kpay.wallets.model import Wallet
@@ -41,11 +52,8 @@ from kpay.web.pages import Answer, redirect
 
 _MOVE = f"{PREFIX}/app/{{application}}/{{environment}}/move"
 _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-# A second click waits for what the first one comes to: it is the one whose answer is shown.
-_LOOK_AGAIN = timedelta(milliseconds=50)
-_LOOKS = 100
 # Nobody can tell yet whether it was moved: the same confirmation is given once more.
-_UNSURE = (Code.IDEMPOTENCY_IN_PROGRESS, Code.DATABASE_UNAVAILABLE, Code.BUSY)
+UNSURE = (Code.IDEMPOTENCY_IN_PROGRESS, Code.DATABASE_UNAVAILABLE, Code.BUSY)
 
 AnyMove: TypeAlias = Move[Any]
 
@@ -58,6 +66,7 @@ class Moving:
         database: Database,
         moves: Sequence[AnyMove],
         once: Once,
+        approvals: Approvals,
         audit: Audit,
         clock: Clock,
         ids: Ids,
@@ -65,6 +74,7 @@ class Moving:
         self._database = database
         self._moves = moves
         self._once = once
+        self._approvals = approvals
         self._audit = audit
         self._clock = clock
         self._ids = ids
@@ -91,7 +101,7 @@ class Moving:
     async def form(self, move: AnyMove, visit: Visit) -> Answer:
         """The form, perhaps begun: a wallet's own button says from where."""
         wallets = await store.wallets(self._database, visit.book)
-        owes = _owes_a_factor(visit)
+        owes = owes_a_factor(visit, Right.MOVE_MONEY)
         if owes or not wallets:
             return drawn(visit, move.template, move=move, wallets=wallets, owes=owes, errors={})
         look = await self._look(move, visit, wallets, visit.query)
@@ -116,7 +126,7 @@ class Moving:
 
     async def review(self, move: AnyMove, visit: Visit) -> Answer:
         """Everything in words, to be confirmed; or the form again, with what is wrong in it."""
-        if _owes_a_factor(visit):
+        if owes_a_factor(visit, Right.MOVE_MONEY):
             return redirect(SET_UP)
         wallets = await self._wallets(visit)
         look = await self._look(move, visit, wallets, visit.form)
@@ -124,17 +134,19 @@ class Moving:
             look.refused.setdefault(wrongs.AMOUNT, move.shortage)
         if look.refused or look.missing:
             return self._form(move, visit, wallets, look, 422)
-        return self._confirmation(move, visit, look, token=str(self._ids.uuid()))
+        return await self._confirmation(move, visit, look, token=str(self._ids.uuid()))
 
     async def confirm(self, move: AnyMove, visit: Visit) -> Answer:
         """Move it, once: whoever sends this again is led to the same operation."""
-        if _owes_a_factor(visit):
+        if owes_a_factor(visit, Right.MOVE_MONEY):
             return redirect(SET_UP)
         token = parse_uuid(visit.form.get("token", ""))
         if token is None:
             raise Gone
         wallets = await self._wallets(visit)
         try:
+            if "ask" in visit.form:
+                return await self._ask(move, visit, wallets, token)
             stored = await self._carry_out(move, visit, wallets, token)
         except Refusal as refusal:
             return await self._not_moved(move, visit, wallets, refusal.code, str(token))
@@ -152,11 +164,9 @@ class Moving:
         book, terms = visit.book, visit.application.terms
 
         async def make(keyed: Keyed) -> Reply:
-            look = await self._look(move, visit, wallets, visit.form)
-            for code in look.refused.values():
-                raise Refusal(code, "What was confirmed cannot be moved any more.")
-            if look.missing or look.stamp != visit.form.get("shown"):
-                raise Refusal(Code.RATE_CHANGED, "It comes to something else now than was shown.")
+            look = await self._agreed(move, visit, wallets)
+            if look.amount is not None and await self._approvals.needed(book, look.amount):
+                raise Refusal(Code.RATE_CHANGED, "Another person must approve it now.")
             beside = partial(self._record, move, visit, look, keyed)
             await move.make(book, terms, look, keyed, beside)
             return Reply({"id": str(keyed.operation_id)}, 201)
@@ -166,18 +176,28 @@ class Moving:
             return Reply({"id": str(keyed.operation_id)}, 201) if made else None
 
         key = f"dashboard {visit.session.person.id} {token}"
-        said = sorted((name, text) for name, text in visit.form.items() if name != "csrf")
-        fingerprint = fingerprint_of("POST", visit.at, urlencode(said).encode())
-        for _ in range(_LOOKS):
-            try:
-                stored, _ = await self._once.carry_out(book, key, fingerprint, make, recall)
-            except Refusal as refusal:
-                if refusal.code is not Code.IDEMPOTENCY_IN_PROGRESS:
-                    raise
-                await asyncio.sleep(_LOOK_AGAIN.total_seconds())
-            else:
-                return stored
-        raise Refusal(Code.IDEMPOTENCY_IN_PROGRESS, "It is still being moved.")
+        fingerprint = said(visit.form, visit.at)
+        return await carry_out_once(self._once, book, key, fingerprint, make, recall)
+
+    async def _ask(
+        self, move: AnyMove, visit: Visit, wallets: Sequence[Wallet], token: UUID
+    ) -> Answer:
+        """Ask another person to approve it, once for a token. Refuses as `_agreed` does."""
+        look = await self._agreed(move, visit, wallets)
+        if look.short:
+            raise Refusal(move.shortage, "There is not as much in the wallet any more.")
+        wanted = wanted_of(Kind(move.word), look, token)
+        approval_id = await self._approvals.ask(place_of(visit), visit.session.actor, wanted)
+        return redirect(approval_address(visit.book, approval_id) + "?done=asked#main")
+
+    async def _agreed(self, move: AnyMove, visit: Visit, wallets: Sequence[Wallet]) -> Look:
+        """What was confirmed, as it still is. Refuses what is wrong with it; rate_changed."""
+        look = await self._look(move, visit, wallets, visit.form)
+        for code in look.refused.values():
+            raise Refusal(code, "What was confirmed cannot be moved any more.")
+        if look.missing or look.stamp != visit.form.get("shown"):
+            raise Refusal(Code.RATE_CHANGED, "It comes to something else now than was shown.")
+        return look
 
     async def _record(
         self, move: AnyMove, visit: Visit, look: Look, keyed: Keyed, connection: Connection
@@ -213,10 +233,10 @@ class Moving:
             if look.refused or look.missing:
                 return self._form(move, visit, wallets, look, status)
             fresh = str(self._ids.uuid())
-            return self._confirmation(move, visit, look, status, token=fresh, told="changed")
-        if code in _UNSURE:
+            return await self._confirmation(move, visit, look, status, token=fresh, told="changed")
+        if code in UNSURE:
             shown = visit.form.get("shown", "")
-            return self._confirmation(
+            return await self._confirmation(
                 move, visit, look, status, token=token, told="unsure", shown=shown
             )
         raise Refusal(code, "The money was not moved.")
@@ -258,7 +278,7 @@ class Moving:
             **_shown(look),
         )
 
-    def _confirmation(
+    async def _confirmation(
         self,
         move: AnyMove,
         visit: Visit,
@@ -269,6 +289,14 @@ class Moving:
         told: str = "",
         shown: str | None = None,
     ) -> Answer:
+        amount = look.amount
+        limit = None
+        if amount is not None:
+            limit = (await self._approvals.rules(visit.book)).limit(amount.currency)
+        asks = limit is not None and amount is not None and amount.minor > limit.minor
+        if told == "changed" and asks and look.stamp == visit.form.get("shown"):
+            # The money comes to the same; what has changed is who has to agree to it.
+            told = "approval"
         return drawn(
             visit,
             "move_confirm.html",
@@ -277,6 +305,8 @@ class Moving:
             here=_address(visit, move),
             token=token,
             told=told,
+            asks=asks or "ask" in visit.form,
+            limit=limit,
             stamp=look.stamp if shown is None else shown,
             **_shown(look),
         )
@@ -313,15 +343,3 @@ def _said(visit: Visit, look: Look) -> str:
 
 def _address(visit: Visit, move: AnyMove) -> str:
     return book_address(visit.book, "move", move.word)
-
-
-def _owes_a_factor(visit: Visit) -> bool:
-    """Whether the person must set up a second factor before anything here can be moved."""
-    company_id = visit.where.membership.company_id
-    try:
-        visit.session.check(company_id, Right.MOVE_MONEY, visit.book.environment)
-    except Refusal as refusal:
-        if refusal.code is not Code.SECOND_FACTOR_NEEDED:
-            raise
-        return True
-    return False

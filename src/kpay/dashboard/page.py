@@ -100,6 +100,8 @@ class Visit(msgspec.Struct, frozen=True):
     here: Where | None = None
     last_event: str | None = None
     """The last news that a page had, when it asks for what came since."""
+    waiting: int = 0
+    """How many requests for approval the visitor could decide here."""
 
     @property
     def session(self) -> Session:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from kpay import metrics
 from kpay.access.gate import Gate
+from kpay.approvals.flow import Approvals
 from kpay.core.book import Book, Environment
 from kpay.core.ids import parse_uuid
 from kpay.dashboard.drawing import HEADERS, draw, serve_asset
@@ -85,6 +86,7 @@ class Site:
         pages: Sequence[Page],
         people: People,
         gate: Gate,
+        approvals: Approvals,
         cookies: Cookies,
         addresses: Addresses,
         public_url: str,
@@ -93,6 +95,7 @@ class Site:
         self._patterns = [(page.path.split("/"), page) for page in pages]
         self._people = people
         self._gate = gate
+        self._approvals = approvals
         self._cookies = cookies
         self._addresses = addresses
         self._origin = _origin(public_url)
@@ -169,11 +172,12 @@ class Site:
         turned = _turned_away(page, session, asked)
         if turned is not None:
             return turned
-        here = None
+        here, waiting = None, 0
         if session is not None and page.reach in (Reach.COMPANY, Reach.BOOK):
             here = await self._place(session, path)
             if isinstance(page.right, Right) and not here.allows(session, page.right):
                 raise Gone
+            waiting = await self._waiting(session, here) if page.active else 0
         form: dict[str, str] = {}
         if page.method == "POST":
             asked.check_sent_from(self._origin)
@@ -195,8 +199,15 @@ class Site:
                 known=session,
                 here=here,
                 last_event=asked.last_event,
+                waiting=waiting,
             )
         )
+
+    async def _waiting(self, session: Session, here: Where) -> int:
+        """What the menu says that there is to decide, for who may."""
+        if here.book is None or not here.allows(session, Right.APPROVE):
+            return 0
+        return await self._approvals.waiting(here.book, session.person.id)
 
     async def _place(self, session: Session, path: Mapping[str, str]) -> Where:
         """What the address names, if it is the person's. Raises Gone."""

@@ -11,18 +11,25 @@ from uuid import UUID
 
 import msgspec
 
+from kpay.approvals.flow import Approvals
+from kpay.approvals.model import Kind
 from kpay.audit.flow import Audit
 from kpay.audit.model import Action, Subject
 from kpay.catalogue.model import Catalogue
 from kpay.core.clock import Clock
+from kpay.core.ids import Ids
 from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.dashboard.account import SET_UP
+from kpay.dashboard.approval_words import steps_before
+from kpay.dashboard.asking import approval_address, owes_a_factor, place_of, wanted_of
 from kpay.dashboard.house import drawn
 from kpay.dashboard.live import Live
 from kpay.dashboard.page import Gone, Page, Reach, Sent, Visit, book_address, transaction_address
+from kpay.dashboard.refunding import PAYMENT, RefundMove, refund_words
 from kpay.dashboard.telling import Telling, status_words
 from kpay.dashboard.timeline import Timeline
 from kpay.dashboard.transactions import ADDRESS
+from kpay.dashboard.wrongs import DESCRIPTION, SOURCE
 from kpay.database.pool import Database
 from kpay.instructions.model import Status
 from kpay.payouts.flow import Payouts
@@ -32,6 +39,7 @@ from kpay.refunds.model import WINDOW
 from kpay.transactions.flow import Transactions
 from kpay.transactions.model import Noun, Transaction, parse, spell
 from kpay.transactions.story import Story
+from kpay.wallets.store import wallets
 from kpay.web.pages import Answer, redirect
 from kpay.webhooks.flow import Webhooks
 
@@ -60,20 +68,24 @@ class TransactionPage:
         payouts: Payouts,
         refunds: Refunds,
         webhooks: Webhooks,
+        approvals: Approvals,
         audit: Audit,
         live: Live,
         catalogue: Catalogue,
         clock: Clock,
+        ids: Ids,
     ) -> None:
         self._database = database
         self._transactions = transactions
         self._payouts = payouts
         self._refunds = refunds
         self._webhooks = webhooks
+        self._approvals = approvals
         self._audit = audit
         self._live = live
         self._catalogue = catalogue
         self._clock = clock
+        self._ids = ids
 
     def pages(self) -> list[Page]:
         moves, sets = Right.MOVE_MONEY, Right.APPLICATIONS
@@ -102,12 +114,14 @@ class TransactionPage:
         return _back(visit, told.public_id, "cancelled" if cancelled else "asked")
 
     async def refund(self, visit: Visit) -> Sent:
-        """Give a payment back whole, and go on to the refund that does it."""
+        """Give a payment back whole, and go on to the refund; or ask another to approve it."""
         told = await self._told(visit)
         if told.noun is not Noun.PAYMENT:
             raise Gone
         reason = " ".join(visit.form.get("reason", "").replace("\0", "").split())
         try:
+            if "ask" in visit.form or await self._approvals.needed(visit.book, told.amount):
+                return await self._ask_for_refund(visit, told, reason[:_MOST_REASON_LENGTH])
             await self._ask(visit, Right.MOVE_MONEY, Action.REFUND_ASKED, told)
             made = await self._refunds.request(
                 visit.book,
@@ -118,6 +132,27 @@ class TransactionPage:
         except Refusal as refusal:
             return await self._refused(visit, refusal)
         return _back(visit, made.agreed.public_id, "refunded")
+
+    async def _ask_for_refund(self, visit: Visit, told: Transaction, reason: str) -> Sent:
+        """Ask another person to approve it. Refuses what would be refused of the refund now."""
+        if owes_a_factor(visit, Right.MOVE_MONEY):
+            return redirect(SET_UP)
+        move = RefundMove(self._refunds, self._catalogue)
+        country = told.destination
+        for wallet in await wallets(self._database, visit.book):
+            if wallet.country == country:
+                break
+        else:
+            raise Refusal(move.shortage, "There is no wallet that it could be given back from.")
+        typed = {SOURCE: wallet.country, PAYMENT: told.public_id, DESCRIPTION: reason}
+        look = await move.look(visit.book, visit.application.terms, wallet, typed)
+        for code in look.refused.values():
+            raise Refusal(code, "This payment cannot be given back.")
+        if look.short:
+            raise Refusal(move.shortage, "The wallet does not have as much.")
+        wanted = wanted_of(Kind.REFUND, look, self._ids.uuid(), told.id)
+        approval_id = await self._approvals.ask(place_of(visit), visit.session.actor, wanted)
+        return redirect(approval_address(visit.book, approval_id) + "?done=asked#main")
 
     async def replay(self, visit: Visit) -> Sent:
         """Send the webhook of its end again, or for the first time."""
@@ -178,18 +213,7 @@ class TransactionPage:
             Code.NOT_CANCELLABLE: say(
                 "It cannot be cancelled any more: the operator has it already, or it has ended."
             ),
-            Code.NOT_REFUNDABLE: say("Only a payment that is completed can be given back."),
-            Code.REFUND_WINDOW_CLOSED: say(
-                "A payment can be given back for %(days)s days; pay it out instead.",
-                days=WINDOW.days,
-            ),
-            Code.REFUND_EXISTS: say("It was given back already, or is being given back."),
-            Code.REFUND_EXCEEDS_BALANCE: say(
-                "Your wallet does not have as much available as the payer has paid."
-            ),
-            Code.PROVIDER_CLOSED: say(
-                "The operator can give nothing back at the moment: try again later."
-            ),
+            **refund_words(visit.speech),
             # Of a replay: there is the event, and nobody to hear it.
             Code.NOT_FOUND: say("No address is set that hears this: set one first."),
         }
@@ -206,6 +230,7 @@ class TransactionPage:
         story = await self._transactions.story(visit.book, noun, identifier)
         if story is None:
             raise Gone
+        approval = await self._approvals.of_operation(visit.book, identifier)
         telling = Telling(visit.speech, self._catalogue)
         timeline = Timeline(visit.speech, telling)
         return drawn(
@@ -219,7 +244,9 @@ class TransactionPage:
             told=story.transaction,
             telling=telling,
             statuses=status_words(visit.speech),
-            steps=timeline.steps(story),
+            steps=[*steps_before(visit.speech, approval), *timeline.steps(story)],
+            asks=await self._approvals.needed(visit.book, story.transaction.amount),
+            approval=None if approval is None else approval_address(visit.book, approval.id),
             holder=timeline.holder(story),
             deeds=self._deeds(visit, story),
             most_reason=_MOST_REASON_LENGTH,

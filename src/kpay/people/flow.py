@@ -40,7 +40,7 @@ from kpay.people.passwords import Passwords
 from kpay.people.persons import Persons
 from kpay.people.staff import Staff
 from kpay.people.throttle import of_code, of_sign_in
-from kpay.people.tools import SESSION_PREFIX, Tools
+from kpay.people.tools import SESSION_PREFIX, Tools, check_whole
 
 
 class People:
@@ -117,6 +117,24 @@ class People:
             self._tools.throttle.attempt(of_code(person_id, session.device)),
         ):
             return await self._prove(session, code)
+
+    async def prove_again(self, session: Session, code: str) -> None:
+        """A code given anew, for what the session that once gave one may not do by that alone.
+
+        Refuses: second_factor_needed, wrong_code, too_many_failures, session_over.
+        """
+        check_whole(session)
+        session.check_second_factor(needed=True)
+        person_id = session.person.id
+        async with (
+            self._noted(person_id, session.address),
+            self._tools.throttle.attempt(of_code(person_id, session.device)),
+            self._database.transaction() as connection,
+        ):
+            await self._tools.hold(connection, session)
+            now = self._clock.now()
+            action, details = await self._accept(connection, person_id, code, now)
+            await self._record(connection, session, action, session.id, details)
 
     async def session(
         self, token: str, *, address: str | None = None, active: bool = True

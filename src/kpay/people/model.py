@@ -69,6 +69,8 @@ class Right(StrEnum):
     """Transfers, payouts and refunds, or preparing them where another must approve."""
     APPROVE = "APPROVE"
     """What another prepared."""
+    APPROVAL_RULES = "APPROVAL_RULES"
+    """Which movements of money another must approve."""
     APPLICATIONS = "APPLICATIONS"
     """Keys, webhooks and settings of applications."""
     PEOPLE = "PEOPLE"

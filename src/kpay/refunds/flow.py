@@ -19,6 +19,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.instructions.flow import Means, Outgoing
 from kpay.instructions.model import Progress, Status, Tracked
 from kpay.ledger import movements
+from kpay.ledger.fence import Beside
 from kpay.ledger.model import Entry, Order, Reason, Verdict
 from kpay.payments.flow import Payments
 from kpay.payments.model import Payment
@@ -49,11 +50,13 @@ class Refunds(Outgoing[Refund]):
         reason: str | None,
         external_id: str | None,
         keyed: Keyed | None = None,
+        beside: Beside | None = None,
     ) -> Tracked[Refund]:
         """Accept a refund. When this returns, it is on disk, its money held, and due at once.
 
-        Refuses: not_found, not_refundable, refund_window_closed, provider_closed,
-        refund_exceeds_balance, external_id_used, refund_exists.
+        `beside` is written in the transaction that holds the money. Refuses: not_found,
+        not_refundable, refund_window_closed, provider_closed, refund_exceeds_balance,
+        external_id_used, refund_exists.
         """
         payment = await self._payments.get(book, payment_id)
         try:
@@ -67,11 +70,25 @@ class Refunds(Outgoing[Refund]):
             raise
         refund = await self._draw(payment.agreed, reason, external_id, keyed)
         instruction = self._instruction(refund, payment.progress.reference)
-        verdict = await self._poster.post(_reserve(refund, instruction), self._new, keyed)
+        verdict = await self._poster.post(_reserve(refund, instruction), self._new, keyed, beside)
         if not verdict.posted:
             raise await self._refusal(refund, verdict)
         self._something_due()
         return Tracked(refund, Progress(Status.PENDING, instruction.reference))
+
+    async def check(self, book: Book, payment_id: UUID) -> Payment:
+        """The payment, if it could be given back at this moment: whether there is the money for it
+        is another question.
+
+        Refuses: not_found, not_refundable, refund_window_closed, refund_exists, provider_closed.
+        """
+        payment = await self._payments.get(book, payment_id)
+        for earlier in await self.of_payment(book, payment_id):
+            if is_live(earlier):
+                raise _exists(earlier.agreed, None)
+        check_refundable(payment.progress, self._clock.now())
+        self._rails.check_served(book.environment, payment.agreed.paid_from.provider)
+        return payment.agreed
 
     async def of_payment(self, book: Book, payment_id: UUID) -> list[Tracked[Refund]]:
         """Every refund of a payment, oldest first; at most one of them is live."""
