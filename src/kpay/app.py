@@ -219,11 +219,6 @@ class House:
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
         self.refunds = Refunds(means, self.payments)
-        self._followed: dict[str, Followed[Any]] = {
-            "payments": self.payments,
-            "payouts": self.payouts,
-            "refunds": self.refunds,
-        }
         self.reconciliation = Reconciliation(
             self.database, self.catalogue, self.routing, self.clock, self.ids
         )
@@ -262,12 +257,11 @@ class House:
     def _worker(self) -> Worker:
         """Whatever is due, each with how long to rest when nothing was."""
         return Worker(
-            *(
-                Job(name, followed.work, go_on=followed.attempting.go_on)
-                for name, followed in self._followed.items()
-            ),
+            _driven("payments", self.payments),
+            _driven("payouts", self.payouts),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
+            _driven("refunds", self.refunds),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),
@@ -332,7 +326,11 @@ class House:
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
-        await asyncio.gather(*(one.attempting.stop() for one in self._followed.values()))
+        await asyncio.gather(
+            self.payments.attempting.stop(),
+            self.payouts.attempting.stop(),
+            self.refunds.attempting.stop(),
+        )
         await self.news.close()
         await self.webhooks.close()
         await self.poster.stop()
@@ -507,6 +505,11 @@ class House:
                 OperationType.PAYOUT: PayoutPages(self.payouts),
             },
         )
+
+
+def _driven(name: str, followed: Followed[Any]) -> Job:
+    """In service without a wait for what it has begun, and by hand with one."""
+    return Job(name, followed.work, go_on=followed.attempting.go_on)
 
 
 def asgi() -> Api:
