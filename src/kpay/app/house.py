@@ -94,7 +94,11 @@ class House(Parts):
     async def close(self) -> None:
         """Finish what was accepted, then let go of everything."""
         await self.worker.stop()
-        await asyncio.gather(*(one.attempting.stop() for one in self.followed.values()))
+        await asyncio.gather(
+            self.payments.attempting.stop(),
+            self.payouts.attempting.stop(),
+            self.refunds.attempting.stop(),
+        )
         await self.news.close()
         await self.webhooks.close()
         await self.poster.stop()

@@ -156,11 +156,6 @@ class Parts:
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
         self.refunds = Refunds(means, self.payments)
-        self.followed: dict[str, Followed[Any]] = {
-            "payments": self.payments,
-            "payouts": self.payouts,
-            "refunds": self.refunds,
-        }
         self.reconciliation = Reconciliation(
             self.database, self.catalogue, self.routing, self.clock, self.ids
         )
@@ -199,12 +194,11 @@ class Parts:
     def _worker(self) -> Worker:
         """Whatever is due, each with how long to rest when nothing was."""
         return Worker(
-            *(
-                Job(name, followed.work, go_on=followed.attempting.go_on)
-                for name, followed in self.followed.items()
-            ),
+            _driven("payments", self.payments),
+            _driven("payouts", self.payouts),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
+            _driven("refunds", self.refunds),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),
@@ -227,3 +221,8 @@ class Parts:
 
     def _something_due(self) -> None:
         self.worker.wake()
+
+
+def _driven(name: str, followed: Followed[Any]) -> Job:
+    """In service without a wait for what it has begun, and by hand with one."""
+    return Job(name, followed.work, go_on=followed.attempting.go_on)

@@ -202,16 +202,19 @@ class Rails:
         one that it cannot read: the second time each goes alone, and that one spoils no other.
         """
         calls: list[list[Claim]] = []
-        new: dict[Rail, list[Claim]] = {}
+        last: dict[Rail, list[Claim]] = {}
+        sizes: dict[Rail, int] = {}
         for claim in claims:
-            if claim.action is Action.SUBMIT and claim.number == 1:
-                new.setdefault((claim.book.environment, claim.connector), []).append(claim)
-            else:
+            rail = claim.book.environment, claim.connector
+            if claim.action is not Action.SUBMIT or claim.number > 1:
                 calls.append([claim])
-        for (environment, name), found in new.items():
-            connector = self._routing.named(environment, name)
-            size = most_at_once(connector, found[0].type)
-            calls += [found[at : at + size] for at in range(0, len(found), size)]
+                continue
+            if rail not in sizes:
+                sizes[rail] = most_at_once(self._routing.named(*rail), claim.type)
+            if rail not in last or len(last[rail]) == sizes[rail]:
+                last[rail] = []
+                calls.append(last[rail])
+            last[rail].append(claim)
         return calls
 
     async def ask(self, claim: Claim) -> Outcome:
