@@ -87,7 +87,7 @@ class RulePages:
         fresh = Rules(version, above, visit.form.get("others") == "all")
         try:
             if not visit.book.is_test:
-                await self._people.prove_again(visit.session, visit.form.get(_CODE, ""))
+                await self._people.codes.again(visit.session, visit.form.get(_CODE, ""))
             asked = await self._approvals.change_rules(
                 place_of(visit), visit.session.actor, fresh, token or self._ids.uuid()
             )

@@ -55,6 +55,7 @@ class Codes:
         session.check_second_factor(needed=True)
         person_id = session.person.id
         async with (
+            self._tools.noted(person_id, session.address),
             self._tools.throttle.attempt(of_code(person_id, session.device)),
             self._tools.database.transaction() as connection,
         ):

@@ -6,8 +6,6 @@ role or a session holds from the next request on, on every process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import UUID
 
 from kpay.access.model import Vault
@@ -15,7 +13,7 @@ from kpay.audit.flow import Audit
 from kpay.audit.model import Action, Actor, Details, Subject
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids, first_id
-from kpay.core.refusals import Code, Refusal
+from kpay.core.refusals import Refusal
 from kpay.database.pool import Connection, Database
 from kpay.people import store
 from kpay.people.account import Accounts
@@ -40,7 +38,7 @@ from kpay.people.passwords import Passwords
 from kpay.people.persons import Persons
 from kpay.people.staff import Staff
 from kpay.people.throttle import of_code, of_sign_in
-from kpay.people.tools import SESSION_PREFIX, Tools, check_whole
+from kpay.people.tools import SESSION_PREFIX, Tools
 
 
 class People:
@@ -90,7 +88,7 @@ class People:
             browser = self._vault.device_of(device, account.person.id)
         person_id = None if account is None else account.person.id
         async with (
-            self._noted(person_id, address),
+            self._tools.noted(person_id, address),
             self._tools.throttle.attempt(of_sign_in(known_email, address, browser)),
         ):
             known = None if account is None else account.password_hash
@@ -113,28 +111,10 @@ class People:
             raise session_over()
         person_id = session.person.id
         async with (
-            self._noted(person_id, address),
+            self._tools.noted(person_id, address),
             self._tools.throttle.attempt(of_code(person_id, session.device)),
         ):
             return await self._prove(session, code)
-
-    async def prove_again(self, session: Session, code: str) -> None:
-        """A code given anew, for what the session that once gave one may not do by that alone.
-
-        Refuses: second_factor_needed, wrong_code, too_many_failures, session_over.
-        """
-        check_whole(session)
-        session.check_second_factor(needed=True)
-        person_id = session.person.id
-        async with (
-            self._noted(person_id, session.address),
-            self._tools.throttle.attempt(of_code(person_id, session.device)),
-            self._database.transaction() as connection,
-        ):
-            await self._tools.hold(connection, session)
-            now = self._clock.now()
-            action, details = await self._accept(connection, person_id, code, now)
-            await self._record(connection, session, action, session.id, details)
 
     async def session(
         self, token: str, *, address: str | None = None, active: bool = True
@@ -226,22 +206,6 @@ class People:
         fresh = await self._passwords.hash(password)
         await store.replace_password(self._database, person_id, known, fresh)
         return fresh
-
-    @asynccontextmanager
-    async def _noted(self, person_id: UUID | None, address: str | None) -> AsyncIterator[None]:
-        """What is wrong here is remembered for a while, for the operator.
-
-        Not what is not even read because too much was wrong before: that is without bounds.
-        """
-        try:
-            yield
-        except Refusal as refusal:
-            if refusal.code in (Code.WRONG_SIGN_IN, Code.WRONG_CODE):
-                now, identifier = self._clock.now(), self._tools.ids.uuid()
-                await store.insert_refusal(
-                    self._database, identifier, now, person_id, address, refusal.code
-                )
-            raise
 
     async def _begin(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +12,7 @@ from kpay.access.model import Vault, new_token
 from kpay.audit.flow import Audit
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
+from kpay.core.refusals import Code, Refusal
 from kpay.database.pool import Connection, Database
 from kpay.people import store
 from kpay.people.model import Link, Session, code_first, session_over, wrong_sign_in
@@ -92,6 +95,22 @@ class Tools:
         """Refuses: session_over, when it ended since it was looked up."""
         if not await store.session_holds(connection, session.id):
             raise session_over()
+
+    @asynccontextmanager
+    async def noted(self, person_id: UUID | None, address: str | None) -> AsyncIterator[None]:
+        """What is wrong here is remembered for a while, for the operator.
+
+        Not what is not even read because too much was wrong before: that is without bounds.
+        """
+        try:
+            yield
+        except Refusal as refusal:
+            if refusal.code in (Code.WRONG_SIGN_IN, Code.WRONG_CODE):
+                now, identifier = self.clock.now(), self.ids.uuid()
+                await store.insert_refusal(
+                    self.database, identifier, now, person_id, address, refusal.code
+                )
+            raise
 
     async def password_again(self, session: Session, password: str) -> str:
         """The hash in force, for whoever at this session knows the password.
