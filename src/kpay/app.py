@@ -71,6 +71,7 @@ from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
 from kpay.instructions.flow import Means
+from kpay.instructions.inquiries import Inquiries
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
@@ -192,6 +193,7 @@ class House:
         self.conditions = Conditions(self.database, self.routing, self.clock)
         self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
+        self.inquiries = Inquiries(self.database, self.rails, self.clock)
         self.gateways = Gateways(
             self.database,
             self.vault,
@@ -262,6 +264,8 @@ class House:
             Job("payout pages", self.payouts.expire, idle_seconds=1),
             Job("refunds", self.refunds.work),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
+            Job("inquiries", self.inquiries.work, idle_seconds=5),
+            Job("inquiries cleared", self.inquiries.clear_away, idle_seconds=60),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),
             Job("webhooks", self.webhooks.work),

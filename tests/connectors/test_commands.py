@@ -14,7 +14,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.rail_commands import ask_rails, read_rails, resend
 from kpay.settings import Settings
 from tests.client import Merchant
-from tests.connectors.conftest import PUBLIC_URL
+from tests.connectors.door import PUBLIC_URL
 from tests.connectors.pawapay_rail import PawapayRail
 from tests.connectors.support import says
 from tests.connectors.test_conditions import configured
