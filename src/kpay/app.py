@@ -30,6 +30,7 @@ from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
 from kpay.connectors.conditions import Conditions
 from kpay.connectors.opening import CALLBACKS, open_routing
+from kpay.connectors.predicting import Predictions
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.contradictions.flow import Contradictions
 from kpay.core.book import Book, Environment
@@ -191,6 +192,7 @@ class House:
         )
         self.routing = open_routing(self.settings, self.catalogue, self.clock, sandbox)
         self.conditions = Conditions(self.database, self.routing, self.clock)
+        self.predictions = Predictions(self.catalogue, self.routing, self.clock)
         self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
         self.inquiries = Inquiries(self.database, self.rails, self.clock)
@@ -298,7 +300,7 @@ class House:
             *events_api.routes(self.database),
             *webhooks_api.routes(self.webhooks),
             *rates_api.routes(self.rates),
-            *connectors_api.routes(self.catalogue, self.routing),
+            *connectors_api.routes(self.catalogue, self.routing, self.predictions),
         ]
 
     async def open(self) -> None:

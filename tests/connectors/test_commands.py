@@ -39,6 +39,7 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
     assert pawapay["capabilities"] == [
         "conditions",
         "balances",
+        "predictions",
         "callbacks",
         "cancelling",
         "resending",
