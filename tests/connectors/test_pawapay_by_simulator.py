@@ -274,8 +274,9 @@ async def test_callbacks_after_the_end_cost_one_check_and_find_nothing_where_not
     async with paired(settings, clock, lying(callback, "honest")) as pair:
         made = await pair.merchant.withdraw(amount=1_000, phoneNumber="237650000001")
         await pair.works()
-        for _ in range(30):
-            await pair.pass_seconds(30)
+        # It has ended before the callbacks that come after the first.
+        for seconds in (2, 2, 2, *[30] * 30):
+            await pair.pass_seconds(seconds)
 
         payout = await pair.merchant.payout(made)
         assert payout["status"] == "COMPLETED"
