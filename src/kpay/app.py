@@ -11,9 +11,9 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import msgspec
 import structlog
 from litestar import Litestar
 
@@ -26,7 +26,6 @@ from kpay.access.quota import Bucket
 from kpay.access.secret import load_secret
 from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
-from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
 from kpay.connectors.conditions import Conditions
 from kpay.connectors.opening import CALLBACKS, open_routing
@@ -38,27 +37,7 @@ from kpay.core.clock import Clock
 from kpay.core.ids import Ids, milliseconds, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
-from kpay.dashboard.account import AccountPages
-from kpay.dashboard.applications import Applications
-from kpay.dashboard.audit_log import AuditPages
-from kpay.dashboard.door import pages as door
-from kpay.dashboard.links import Links
-from kpay.dashboard.live import Live
-from kpay.dashboard.moves import PayoutMove, TransferMove
-from kpay.dashboard.moving import Moving
-from kpay.dashboard.office.companies import CompanyPages
-from kpay.dashboard.office.contradictions import ContradictionPages
-from kpay.dashboard.office.overview import OverviewPages
-from kpay.dashboard.office.reconciliation import ReconciliationPages
-from kpay.dashboard.office.terms import TermsPages
-from kpay.dashboard.page import PREFIX as DASHBOARD
-from kpay.dashboard.page import Page
-from kpay.dashboard.people import PeoplePages
-from kpay.dashboard.site import Cookies, Site
-from kpay.dashboard.transaction import TransactionPage
-from kpay.dashboard.transactions import TransactionPages
-from kpay.dashboard.wallets import Wallets
-from kpay.dashboard.webhooks import WebhookPages
+from kpay.dashboard import PREFIX as DASHBOARD
 from kpay.database.clock import DatabaseClock
 from kpay.database.ids import SystemIds
 from kpay.database.pool import UNAVAILABLE, Database
@@ -66,9 +45,7 @@ from kpay.database.references import References
 from kpay.database.signals import Signals
 from kpay.events import api as events_api
 from kpay.gateways.flow import Gateways
-from kpay.hosted.pages import PREFIX as PAGES
-from kpay.hosted.pages import Pages
-from kpay.hosted.subjects import PaymentPages, PayoutPages
+from kpay.hosted import PREFIX as PAGES
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
 from kpay.instructions.flow import Means
@@ -100,16 +77,19 @@ from kpay.transactions.news import News
 from kpay.transfers import api as transfers_api
 from kpay.transfers.flow import Transfers
 from kpay.wallets import api as wallets_api
-from kpay.web.address import Addresses
 from kpay.web.api import Api
 from kpay.web.application import web_application
 from kpay.web.callbacks import CallbackDoor
+from kpay.web.later import Later
 from kpay.web.logs import configure_logs
-from kpay.web.once import Once
 from kpay.web.server import is_ending, stop_with_parent
 from kpay.webhooks import api as webhooks_api
 from kpay.webhooks.flow import Webhooks
 from kpay.worker import Job, Worker
+
+if TYPE_CHECKING:
+    from kpay.dashboard.site import Site
+    from kpay.hosted.pages import Pages
 
 _CURRENT_EVERY_SECONDS = 60
 _OPEN_AGAIN_SECONDS = 0.25
@@ -382,87 +362,15 @@ class House:
 
     def dashboard(self) -> Site:
         """The pages for people, over the same flows as the API."""
-        cookies = Cookies(self.settings.public_url)
-        live = Live(self.news)
-        return Site(
-            [
-                *door(self.people, cookies),
-                *Links(self.people, cookies).pages(),
-                *Applications(self.office, self.webhooks).pages(),
-                *self._wallets().pages(),
-                *self._moving().pages(),
-                *TransactionPages(self.transactions, live, self.catalogue).pages(),
-                *self._transaction_page(live).pages(),
-                *live.pages(),
-                *PeoplePages(self.people.members).pages(),
-                *AuditPages(self.audit, self.people.members, self.office).pages(),
-                *AccountPages(self.people).pages(),
-                *WebhookPages(self.database, self.webhooks, self.audit, self.clock).pages(),
-                *self._back_office(),
-            ],
-            self.people,
-            self.gate,
-            cookies,
-            Addresses(self.settings.trusted_proxies),
-            self.settings.public_url,
-        )
+        from kpay.pages import dashboard
 
-    def _transaction_page(self, live: Live) -> TransactionPage:
-        return TransactionPage(
-            self.database,
-            self.transactions,
-            self.payouts,
-            self.refunds,
-            self.webhooks,
-            self.audit,
-            live,
-            self.catalogue,
-            self.clock,
-        )
+        return dashboard(self)
 
-    def _wallets(self) -> Wallets:
-        return Wallets(
-            self.database,
-            self.rates,
-            self.statements,
-            self.transfers,
-            self.payouts,
-            self.clock,
-        )
+    def pages(self) -> Pages:
+        """The hosted pages of payments and payouts."""
+        from kpay.pages import hosted_pages
 
-    def _moving(self) -> Moving:
-        """The forms that move money, by the flows and under the keys of the API."""
-        return Moving(
-            self.database,
-            [
-                TransferMove(self.transfers, self.catalogue),
-                PayoutMove(self.payouts, self.catalogue),
-            ],
-            Once(self.keys, msgspec.json.encode),
-            self.audit,
-            self.clock,
-            self.ids,
-        )
-
-    def _back_office(self) -> list[Page]:
-        """The pages of the operator's own staff."""
-        staff = self.people.staff
-        overview = OverviewPages(
-            self.database,
-            staff,
-            self.webhooks,
-            self.contradictions,
-            self.routing,
-            self.catalogue,
-            self.clock,
-        )
-        return [
-            *overview.pages(),
-            *CompanyPages(self.office, staff, self.audit).pages(),
-            *TermsPages(self.office, self.catalogue).pages(),
-            *ContradictionPages(self.contradictions, self.catalogue).pages(),
-            *ReconciliationPages(self.database, self.breaks, self.contradictions).pages(),
-        ]
+        return hosted_pages(self)
 
     def asgi(self) -> Api:
         """The web application, which opens and closes the house with its own life."""
@@ -485,26 +393,23 @@ class House:
             self.database,
             lifespan,
             self.settings,
-            {PAGES: self.pages(), DASHBOARD: self.dashboard(), CALLBACKS: self.callback_door()},
+            {
+                PAGES: Later(_load_pages, self.pages),
+                DASHBOARD: Later(_load_pages, self.dashboard),
+                CALLBACKS: self.callback_door(),
+            },
         )
 
     def callback_door(self) -> CallbackDoor:
         """Where rails call back."""
         return CallbackDoor(self.callbacks, self.clock, self.settings.public_url)
 
-    def pages(self) -> Pages:
-        """The hosted pages of payments and payouts."""
-        return Pages(
-            self.gateways,
-            self.gate,
-            self.limiter,
-            self.catalogue,
-            self.clock,
-            {
-                OperationType.DEPOSIT: PaymentPages(self.payments),
-                OperationType.PAYOUT: PayoutPages(self.payouts),
-            },
-        )
+
+def _load_pages() -> None:
+    """What draws pages is a fifth of the program: it is loaded by the first who looks at one."""
+    from kpay.pages import read_texts
+
+    read_texts()
 
 
 def asgi() -> Api:
