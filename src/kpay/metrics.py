@@ -64,6 +64,11 @@ rail_callbacks = Counter(
     "Callbacks of rails, by what they were found to be",
     ["connector", "found"],
 )
+rail_predictions = Counter(
+    "kpay_rail_predictions",
+    "Times that a rail was to tell whose a number is, by what came of it",
+    ["connector", "found"],
+)
 open_contradictions = Gauge(
     "kpay_open_contradictions",
     "What rails say against our books and nobody has settled yet",

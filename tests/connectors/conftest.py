@@ -9,11 +9,10 @@ import pytest
 from kpay.app import House
 from kpay.core.clock import ManualClock
 from kpay.settings import Settings
-from tests.client import Merchant
+from tests.client import Answer, Merchant
+from tests.connectors.door import PUBLIC_URL, Door
 from tests.connectors.pawapay_rail import PawapayRail, pawapay_rail
 from tests.houses import opened
-
-PUBLIC_URL = "https://pay.example.com"
 
 
 @pytest.fixture
@@ -50,3 +49,16 @@ async def live(live_house: House, rail: PawapayRail, clock: ManualClock) -> Merc
     await live_house.worker.run_until_idle()
     rail.operations.clear()
     return merchant
+
+
+@pytest.fixture
+async def door(live: Merchant, rail: PawapayRail, clock: ManualClock) -> Door:
+    return Door(live, rail, clock)
+
+
+@pytest.fixture
+async def made(live: Merchant, door: Door) -> Answer:
+    """A payout that pawaPay has and has not decided."""
+    answer = await live.withdraw(phoneNumber="237650000000")
+    await door.works()
+    return answer

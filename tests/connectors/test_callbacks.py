@@ -9,51 +9,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
+from kpay.instructions.inquiries import ASKED_AFTER, ASKED_AGAIN_AFTER
 from kpay.instructions.store import hear
 from kpay.settings import Settings
 from tests.client import Answer, Browser, Merchant
-from tests.connectors.conftest import PUBLIC_URL
+from tests.connectors.door import PATH, PUBLIC_URL, URL, Door
 from tests.connectors.pawapay_rail import PawapayRail
 from tests.connectors.support import says
 from tests.houses import opened
-
-PATH = "/callbacks/pawapay"
-URL = PUBLIC_URL + PATH
-
-
-class Door:
-    """Whoever sends callbacks to us, the rail or not."""
-
-    def __init__(self, live: Merchant, rail: PawapayRail, clock: ManualClock) -> None:
-        self.live = live
-        self.rail = rail
-        self.clock = clock
-        self.browser = Browser(live.api)
-
-    async def calls(self, reference: str, status: str, **changes: object) -> int:
-        headers, body = self.rail.callback(reference, status, URL, self.clock.now())
-        sent = {**headers, **{str(name): str(text) for name, text in changes.items()}}
-        return (await self.browser.send("POST", PATH, raw=body, headers=sent)).status
-
-    async def works(self) -> None:
-        await self.live.house.worker.run_until_idle()
-
-    async def kept(self) -> int:
-        counted = await self.live.house.database.fetchval("select count(*) from rail_callbacks")
-        return int(counted)
-
-
-@pytest.fixture
-async def door(live: Merchant, rail: PawapayRail, clock: ManualClock) -> Door:
-    return Door(live, rail, clock)
-
-
-@pytest.fixture
-async def made(live: Merchant, door: Door) -> Answer:
-    """A payout that pawaPay has and has not decided."""
-    answer = await live.withdraw(phoneNumber="237650000000")
-    await door.works()
-    return answer
 
 
 async def status_of(door: Door, made: Answer) -> str:
@@ -283,7 +246,7 @@ async def test_an_account_without_signed_callbacks_may_say_so(
         assert (await browser.send("POST", PATH, raw=body, headers=claims)).status == 401
 
 
-async def test_what_nothing_proves_is_kept_of_what_is_open_alone_and_ten_times(
+async def test_what_nothing_proves_is_kept_of_what_the_rail_has_alone_and_ten_times(
     door: Door, made: Answer, rail: PawapayRail
 ) -> None:
     async def sent(number: int, reference: str) -> None:
@@ -297,6 +260,8 @@ async def test_what_nothing_proves_is_kept_of_what_is_open_alone_and_ten_times(
             body=b"",
             received_at=door.clock.now(),
             proved=False,
+            inquire_at=door.clock.now() + ASKED_AFTER,
+            inquire_again_after=ASKED_AGAIN_AFTER,
         )
 
     await sent(0, "00000000-0000-4000-8000-000000000000")

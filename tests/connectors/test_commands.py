@@ -14,7 +14,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.rail_commands import ask_rails, read_rails, resend
 from kpay.settings import Settings
 from tests.client import Merchant
-from tests.connectors.conftest import PUBLIC_URL
+from tests.connectors.door import PUBLIC_URL
 from tests.connectors.pawapay_rail import PawapayRail
 from tests.connectors.support import says
 from tests.connectors.test_conditions import configured
@@ -39,6 +39,7 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
     assert pawapay["capabilities"] == [
         "conditions",
         "balances",
+        "predictions",
         "callbacks",
         "cancelling",
         "bulk",

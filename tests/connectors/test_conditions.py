@@ -10,7 +10,7 @@ from kpay.app import House
 from kpay.core.clock import ManualClock
 from kpay.settings import Settings
 from tests.client import Answer, Merchant
-from tests.connectors.conftest import PUBLIC_URL
+from tests.connectors.door import PUBLIC_URL
 from tests.connectors.pawapay_rail import PawapayRail
 from tests.connectors.support import says
 from tests.houses import opened

@@ -187,7 +187,7 @@ async def test_where_no_rail_serves_nothing_is_lost_and_nothing_raised(
     made = await live.withdraw(phoneNumber="237650000000")
     pawapay = live_house.routing.named(Environment.PRODUCTION, "pawapay")
     assert pawapay is not None
-    live_house.routing.close_down(Environment.PRODUCTION)
+    live_house.routing.serve(Environment.PRODUCTION, {}, {})
     await live_house.worker.run_until_idle()
     (attempt,) = (await live.payout(made))["attempts"]
     assert (attempt["connector"], attempt["outcome"]) == ("none", "unknown")

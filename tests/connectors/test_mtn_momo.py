@@ -278,3 +278,41 @@ def test_a_start_says_what_is_missing(env: Mapping[str, str], sentence: str) -> 
     with pytest.raises(RailsConfigurationError) as caught:
         routed(env)
     assert sentence in str(caught.value)
+
+
+async def test_statuses_are_read_at_a_pace_and_what_waits_too_long_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("kpay.connectors.mtn_momo.product.sleep", sleep)
+    pending = told("PENDING")
+    script = (TOKEN, *[pending] * 5, TOKEN, pending)
+    async with momo(*script, STATUS_READS="1") as (connector, server):
+        found = [await connector.check(instruction()) for _ in range(7)]
+        # Another product has a pace of its own.
+        other = await connector.check(instruction(OperationType.DEPOSIT))
+
+    assert slept == [1, 2, 3, 4]
+    assert [type(outcome) for outcome in found] == [Accepted] * 5 + [Unknown] * 2
+    assert isinstance(other, Accepted)
+    assert len(server.heard) == len(script)
+    for outcome in found:
+        assert isinstance(outcome, Accepted | Unknown)
+        assert outcome.ask_after is not None
+
+
+@pytest.mark.parametrize("reads", ["0", "11", "-1", "2.5", "many"])
+async def test_no_more_reads_can_be_wanted_than_mtn_lets_through(reads: str) -> None:
+    with pytest.raises(RailsConfigurationError, match="STATUS_READS"):
+        async with momo(STATUS_READS=reads):
+            pass
+
+
+async def test_another_amount_than_was_agreed_contradicts() -> None:
+    outcome = await checked(told("SUCCESSFUL", amount="14999"))
+    assert isinstance(outcome, Unknown)
+    assert (outcome.alarm, outcome.contradicts) == (True, True)

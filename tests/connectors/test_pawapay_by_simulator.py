@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kpay.app import House
 from kpay.catalogue.model import OperationType
+from kpay.contradictions.model import What
 from kpay.core.clock import ManualClock
 from kpay.rail_simulator.books import Status
 from kpay.rail_simulator.misbehaviour import MARKED
@@ -235,3 +236,51 @@ async def test_a_payout_waits_for_an_operator_that_is_delayed(
         (payout,) = await ended(pair, [made])
 
         assert payout["status"] == "COMPLETED"
+
+
+def lying(callback: str, status: str) -> str:
+    """Payouts of 1,000 misbehave in these two ways at once; the callback comes after our check."""
+    return f"""
+        [[rules]]
+        operation = "PAYOUT"
+        status = "{status}"
+        callback = "{callback}"
+        late_for = 300
+        outcome = "completed"
+    """
+
+
+async def test_a_status_that_lied_is_found_out_by_the_callback_that_comes_late(
+    settings: Settings, clock: ManualClock
+) -> None:
+    async with paired(settings, clock, lying("late", "contradictory")) as pair:
+        made = await pair.merchant.withdraw(amount=1_000, phoneNumber="237650000001")
+        await pair.works()
+        await pair.pass_seconds(30)
+        assert (await pair.merchant.payout(made))["status"] == "FAILED"
+        held = await pair.merchant.wallets()
+        await pair.pass_seconds(300)
+        await pair.pass_seconds(60)
+
+        (found,) = await pair.house.contradictions.list()
+        assert (found.what, found.status) == (What.PAID_AFTER_FAILED, "FAILED")
+        assert pair.truth(str(found.reference)) is Status.COMPLETED
+        assert await pair.merchant.wallets() == held
+
+
+@pytest.mark.parametrize("callback", ["twice", "late", "out_of_order", "contradictory"])
+async def test_callbacks_after_the_end_cost_one_check_and_find_nothing_where_nothing_is(
+    settings: Settings, clock: ManualClock, callback: str
+) -> None:
+    async with paired(settings, clock, lying(callback, "honest")) as pair:
+        made = await pair.merchant.withdraw(amount=1_000, phoneNumber="237650000001")
+        await pair.works()
+        # It has ended before the callbacks that come after the first.
+        for seconds in (2, 2, 2, *[30] * 30):
+            await pair.pass_seconds(seconds)
+
+        payout = await pair.merchant.payout(made)
+        assert payout["status"] == "COMPLETED"
+        asked = [(each["action"], each["outcome"]) for each in payout["attempts"]]
+        assert asked == [("submit", "accepted"), ("check", "paid"), ("check", "paid")]
+        assert await pair.house.contradictions.list(open_only=False) == []

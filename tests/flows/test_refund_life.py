@@ -444,7 +444,7 @@ async def test_a_provider_that_has_closed_since_gives_nothing_back(
     ScriptedRail().serve(house, Environment.PRODUCTION)
     live = await funded.live()
     payment = await live.collect(10_000, phoneNumber="237650000000")
-    house.routing.close_down(Environment.PRODUCTION)
+    house.routing.serve(Environment.PRODUCTION, {}, {})
 
     answer = await live.refund(payment)
 

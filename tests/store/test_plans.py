@@ -81,7 +81,21 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
     ),
     "callbacks": (
         instructions.SQL["hear"],
-        [("instructions_reference_idx", ("reference",))],
+        [("instructions_reference_idx", ("reference",)), ("choices_reference_idx", ("reference",))],
+    ),
+    "inquiries": (
+        instructions.SQL["claim_inquiries"],
+        [
+            ("inquiries_due_idx", ("due_at",)),
+            ("inquiries_pkey", ("instruction_id", "reference")),
+            ("instructions_pkey", ("id",)),
+            ("attempts_pkey", ("instruction_id",)),
+        ],
+    ),
+    "inquiries made": (instructions.SQL["inquiry_made"], [("inquiries_pkey", ("reference",))]),
+    "inquiries cleared": (
+        instructions.SQL["clear_inquiries"],
+        [("inquiries_heard_idx", ("heard_at",))],
     ),
     "waiting for an answer": (
         instructions.SQL["waiting"],

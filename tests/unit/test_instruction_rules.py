@@ -304,6 +304,7 @@ def test_no_number_of_attempts_makes_the_wait_longer_than_its_bound(
 def test_the_rail_s_own_advice_comes_first_within_bounds(number: int, advice: timedelta) -> None:
     expected = min(max(advice, timedelta(milliseconds=100)), QUARTER)
     assert wait_before(number, Accepted(ask_after=advice)) == expected
+    assert wait_before(number, Unknown("x", ask_after=advice)) == expected
 
 
 def test_a_claim_outlasts_the_longest_call() -> None:

@@ -1,4 +1,4 @@
-"""What a process shows to programs and to payers: the API, the hosted pages, the rails' door."""
+"""What a process shows to programs: the API, and the rails' door."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from functools import partial
 
 from kpay.access import api as access_api
 from kpay.app.parts import Parts
-from kpay.catalogue.model import OperationType
 from kpay.connectors import api as connectors_api
 from kpay.core.routes import Route
 from kpay.events import api as events_api
-from kpay.hosted.pages import Pages
-from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.payments import api as payments_api
 from kpay.payouts import api as payouts_api
 from kpay.rates import api as rates_api
@@ -41,23 +38,8 @@ def routes(parts: Parts) -> list[Route]:
         *events_api.routes(parts.database),
         *webhooks_api.routes(parts.webhooks),
         *rates_api.routes(parts.rates),
-        *connectors_api.routes(parts.catalogue, parts.routing),
+        *connectors_api.routes(parts.catalogue, parts.routing, parts.predictions),
     ]
-
-
-def hosted_pages(parts: Parts) -> Pages:
-    """The hosted pages of payments and payouts."""
-    return Pages(
-        parts.gateways,
-        parts.gate,
-        parts.limiter,
-        parts.catalogue,
-        parts.clock,
-        {
-            OperationType.DEPOSIT: PaymentPages(parts.payments),
-            OperationType.PAYOUT: PayoutPages(parts.payouts),
-        },
-    )
 
 
 def callback_door(parts: Parts) -> CallbackDoor:

@@ -9,12 +9,13 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
 from litestar import Litestar
 
-from kpay.app import dashboard, edge
+from kpay.app import edge
 from kpay.app.parts import Parts
 from kpay.connectors.opening import CALLBACKS
 from kpay.core.book import Book, Environment
@@ -22,19 +23,22 @@ from kpay.core.clock import Clock
 from kpay.core.ids import Ids, parse_public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.core.routes import Route
-from kpay.dashboard.page import PREFIX as DASHBOARD
-from kpay.dashboard.site import Site
+from kpay.dashboard import PREFIX as DASHBOARD
 from kpay.database.pool import UNAVAILABLE
-from kpay.hosted.pages import PREFIX as PAGES
-from kpay.hosted.pages import Pages
+from kpay.hosted import PREFIX as PAGES
 from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.refunds.model import PREFIX as REFUND
 from kpay.settings import Settings
 from kpay.web.api import Api
 from kpay.web.application import web_application
+from kpay.web.later import Later
 from kpay.web.logs import configure_logs
 from kpay.web.server import stop_with_parent
+
+if TYPE_CHECKING:
+    from kpay.dashboard.site import Site
+    from kpay.hosted.pages import Pages
 
 _CURRENT_EVERY_SECONDS = 60
 _OPEN_AGAIN_SECONDS = 0.25
@@ -60,11 +64,15 @@ class House(Parts):
 
     def pages(self) -> Pages:
         """The pages that payers and beneficiaries see."""
-        return edge.hosted_pages(self)
+        from kpay.app.pages import hosted_pages
+
+        return hosted_pages(self)
 
     def dashboard(self) -> Site:
         """The pages for people, over the same flows as the API."""
-        return dashboard.site(self)
+        from kpay.app.pages import dashboard
+
+        return dashboard(self)
 
     async def open(self) -> None:
         await self.database.open()
@@ -163,11 +171,18 @@ class House(Parts):
             lifespan,
             self.settings,
             {
-                PAGES: self.pages(),
-                DASHBOARD: self.dashboard(),
+                PAGES: Later(_load_pages, self.pages),
+                DASHBOARD: Later(_load_pages, self.dashboard),
                 CALLBACKS: edge.callback_door(self),
             },
         )
+
+
+def _load_pages() -> None:
+    """What draws pages is a fifth of the program: it is loaded by the first who looks at one."""
+    from kpay.app.pages import read_texts
+
+    read_texts()
 
 
 def asgi() -> Api:

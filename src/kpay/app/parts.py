@@ -18,6 +18,7 @@ from kpay.audit.flow import Audit
 from kpay.catalogue.data import catalogue
 from kpay.connectors.conditions import Conditions
 from kpay.connectors.opening import open_routing
+from kpay.connectors.predicting import Predictions
 from kpay.connectors.sandbox import SandboxConnector
 from kpay.contradictions.flow import Contradictions
 from kpay.core.clock import Clock
@@ -31,6 +32,7 @@ from kpay.gateways.flow import Gateways
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
 from kpay.instructions.flow import Followed, Means
+from kpay.instructions.inquiries import Inquiries
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
@@ -128,8 +130,10 @@ class Parts:
         )
         self.routing = open_routing(self.settings, self.catalogue, self.clock, sandbox)
         self.conditions = Conditions(self.database, self.routing, self.clock)
+        self.predictions = Predictions(self.catalogue, self.routing, self.clock)
         self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
+        self.inquiries = Inquiries(self.database, self.rails, self.clock)
         self.gateways = Gateways(
             self.database,
             self.vault,
@@ -200,6 +204,8 @@ class Parts:
             Job("payout pages", self.payouts.expire, idle_seconds=1),
             _driven("refunds", self.refunds),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
+            Job("inquiries", self.inquiries.work, idle_seconds=5),
+            Job("inquiries cleared", self.inquiries.clear_away, idle_seconds=60),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),
             Job("webhooks", self.webhooks.work),

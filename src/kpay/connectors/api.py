@@ -10,7 +10,7 @@ from msgspec import Meta
 from kpay.access.model import DEFAULT_FEE_BPS, TRANSFER_LEAST, TRANSFER_MOST
 from kpay.catalogue.model import OFFERED, Catalogue, OperationType
 from kpay.connectors import examples
-from kpay.connectors.phones import predict
+from kpay.connectors.predicting import Predictions
 from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
 from kpay.core.fields import Number, PhoneNumber
@@ -97,13 +97,16 @@ class PlatformAnswer(msgspec.Struct, rename="camel"):
     currencies: Annotated[list[CurrencyTerms], Meta(description="The bounds in each currency.")]
 
 
-def routes(catalogue: Catalogue, routing: Routing) -> list[Route]:
+def routes(catalogue: Catalogue, routing: Routing, predictions: Predictions) -> list[Route]:
     async def predicted(call: Call) -> Reply:
-        """Guesses the operator from the number's first digits; a ported number may have another.
+        """Guesses the operator of a number: its rail is asked where it can tell, else the first
+        digits say. A number that was ported may have another.
 
         The sandbox knows only the test numbers.
         """
-        provider, digits = predict(catalogue, call.principal.environment, call.body.phone_number)
+        provider, digits = await predictions.predict(
+            call.principal.environment, call.body.phone_number
+        )
         return Reply(PredictAnswer(provider.country, provider.code, digits), 201)
 
     async def availability(call: Call) -> Reply:

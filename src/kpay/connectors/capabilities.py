@@ -134,6 +134,23 @@ class TellsBalances(Protocol):
     async def balances(self) -> Sequence[Balance]: ...
 
 
+class Predicted(msgspec.Struct, frozen=True):
+    """Whose a telephone number most likely is, and the number as the rail writes it."""
+
+    provider: str
+    phone_number: str
+
+
+@runtime_checkable
+class PredictsProviders(Protocol):
+    """Tells which operator serves a telephone number. Raises NoAnswer where it cannot now.
+
+    None is nobody's number, as far as the rail knows.
+    """
+
+    async def predict(self, phone_number: str) -> Predicted | None: ...
+
+
 @runtime_checkable
 class JudgesCallbacks(Protocol):
     """Calls back, and its callbacks can be told from anybody else's."""
@@ -179,6 +196,7 @@ class ResendsCallbacks(Protocol):
 _NAMES: Mapping[str, type] = {
     "conditions": TellsConditions,
     "balances": TellsBalances,
+    "predictions": PredictsProviders,
     "callbacks": JudgesCallbacks,
     "cancelling": CancelsEnqueued,
     "bulk": SubmitsMany,

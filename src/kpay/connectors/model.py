@@ -71,13 +71,14 @@ class Unknown(msgspec.Struct, frozen=True):
     """No answer, or none that can be understood. It is not a failure.
 
     With `alarm`, a person has to look: asking again alone will not mend it. With `contradicts` the
-    rail says that it has moved something else than it was told to.
+    rail says that it has moved something else than it was told to. `ask_after` as of `Accepted`.
     """
 
     why: str
     raw: Evidence = msgspec.field(default_factory=dict)
     alarm: bool = False
     contradicts: bool = False
+    ask_after: timedelta | None = None
 
 
 Outcome: TypeAlias = Accepted | Paid | Refused | NotFound | Unknown

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from kpay.catalogue.model import Catalogue, ProviderStatus
 from kpay.connectors.capabilities import serves
 from kpay.connectors.model import Connector
-from kpay.connectors.mtn_momo import open_mtn_momo
-from kpay.connectors.pawapay import open_pawapay
 from kpay.connectors.routing import EVERY, Routing, Served
 from kpay.connectors.variables import Place, RailsConfigurationError, Variables
 from kpay.core.book import Environment
@@ -29,8 +27,22 @@ _PREFIX = {Environment.PRODUCTION: "KPAY_", Environment.TEST: "KPAY_TEST_"}
 
 Opener = Callable[[Variables, Place], Connector]
 
-# A rail is one line here.
-RAILS: Mapping[str, Opener] = {"pawapay": open_pawapay, "mtn_momo": open_mtn_momo}
+
+def _pawapay(variables: Variables, place: Place) -> Connector:
+    from kpay.connectors.pawapay import open_pawapay
+
+    return open_pawapay(variables, place)
+
+
+def _mtn_momo(variables: Variables, place: Place) -> Connector:
+    from kpay.connectors.mtn_momo import open_mtn_momo
+
+    return open_mtn_momo(variables, place)
+
+
+# A rail is a function and a line here. Its code is loaded where it is configured: one that checks
+# signatures needs megabytes that nobody without it should hold.
+RAILS: Mapping[str, Opener] = {"pawapay": _pawapay, "mtn_momo": _mtn_momo}
 
 
 def open_routing(

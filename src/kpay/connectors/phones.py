@@ -16,6 +16,11 @@ from kpay.core.refusals import Code, Refusal
 _DIGITS = re.compile(r"[0-9]{6,15}\Z")
 
 
+def in_digits(text: str) -> str:
+    """A number without the marks that may be written with it; what else it holds stays."""
+    return text.strip().removeprefix("+").replace(" ", "")
+
+
 def read_phone(
     catalogue: Catalogue,
     environment: Environment,
@@ -24,7 +29,7 @@ def read_phone(
     text: str,
 ) -> str:
     """The number in digits only. Refuses: invalid_phone_number, not_a_test_number."""
-    digits = text.strip().removeprefix("+").replace(" ", "")
+    digits = in_digits(text)
     if environment is Environment.TEST:
         return catalogue.test_number(operation, digits, provider.country).phone_number
     calling_code = catalogue.countries[provider.country].calling_code
@@ -42,7 +47,7 @@ def predict(catalogue: Catalogue, environment: Environment, text: str) -> tuple[
 
     Refuses: not_a_test_number, invalid_phone_number.
     """
-    digits = text.strip().removeprefix("+").replace(" ", "")
+    digits = in_digits(text)
     known = any((type_, digits) in catalogue.test_numbers for type_ in OFFERED)
     if environment is Environment.TEST and not known:
         raise Refusal(

@@ -81,11 +81,6 @@ class Routing:
         self._served[environment] = Served(connectors, routes)
         self._plan = None
 
-    def close_down(self, environment: Environment) -> None:
-        """From now on nothing is served there."""
-        self._served.pop(environment, None)
-        self._plan = None
-
     def all(self) -> Iterator[tuple[Environment, str, Connector]]:
         """Every connector in service, under its name."""
         for environment, served in self._served.items():

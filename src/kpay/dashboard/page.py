@@ -15,13 +15,12 @@ import msgspec
 
 from kpay.access.model import Application
 from kpay.core.book import Book
+from kpay.dashboard import PREFIX as PREFIX
 from kpay.dashboard.speech import Speech
 from kpay.people.model import Membership, OperatorRight, Right, Session
 from kpay.web.download import Begun
 from kpay.web.pages import Answer
 from kpay.web.streams import Stream
-
-PREFIX = "/dashboard"
 
 # The operator's own back office.
 OFFICE = f"{PREFIX}/office"

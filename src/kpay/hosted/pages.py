@@ -31,6 +31,7 @@ from kpay.core.clock import Clock
 from kpay.core.refusals import Code, Refusal
 from kpay.gateways.flow import Gateways
 from kpay.gateways.model import Gateway
+from kpay.hosted import PREFIX
 from kpay.hosted.drawing import HEADERS, draw, draw_notice
 from kpay.hosted.language import Language, wanted_language
 from kpay.hosted.subjects import Kind, Picked
@@ -42,8 +43,6 @@ from kpay.web.errors import refusal_of
 from kpay.web.languages import LANGUAGES
 from kpay.web.pages import Answer, read_form, redirect, send_answer, trouble, zipped
 from kpay.web.reading import read_body
-
-PREFIX = "/gateway/"
 
 # What is wrong with a choice, and is said beside its field; everything else is no fault of a payer.
 _OF_THE_FORM = frozenset(

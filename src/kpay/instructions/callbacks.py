@@ -2,7 +2,8 @@
 
 A callback decides nothing. It makes its instruction due now, and the status check that follows is
 the one source of the outcome: so it does no harm to hear one twice, late, out of order, or in
-contradiction to another.
+contradiction to another. About what has ended it is an *inquiry*: a check that can only find a
+contradiction.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
 from kpay.core.clock import Clock
 from kpay.database.pool import Database
+from kpay.instructions.inquiries import ASKED_AFTER, ASKED_AGAIN_AFTER
 from kpay.instructions.store import clear_callbacks, hear
 
 KEPT = timedelta(days=90)
@@ -85,6 +87,8 @@ class Callbacks:
                 body=callback.body,
                 received_at=callback.received_at,
                 proved=judged.proved,
+                inquire_at=callback.received_at + ASKED_AFTER,
+                inquire_again_after=ASKED_AGAIN_AFTER,
             )
             if hastened:
                 self._something_due()

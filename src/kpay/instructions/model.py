@@ -362,7 +362,7 @@ def cancellation(book: Book, instruction_id: UUID, type_: OperationType, now: da
 
 def wait_before(attempts: int, outcome: Outcome) -> timedelta:
     """How long until the next attempt: what the rail advises, else doubling up to a bound."""
-    if isinstance(outcome, Accepted) and outcome.ask_after is not None:
+    if isinstance(outcome, Accepted | Unknown) and outcome.ask_after is not None:
         return min(max(outcome.ask_after, _SHORTEST_WAIT), _LONGEST_WAIT)
     doublings = min(attempts - 1, _MOST_DOUBLINGS)
     return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)

@@ -228,7 +228,8 @@ with standing as (
     select
         instructions.id, attempts.connector, (attempts.sent ->> 'reference')::uuid as reference,
         case
-            when $4 <= instructions.earlier_attempts then $8::text
+            -- Of an earlier choice.
+            when (attempts.sent ->> 'reference')::uuid <> instructions.reference then $8::text
             -- What it would contradict, for each status that the instruction may have.
             else ($10::text[])[array_position($9::text[], instructions.status::text)]
         end as what
@@ -361,23 +362,67 @@ set due_at = $4
 where application_id = $1 and environment = $2 and id = $3 and status = 'PROCESSING';
 
 -- name: hear
--- Keep a callback as it came, once, and make what it is about due now if it is open there.
+-- Keep a callback as it came, once; what it is about is asked now, or at $9 where it has ended.
 with kept as (
     insert into rail_callbacks (
         environment, connector, digest, reference, headers, body, received_at
     )
     select $1, $2, $3, $4, $5, $6, $7
-    -- What anybody may have sent is kept of what is open alone, and a few times.
+    -- What anybody may have sent is kept of what there is alone, and a few times.
     where $8 or (
-        exists (
-            select from instructions
-            where reference = $4 and environment = $1 and connector = $2 and due_at is not null
+        (
+            exists (
+                select from instructions
+                where reference = $4 and environment = $1 and connector = $2
+            )
+            or exists (select from choices where reference = $4 and environment = $1)
         )
         and (select count(*) from rail_callbacks where reference = $4) < 10
     )
     on conflict on constraint rail_callbacks_pkey do nothing
     returning true as anew
+),
+
+inquired as (
+    insert into inquiries (
+        application_id, environment, instruction_id, reference, connector, heard_at, due_at
+    )
+    select application_id, environment, id, $4, $2, $7, $9
+    from (
+        select application_id, environment, id
+        from instructions
+        where reference = $4 and due_at is null
+        union all
+        -- An earlier choice of a hosted page is over, though its operation may go on.
+        select choices.application_id, choices.environment, choices.id
+        from choices
+        join instructions
+            on instructions.application_id = choices.application_id
+            and instructions.environment = choices.environment
+            and instructions.id = choices.id
+        where choices.reference = $4 and instructions.reference <> $4
+    ) as ended
+    where environment = $1
+        and (select anew from kept)
+        -- That rail alone has heard of it.
+        and exists (
+            select from attempts
+            where attempts.application_id = ended.application_id
+                and attempts.environment = ended.environment
+                and attempts.instruction_id = ended.id
+                and attempts.action = 'submit'
+                and attempts.connector = $2
+                and attempts.sent ->> 'reference' = $4::uuid::text
+        )
+    on conflict on constraint inquiries_pkey do update
+    set
+        heard_at = excluded.heard_at,
+        due_at = coalesce(
+            inquiries.due_at,
+            greatest(excluded.due_at, inquiries.asked_at + $10::interval)
+        )
 )
+
 update instructions
 set due_at = $7
 where reference = $4
@@ -395,6 +440,111 @@ where (environment, connector, digest) in (
     from rail_callbacks
     where received_at < $1
     order by received_at
+    limit $2
+);
+
+-- name: claim_inquiries
+-- Claim what is to be asked once more and write the intent of each attempt, in one statement.
+with due as (
+    select
+        inquiries.application_id, inquiries.environment, inquiries.instruction_id,
+        inquiries.reference
+    from inquiries
+    -- The attempts at what goes on are numbered by it. Where this is about an earlier choice of a hosted
+    -- page, it waits for the end of the one that holds.
+    cross join lateral (
+        select
+        from instructions
+        where instructions.application_id = inquiries.application_id
+            and instructions.environment = inquiries.environment
+            and instructions.id = inquiries.instruction_id
+            and instructions.due_at is null
+        limit 1
+    ) as ended
+    where inquiries.due_at <= $1
+    order by inquiries.due_at
+    limit $2
+    for update of inquiries skip locked
+),
+
+claimed as (
+    update inquiries
+    set due_at = $3, asked_at = $1, tries = tries + 1
+    from due
+    where inquiries.application_id = due.application_id
+        and inquiries.environment = due.environment
+        and inquiries.instruction_id = due.instruction_id
+        and inquiries.reference = due.reference
+    returning
+        inquiries.application_id, inquiries.environment, inquiries.instruction_id,
+        inquiries.reference, inquiries.connector, inquiries.tries
+),
+
+told as (
+    select
+        claimed.application_id, claimed.environment, claimed.instruction_id as id,
+        claimed.reference, claimed.connector, claimed.tries, handed_over.sent,
+        handed_over.sent_at as submitted_at,
+        made.number + row_number() over (
+            partition by claimed.application_id, claimed.environment, claimed.instruction_id
+            order by claimed.reference
+        ) as number
+    from claimed
+    cross join lateral (
+        select attempts.sent, attempts.sent_at
+        from attempts
+        where attempts.application_id = claimed.application_id
+            and attempts.environment = claimed.environment
+            and attempts.instruction_id = claimed.instruction_id
+            and attempts.action = 'submit'
+            and attempts.connector = claimed.connector
+            and attempts.sent ->> 'reference' = claimed.reference::text
+        order by attempts.number desc
+        limit 1
+    ) as handed_over
+    cross join lateral (
+        select max(attempts.number) as number
+        from attempts
+        where attempts.application_id = claimed.application_id
+            and attempts.environment = claimed.environment
+            and attempts.instruction_id = claimed.instruction_id
+    ) as made
+),
+
+intents as (
+    insert into attempts (
+        application_id, environment, instruction_id, number, action, connector, sent, sent_at
+    )
+    select application_id, environment, id, number, 'check', connector, sent, $1
+    from told
+)
+
+select
+    application_id, environment::text, id, number, reference, connector, tries, submitted_at,
+    sent ->> 'operationType' as type, sent ->> 'provider' as provider,
+    sent ->> 'phoneNumber' as phone_number, sent ->> 'currency' as currency,
+    ((sent ->> 'amount')::numeric * 100)::bigint as amount,
+    (sent ->> 'depositReference')::uuid as deposit_reference
+from told;
+
+-- name: inquiry_made
+-- The rail was asked then: again at $6 where it said nothing definite, or has called back meanwhile.
+update inquiries
+set
+    due_at = case when not $7::boolean or heard_at > asked_at then $6::timestamptz end,
+    tries = case when $7 then 0 else tries end
+where application_id = $1 and environment = $2 and instruction_id = $3 and reference = $4
+    -- Whoever claimed it since goes on with it.
+    and asked_at = $5;
+
+-- name: clear_inquiries
+-- Take away inquiries that were done long enough ago, the oldest first.
+delete from inquiries
+where (application_id, environment, instruction_id, reference) in (
+    select application_id, environment, instruction_id, reference
+    from inquiries
+    where due_at is null and heard_at < $1
+    order by heard_at
     limit $2
 );
 

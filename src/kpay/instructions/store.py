@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -266,10 +266,25 @@ async def hear(
     body: bytes,
     received_at: datetime,
     proved: bool,
+    inquire_at: datetime,
+    inquire_again_after: timedelta,
 ) -> bool:
-    """Keep a callback; whether it made anything due that was not yet."""
+    """Keep a callback; whether it made anything that goes on due that was not yet.
+
+    What has ended is asked about at `inquire_at`, or so long after it was asked about last.
+    """
     done = await database.execute(
-        SQL["hear"], environment, connector, digest, reference, headers, body, received_at, proved
+        SQL["hear"],
+        environment,
+        connector,
+        digest,
+        reference,
+        headers,
+        body,
+        received_at,
+        proved,
+        inquire_at,
+        inquire_again_after,
     )
     return done != "UPDATE 0"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import shutil
 import signal
@@ -168,6 +169,10 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
             ),
             log_enabled=settings.log_level == "debug",
         )
+        # The workers are forked from here. What they inherit stays shared with them while no
+        # collector walks over it and writes into each object's head.
+        gc.collect()
+        gc.freeze()
         # When this is called, Granian has set its own handlers.
         server.on_startup(partial(_note_the_end, folder))
         server.serve()

@@ -52,7 +52,9 @@ def of_status(answer: Answer, instruction: Instruction, currency: str) -> Outcom
         case "SUCCESSFUL":
             agreed = Money(instruction.amount.minor, currency)
             if read_rail_amount(said.get("amount"), said.get("currency")) != agreed:
-                return Unknown("paid, and not what was agreed", answer.evidence, alarm=True)
+                return Unknown(
+                    "paid, and not what was agreed", answer.evidence, alarm=True, contradicts=True
+                )
             return Paid(answer.evidence)
         case "FAILED":
             return Refused(_reason(said.get("reason")), answer.evidence)

@@ -10,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from kpay.catalogue.model import OperationType
 from kpay.connectors.amounts import read_rail_amount
 from kpay.connectors.capabilities import Balance, Callback, Doubted, Heard, Judged
-from kpay.connectors.model import Instruction, Outcome, Unknown
+from kpay.connectors.model import Accepted, Instruction, Outcome, Unknown
 from kpay.connectors.mtn_momo.answers import of_status, of_submission
+from kpay.connectors.mtn_momo.pacing import ask_after
 from kpay.connectors.mtn_momo.product import Account, NoToken, Product
 from kpay.connectors.wire import NoAnswer, Wire
+from kpay.core.clock import Clock
 from kpay.core.money import rail_text
 
 _COLLECT = "/v1_0/requesttopay"
@@ -29,9 +33,10 @@ class MtnMomoConnector:
 
     name = "mtn_momo"
 
-    def __init__(self, wire: Wire, accounts: Mapping[str, Account]) -> None:
+    def __init__(self, wire: Wire, accounts: Mapping[str, Account], clock: Clock) -> None:
         self._wire = wire
         self._accounts = accounts
+        self._clock = clock
 
     @property
     def providers(self) -> frozenset[str]:
@@ -55,12 +60,19 @@ class MtnMomoConnector:
             return _unknown(problem)
 
     async def check(self, instruction: Instruction) -> Outcome:
+        """At the pace that MTN bears, and seldomer the longer it does not say how it ends."""
         product, path = self._way(instruction)
         try:
-            answer = await product.get(f"{path}/{instruction.reference}")
+            answer = await product.read_status(f"{path}/{instruction.reference}")
         except NoAnswer as problem:
             return _unknown(problem)
-        return of_status(answer, instruction, product.currency(instruction.amount.currency))
+        if answer is None:
+            found: Outcome = Unknown("it was not asked: too many wait for their status")
+        else:
+            found = of_status(answer, instruction, product.currency(instruction.amount.currency))
+        if isinstance(found, Accepted | Unknown):
+            return replace(found, ask_after=ask_after(instruction, self._clock.now()))
+        return found
 
     async def balances(self) -> Sequence[Balance]:
         """What can be paid out of, a country each."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kpay.connectors.mtn_momo.connector import MtnMomoConnector
+from kpay.connectors.mtn_momo.pacing import MOST_READS
 from kpay.connectors.mtn_momo.product import Account, Credentials, Product
 from kpay.connectors.variables import Place, Variables
 from kpay.connectors.wire import Wire
@@ -15,6 +17,8 @@ _ADDRESSES: Mapping[Environment, str] = {
     Environment.TEST: "https://sandbox.momodeveloper.mtn.com",
 }
 _SANDBOX = "sandbox"
+# Two processes together stay within what MTN allows.
+_USUAL_READS = 5
 # What MTN calls each country where we know it to be.
 _TARGETS: Mapping[str, str] = {
     "BEN": "mtnbenin",
@@ -33,6 +37,7 @@ def open_mtn_momo(variables: Variables, place: Place) -> MtnMomoConnector:
     wire = Wire()
     url = variables.address("URL", _ADDRESSES[place.environment])
     callback_url = _callback_url(variables, place)
+    reads = variables.read("STATUS_READS", _reads, _USUAL_READS)
     accounts = {}
     for country, target in _TARGETS.items():
         if variables.any_of(f"{country}_"):
@@ -46,13 +51,14 @@ def open_mtn_momo(variables: Variables, place: Place) -> MtnMomoConnector:
                     _credentials(variables, f"{country}_{name.upper()}"),
                     place.clock,
                     callback_url,
+                    reads,
                 )
                 for name in ("collection", "disbursement")
             )
             accounts[f"MTN_MOMO_{country}"] = Account(country, collection, disbursement)
     if not accounts:
         variables.wrong("CMR_COLLECTION_USER", "must be set, or that of another country")
-    return MtnMomoConnector(wire, accounts)
+    return MtnMomoConnector(wire, accounts, place.clock)
 
 
 def _credentials(variables: Variables, product: str) -> Credentials:
@@ -61,6 +67,12 @@ def _credentials(variables: Variables, product: str) -> Credentials:
         key=variables.secret(f"{product}_KEY"),
         subscription=variables.secret(f"{product}_SUBSCRIPTION"),
     )
+
+
+def _reads(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= MOST_READS:
+        raise ValueError(f"must be a whole number from 1 to {MOST_READS}")
+    return int(text)
 
 
 def _callback_url(variables: Variables, place: Place) -> str | None:

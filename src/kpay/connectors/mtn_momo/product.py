@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
+from asyncio import Lock, sleep
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from kpay.connectors.mtn_momo.pacing import Pace
 from kpay.connectors.wire import Answer, NoAnswer, Wire
 from kpay.core.clock import Clock
 
@@ -47,7 +48,9 @@ class Product:
         credentials: Credentials,
         clock: Clock,
         callback_url: str | None,
+        reads: int,
     ) -> None:
+        """`reads` is how many statuses are asked for in a second at most."""
         self._name = name
         self._wire = wire
         self._url = f"{url}/{name}"
@@ -57,7 +60,8 @@ class Product:
         self._callback_url = callback_url
         self._token = ""
         self._token_until: datetime | None = None
-        self._renewing = asyncio.Lock()
+        self._renewing = Lock()
+        self._pace = Pace(reads)
 
     def currency(self, usual: str) -> str:
         """MTN's sandbox knows one currency only, whatever the country's is."""
@@ -65,6 +69,15 @@ class Product:
 
     async def get(self, path: str) -> Answer:
         return await self._send("GET", path, {})
+
+    async def read_status(self, path: str) -> Answer | None:
+        """The same at the product's pace; None, and nothing is asked, where too many wait."""
+        wait = self._pace.take(self._clock.now())
+        if wait is None:
+            return None
+        if wait:
+            await sleep(wait.total_seconds())
+        return await self.get(path)
 
     async def post(self, path: str, reference: str, wanted: Mapping[str, Any]) -> Answer:
         more = {"X-Reference-Id": reference, "Content-Type": "application/json"}

@@ -12,7 +12,14 @@ from types import MappingProxyType
 from uuid import UUID
 
 from kpay.catalogue.model import OperationType
-from kpay.connectors.capabilities import Balance, Callback, CancelAnswer, Condition, Judged
+from kpay.connectors.capabilities import (
+    Balance,
+    Callback,
+    CancelAnswer,
+    Condition,
+    Judged,
+    Predicted,
+)
 from kpay.connectors.model import Instruction, Outcome, Unknown
 from kpay.connectors.pawapay.answers import (
     of_bulk,
@@ -28,6 +35,7 @@ from kpay.connectors.pawapay.conditions import fetch_conditions
 from kpay.connectors.pawapay.deposits import DEPOSITS
 from kpay.connectors.pawapay.operation import Operation
 from kpay.connectors.pawapay.payouts import PAYOUTS
+from kpay.connectors.pawapay.predictions import fetch_prediction
 from kpay.connectors.pawapay.refunds import REFUNDS
 from kpay.connectors.pawapay.statements import order_statement, read_statement
 from kpay.connectors.statements import Line, RailWallet
@@ -102,6 +110,9 @@ class PawapayConnector:
 
     async def balances(self) -> Sequence[Balance]:
         return await fetch_balances(self._client)
+
+    async def predict(self, phone_number: str) -> Predicted | None:
+        return await fetch_prediction(self._client, phone_number)
 
     async def order_statement(self, wallet: RailWallet, day: date) -> str:
         return await order_statement(self._client, wallet, day, self._callback_url)

@@ -1,10 +1,15 @@
-"""The pages for people, each over the flows that it shows: a company's, and the operator's own."""
+"""The pages, each over the flows that it shows: the dashboard, and the page that a payer sees.
+
+Most processes draw no page for hours: what draws them is loaded when somebody first comes to one
+(`web/later.py`), so nothing that a start needs may import this.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 from kpay.app.parts import Parts
+from kpay.catalogue.model import OperationType
 from kpay.dashboard.account import AccountPages
 from kpay.dashboard.applications import Applications
 from kpay.dashboard.approval_rules import RulePages
@@ -26,15 +31,40 @@ from kpay.dashboard.page import Page
 from kpay.dashboard.people import PeoplePages
 from kpay.dashboard.refunding import RefundMove
 from kpay.dashboard.site import Cookies, Site
+from kpay.dashboard.speech import speech
 from kpay.dashboard.transaction import TransactionPage
 from kpay.dashboard.transactions import TransactionPages
 from kpay.dashboard.wallets import Wallets
 from kpay.dashboard.webhooks import WebhookPages
+from kpay.hosted.pages import Pages
+from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.web.address import Addresses
+from kpay.web.languages import LANGUAGES
 from kpay.web.once import Once
 
 
-def site(parts: Parts) -> Site:
+def read_texts() -> None:
+    """Read what the dashboard says in each language, which takes a moment: once, and beforehand."""
+    for language in LANGUAGES:
+        speech(language)
+
+
+def hosted_pages(parts: Parts) -> Pages:
+    """The hosted pages of payments and payouts."""
+    return Pages(
+        parts.gateways,
+        parts.gate,
+        parts.limiter,
+        parts.catalogue,
+        parts.clock,
+        {
+            OperationType.DEPOSIT: PaymentPages(parts.payments),
+            OperationType.PAYOUT: PayoutPages(parts.payouts),
+        },
+    )
+
+
+def dashboard(parts: Parts) -> Site:
     """The pages for people, over the same flows as the API."""
     cookies = Cookies(parts.settings.public_url)
     live = Live(parts.news)

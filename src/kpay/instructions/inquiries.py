@@ -1,0 +1,134 @@
+"""One status check about what has ended, and only for what may contradict the end.
+
+A callback about what goes on has its status asked, as always. About what has ended there is nothing
+left to decide, and yet the rail may have changed its mind: it is asked once, a little later and
+seldom. Whatever it answers moves no money and changes no status. What it says against the end is
+held for an operator, and the attempt is kept as evidence like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from kpay.catalogue.model import OperationType
+from kpay.connectors.model import Accepted, Instruction, Outcome, Unknown
+from kpay.contradictions.flow import alarm
+from kpay.core.clock import Clock
+from kpay.core.money import Money
+from kpay.database.pool import Database, Row, book_of
+from kpay.instructions import store
+from kpay.instructions.model import CLAIM, Action, Claim, Status, Step
+from kpay.instructions.rails import Rails
+
+# Callbacks come in twos and threes; what they are about is asked for once, when they are through.
+ASKED_AFTER = timedelta(minutes=1)
+# However often a rail calls back about one thing, it is asked about it no more often than this.
+ASKED_AGAIN_AFTER = timedelta(minutes=15)
+# So often a callback has it asked where it says nothing definite: a statement finds the rest.
+MOST_TRIES = 4
+# What goes on comes first: of a rail's capacity no more is taken at once.
+_MOST_AT_ONCE = 20
+_KEPT = timedelta(days=90)
+
+log = structlog.get_logger(__name__)
+
+
+class Inquiry(msgspec.Struct, frozen=True):
+    """The right to ask once, already on record as an attempt. `tries` counts this one."""
+
+    claim: Claim
+    asked_at: datetime
+    tries: int
+
+
+class Inquiries:
+    """Asks what rails have called back about too late."""
+
+    def __init__(self, database: Database, rails: Rails, clock: Clock) -> None:
+        self._database = database
+        self._rails = rails
+        self._clock = clock
+
+    async def work(self, limit: int) -> int:
+        """Ask about up to `limit` of those that are due. Returns how many were asked about."""
+        now = self._clock.now()
+        rows = await self._database.fetch(
+            store.SQL["claim_inquiries"], now, min(limit, _MOST_AT_ONCE), now + CLAIM
+        )
+        inquiries = [_inquiry(row, now) for row in rows]
+        for came in await asyncio.gather(*map(self._ask, inquiries), return_exceptions=True):
+            if isinstance(came, Exception):
+                # It is still due: it is asked about again when the claim has run out.
+                log.error("inquiry_failed", exc_info=came)
+        return len(inquiries)
+
+    async def clear_away(self, limit: int) -> int:
+        """Take away up to `limit` of those that were done long enough ago. Returns how many."""
+        done = await self._database.execute(
+            store.SQL["clear_inquiries"], self._clock.now() - _KEPT, limit
+        )
+        return int(done.removeprefix("DELETE "))
+
+    async def _ask(self, inquiry: Inquiry) -> None:
+        claim = inquiry.claim
+        outcome = await self._rails.ask(claim)
+        await self._record(claim, outcome)
+        await self._database.execute(
+            store.SQL["inquiry_made"],
+            claim.book.application_id,
+            claim.book.environment,
+            claim.id,
+            claim.instruction.reference,
+            inquiry.asked_at,
+            inquiry.asked_at + ASKED_AGAIN_AFTER,
+            is_done(outcome, inquiry.tries),
+        )
+
+    async def _record(self, claim: Claim, outcome: Outcome) -> None:
+        """Keep the answer with its attempt, and hold what it contradicts."""
+        step = Step(
+            book=claim.book,
+            id=claim.id,
+            type=claim.type,
+            expected=Status.PROCESSING,
+            status=Status.PROCESSING,
+            at=self._clock.now(),
+            attempt=claim.number,
+            outcome=outcome,
+        )
+        found = await store.record_late_answer(self._database, step)
+        if found is not None:
+            alarm(
+                claim.book,
+                claim.id,
+                found.what,
+                connector=found.connector,
+                reference=found.reference,
+            )
+
+
+def is_done(outcome: Outcome, tries: int) -> bool:
+    """Whether a callback has been seen to. Where a rail does not say, it is asked a few times."""
+    undecided = isinstance(outcome, Accepted) or (
+        isinstance(outcome, Unknown) and not outcome.contradicts
+    )
+    return not undecided or tries >= MOST_TRIES
+
+
+def _inquiry(row: Row, asked_at: datetime) -> Inquiry:
+    told = Instruction(
+        book=book_of(row),
+        type=OperationType(row["type"]),
+        reference=row["reference"],
+        provider=row["provider"],
+        phone_number=row["phone_number"],
+        amount=Money(row["amount"], row["currency"]),
+        submitted_at=row["submitted_at"],
+        deposit_reference=row["deposit_reference"],
+    )
+    claim = Claim(row["id"], row["number"], Action.CHECK, told, row["connector"])
+    return Inquiry(claim, asked_at, row["tries"])
