@@ -9,8 +9,6 @@ import pytest
 
 # Each costs megabytes in every process; where it is loaded instead.
 LATER = {
-    "cryptography": "a rail that signs (connectors/opening.py)",
-    "jwt": "the tests alone (access/tokens.py)",
     "babel": "the first page (web/later.py)",
     "jinja2": "the first page (web/later.py)",
     "phonenumbers": "the first live number (connectors/phones.py)",
