@@ -71,6 +71,7 @@ from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
 from kpay.instructions.flow import Means
+from kpay.instructions.earlier_rails import EarlierRails
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster
@@ -192,6 +193,9 @@ class House:
         self.conditions = Conditions(self.database, self.routing, self.clock)
         self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
+        self.earlier_rails = EarlierRails(
+            self.database, self.routing, self.rails, self.clock
+        )
         self.gateways = Gateways(
             self.database,
             self.vault,
@@ -261,6 +265,7 @@ class House:
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
             Job("refunds", self.refunds.work),
+            Job("earlier rails", self.earlier_rails.work, idle_seconds=20),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
             Job("reconciliation", self.reconciliation.work, idle_seconds=20),

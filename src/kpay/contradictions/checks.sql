@@ -13,13 +13,13 @@ where (
             attempts.outcome = 'paid'
             and (
                 instructions.status in ('FAILED', 'CANCELLED', 'PENDING')
-                or attempts.number <= instructions.earlier_attempts
+                or (attempts.sent ->> 'reference')::uuid <> instructions.reference
             )
         )
         or (
             attempts.outcome = 'refused'
             and instructions.status = 'COMPLETED'
-            and attempts.number > coalesce(instructions.earlier_attempts, 0)
+            and (attempts.sent ->> 'reference')::uuid = instructions.reference
         )
     )
     and not exists (
