@@ -103,6 +103,9 @@ async def test_what_pawapay_cannot_reach_at_present_is_paid_by_the_second_rail(
             ("tiny", "accepted"),
             ("tiny", "paid"),
         ]
+        # pawaPay is to be asked about its own once more.
+        opened = {row["rail"]: row["open"] for row in await read_rails(live.house)}
+        assert opened == {"pawapay": 1, "tiny": 0}
         await assert_sound(database_url)
 
 

@@ -554,8 +554,13 @@ where (environment, connector, digest) in (
 );
 
 -- name: open_at_rails
--- How many instructions each connector has that have not ended.
+-- How many instructions each connector has that have not ended, or is to be asked about once more.
 select environment::text, connector, count(*) as open
-from instructions
-where due_at is not null and connector is not null
+from (
+    select environment, connector from instructions
+    where due_at is not null and connector is not null
+    union all
+    select environment, connector from earlier_rails
+    where due_at is not null
+) as had
 group by environment, connector;
