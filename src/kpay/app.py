@@ -193,9 +193,7 @@ class House:
         self.conditions = Conditions(self.database, self.routing, self.clock)
         self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
-        self.earlier_rails = EarlierRails(
-            self.database, self.routing, self.rails, self.clock
-        )
+        self.earlier_rails = EarlierRails(self.database, self.routing, self.rails, self.clock)
         self.gateways = Gateways(
             self.database,
             self.vault,

@@ -82,7 +82,9 @@ MTN = {
 
 
 def test_rails_may_stand_in_an_order_and_one_that_does_not_reach_a_provider_is_left_out() -> None:
-    routing = opened({**LIVE, **MTN, "KPAY_RAILS": "MTN_MOMO_CMR=pawapay/mtn_momo,*=mtn_momo/pawapay"})
+    routing = opened(
+        {**LIVE, **MTN, "KPAY_RAILS": "MTN_MOMO_CMR=pawapay/mtn_momo,*=mtn_momo/pawapay"}
+    )
 
     def order(provider: str) -> list[str]:
         known = catalogue().providers[provider]

@@ -93,7 +93,7 @@ async def test_what_pawapay_cannot_reach_at_present_is_paid_by_the_second_rail(
     async with second(live.house) as tiny:
         made = await live.withdraw(phoneNumber=PHONE)
         await works(live, clock)
-        await works(live, clock, 3)
+        await works(live, clock, 5)
 
         paid = await live.payout(made)
         assert (paid["status"], rail.operations) == ("COMPLETED", {})
@@ -105,7 +105,7 @@ async def test_what_pawapay_cannot_reach_at_present_is_paid_by_the_second_rail(
         ]
         # pawaPay is to be asked about its own once more.
         opened = {row["rail"]: row["open"] for row in await read_rails(live.house)}
-        assert opened == {"pawapay": 1, "tiny": 0}
+        assert (opened["pawapay"], opened["tiny"]) == (1, 0)
         await assert_sound(database_url)
 
 
@@ -118,7 +118,7 @@ async def test_what_pawapay_has_paid_after_all_is_held_when_its_callback_says_so
         first = rail.only
         reason = {"failureReason": {"failureCode": "PAWAPAY_WALLET_OUT_OF_FUNDS"}}
         rail.decide(first, "FAILED", **reason)
-        await works(live, clock, 3)
+        await works(live, clock, 5)
         assert list(tiny.paid) == [(await live.payout(made))["providerReference"]]
         await works(live, clock, 1_000)
         assert await live.house.contradictions.list() == []

@@ -169,8 +169,11 @@ async def test_without_the_database_s_guard_such_a_rule_is_found(
     owner = await asyncpg.connect(database_url)
     await owner.execute("drop trigger instructions_one_reference on instructions")
     await owner.close()
-    payouts = await lived(funded, house, clock, 1)
-
-    assert any(times == 2 for _, times in payouts)
+    for seed in range(5):
+        payouts = await lived(funded, house, clock, seed)
+        if any(times == 2 for _, times in payouts):
+            break
+    else:
+        raise AssertionError("no payout was paid twice, as if the rule were not too bold")
     broken = {finding.check.name async for finding in verify(database_url) if finding.broken}
     assert "one_reference_at_a_time" in broken

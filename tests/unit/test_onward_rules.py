@@ -99,7 +99,9 @@ def test_a_payment_may_while_its_payer_waits_and_a_payout_whenever() -> None:
     assert may_go_on(claim(), OWN, ONCE, late)
 
 
-def test_what_was_to_be_cancelled_may_not_but_an_earlier_choice_s_cancelling_is_not_its_own() -> None:
+def test_what_was_to_be_cancelled_may_not_but_an_earlier_choice_s_cancelling_is_not_its_own() -> (
+    None
+):
     check = claim(3, Action.CHECK)
     assert not may_go_on(check, OWN, [handed(1), handed(2, action=Action.CANCEL)], NOW)
     assert may_go_on(check, OWN, [handed(1, BEFORE, Action.CANCEL), handed(2)], NOW)

@@ -166,7 +166,7 @@ class Timeline:
 
         Where more than one rail has had it, each step says which.
         """
-        operator = self._telling.operator(story.transaction.provider)
+        say, operator = self._say, self._telling.operator(story.transaction.provider)
         several = len({attempt.connector for attempt in story.attempts}) > 1
 
         def alike(attempt: Attempt) -> tuple[object, ...]:
@@ -179,13 +179,13 @@ class Timeline:
             words, tone = self._outcome(last)
             title = self._attempt(attempts, operator)
             if several:
-                title = self._say(
+                title = say(
                     "%(step)s, by the connector %(connector)s",
                     step=title,
                     connector=last.connector,
                 )
                 if last.outcome == "paid" and _is_of_before(last, story):
-                    words, tone = self._say("It had refused it, and says now: paid."), "bad"
+                    words, tone = say("It had refused it, and says now: paid."), "bad"
             yield Step(
                 datetime.fromisoformat(attempts[0].sent_at),
                 title,

@@ -29,9 +29,7 @@ class NextRails:
         self._catalogue = catalogue
         self._routing = routing
 
-    async def after(
-        self, claim: Claim, outcome: Outcome, now: datetime, ids: Ids
-    ) -> Onward | None:
+    async def after(self, claim: Claim, outcome: Outcome, now: datetime, ids: Ids) -> Onward | None:
         """Where it goes on, under which reference; None where it does not."""
         if not is_rails_own(outcome):
             return None

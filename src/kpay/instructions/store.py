@@ -69,11 +69,7 @@ def _row(step: Step) -> tuple[object, ...]:
         None if outcome is None else _evidence(outcome),
         step.event_type,
         step.contradiction,
-        *(
-            (None,) * 3
-            if onward is None
-            else (onward.connector, onward.reference, onward.asked_at)
-        ),
+        *((None,) * 3 if onward is None else (onward.connector, onward.reference, onward.asked_at)),
     )
 
 
