@@ -70,8 +70,8 @@ from kpay.hosted.pages import Pages
 from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
-from kpay.instructions.flow import Means
 from kpay.instructions.earlier_rails import EarlierRails
+from kpay.instructions.flow import Means
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
 from kpay.ledger.poster import Poster

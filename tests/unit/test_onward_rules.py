@@ -145,11 +145,11 @@ def test_going_on_ends_nothing_and_is_due_at_once() -> None:
 
 
 def test_a_rail_is_asked_about_what_it_refused_until_it_is_definite_and_not_for_ever() -> None:
-    for outcome in (Unknown("timeout"), Accepted()):
-        assert again_at(outcome, NOW, NOW) == NOW + ASKED_AGAIN_AFTER
-        assert again_at(outcome, NOW, NOW + timedelta(days=7)) is None
-    for outcome in (Paid(), Refused("NO"), NotFound()):
-        assert again_at(outcome, NOW, NOW) is None
+    for open_still in (Unknown("timeout"), Accepted()):
+        assert again_at(open_still, NOW, NOW) == NOW + ASKED_AGAIN_AFTER
+        assert again_at(open_still, NOW, NOW + timedelta(days=7)) is None
+    for definite in (Paid(), Refused("NO"), NotFound()):
+        assert again_at(definite, NOW, NOW) is None
 
 
 # Which reasons are a rail's own.

@@ -29,7 +29,7 @@ from kpay.core.refusals import Code, Refusal
 EVERY = "*"
 
 Routes = Mapping[str, Sequence[str]]
-"""The names of the rails for each provider or for `*`, the first one first; one name may be bare."""
+"""The names of the rails for each provider or for `*`, the first one first; one may stand bare."""
 
 # Where new business goes first: of rails that are equally open, to the first of the order.
 _READINESS = {OPERATIONAL: 0, DELAYED: 1, CLOSED: 2}
