@@ -9,7 +9,6 @@ and where that does not hold either, a payout that was paid twice is found.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 from random import Random
 from uuid import UUID
 
@@ -84,7 +83,7 @@ async def lived(
     funded: Merchant, house: House, clock: ManualClock, seed: int
 ) -> list[tuple[Answer, int]]:
     """Each payout of a life after its end, and how often it was paid."""
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311
     rails = [HonestRail("first", chance), HonestRail("second", chance)]
     connectors = {rail.name: rail for rail in rails}
     house.routing.serve(Environment.TEST, connectors, {"*": tuple(connectors)})

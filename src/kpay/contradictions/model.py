@@ -49,7 +49,7 @@ class Contradiction(msgspec.Struct, frozen=True):
     """DEPOSIT, PAYOUT or REFUND."""
     what: What
     reference: UUID
-    """Ours, which the rail spoke of: an earlier choice on a page and an earlier rail have another."""
+    """Ours, which the rail spoke of: an earlier choice on a page, or rail, has another."""
     status: str
     """How the operation stands."""
     told: Money | None

@@ -20,7 +20,7 @@ from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Outcome, Refused, Unknown
 from kpay.instructions.model import Action, Claim, Status, Step
 
-# Who is to type a PIN looks at the telephone for some minutes, and not when another rail asks later.
+# Who is to type a PIN looks at the telephone for some minutes, and not when a rail asks later.
 PAYER_WAITS = timedelta(minutes=5)
 
 ASKED_AGAIN_AFTER = timedelta(minutes=15)
