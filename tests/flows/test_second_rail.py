@@ -23,6 +23,7 @@ from kpay.core.clock import ManualClock
 from kpay.core.limits import Limits
 from kpay.core.money import Money
 from kpay.database.embedded import as_program
+from kpay.instructions import next_rails
 from tests.books import journal, operation_of
 from tests.client import Answer, Merchant
 from tests.hosted import PAYS, init
@@ -193,6 +194,56 @@ async def test_a_worker_that_dies_in_between_leaves_it_at_one_rail(
     assert len(told(rails.first)) == 1
     assert (await funded.payout(made))["status"] == "COMPLETED"
     await assert_sound(database_url)
+
+
+async def test_what_is_recorded_again_goes_on_once(
+    funded: Merchant, house: House, clock: ManualClock, database_url: str
+) -> None:
+    """The connection was lost after the commit, so the answer is recorded a second time."""
+    rails = TwoRails.serve(house, clock, [])
+    made = await funded.withdraw(amount=10_000)
+    (claim,) = await house.rails.claim(OperationType.PAYOUT, 10)
+    agreed = (await house.payouts.get(claim.book, claim.id)).agreed
+    for _ in range(2):
+        await house.payouts.record(claim, agreed, DOWN)
+    await rails.works()
+
+    assert (await funded.payout(made))["status"] == "COMPLETED"
+    assert len(told(rails.second)) == 1
+    assert await house.database.fetchval("select count(*) from earlier_rails") == 1
+    await assert_sound(database_url)
+
+
+async def test_what_was_begun_with_it_while_it_was_looked_at_keeps_it_from_going_on(
+    funded: Merchant, house: House, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cancelling was asked for after the rules had said that it may."""
+    rails = TwoRails.serve(house, clock, [Accepted()])
+    cancels = Cancels(Accepted())
+    cancels.name = "first"
+    house.routing.serve(
+        Environment.TEST,
+        {"first": cancels, "second": rails.second},
+        {"*": ("first", "second")},
+    )
+    made = await paid_out(funded, rails)
+    clock.advance(minutes=1)
+    (claim,) = await house.rails.claim(OperationType.PAYOUT, 10)
+    asked = await funded.keys.send("POST", f"/api/v1/payments/withdraw/{made['id']}/cancel")
+    assert asked.status == 202, asked.raw
+    monkeypatch.setattr(next_rails, "may_go_on", lambda *_: True)
+    agreed = (await house.payouts.get(claim.book, claim.id)).agreed
+    await house.payouts.record(claim, agreed, DOWN)
+    await rails.works()
+
+    assert (await funded.payout(made))["status"] == "FAILED"
+    assert rails.second.asked == []
+    assert await funded.wallets() == GIVEN_BACK
+
+
+class Cancels(CallingRail):
+    async def cancel(self, _instruction: Instruction) -> Cancelling:
+        return Cancelling()
 
 
 # A rail that refused it and has paid it all the same.
@@ -407,11 +458,6 @@ async def test_a_choice_on_a_page_goes_on_and_is_asked_for_anew_when_no_rail_tak
     asked = {one.reference for rail in (rails.first, rails.second) for one in told(rail)}
     assert len(asked) == 4
     await assert_sound(database_url)
-
-
-class Cancels(CallingRail):
-    async def cancel(self, _instruction: Instruction) -> Cancelling:
-        return Cancelling()
 
 
 async def test_what_the_merchant_wants_to_have_cancelled_goes_nowhere_else(
