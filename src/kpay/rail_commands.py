@@ -29,6 +29,8 @@ def list_rails(*, as_json: AsJson = False) -> None:
     table = new_table("Environment", "Rail", "Serves", "Open", "Can tell", "Calls back at")
     for row in rows:
         serves = f"{len(row['providers'])} providers" if row["providers"] else "nothing new"
+        if row["standsByFor"]:
+            serves += f", stands by for {len(row['standsByFor'])}"
         table.add_row(
             row["environment"],
             row["rail"],
@@ -120,14 +122,15 @@ def _told(
 
     calls_back = isinstance(connector, JudgesCallbacks)
     url = f"{house.settings.public_url}{callback_path(environment, name)}"
+    orders = {
+        provider.code: list(house.routing.rails(environment, provider))
+        for provider in house.catalogue.providers.values()
+    }
     return {
         "environment": str(environment),
         "rail": name,
-        "providers": [
-            provider.code
-            for provider in house.catalogue.providers.values()
-            if house.routing.connector(environment, provider) is connector
-        ],
+        "providers": [code for code, order in orders.items() if order[:1] == [connector]],
+        "standsByFor": [code for code, order in orders.items() if connector in order[1:]],
         "capabilities": capabilities(connector),
         "callbackUrl": url if calls_back else None,
     }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -54,9 +54,10 @@ class Settings:
     rate_limit: int = 100
     gateway_rate_limit: int = 20
     polling_rate_limit: int = 60
-    # Which rail serves which provider; `*` stands for every other one.
-    rails: Mapping[str, str] = field(default_factory=dict)
-    test_rails: Mapping[str, str] = field(default_factory=lambda: {"*": "sandbox"})
+    # Which rails serve which provider, in the order in which they are tried; `*` stands for every
+    # other one. A name alone is an order of one.
+    rails: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    test_rails: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"*": ("sandbox",)})
     # The variables of rails, which their connectors read: secrets may be among them.
     rail_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -95,7 +96,7 @@ class Settings:
                 "KPAY_POLLING_RATE_LIMIT", _rate_limit, cls.polling_rate_limit
             ),
             rails=reader.read("KPAY_RAILS", _rails, {}),
-            test_rails=reader.read("KPAY_TEST_RAILS", _rails, {"*": "sandbox"}),
+            test_rails=reader.read("KPAY_TEST_RAILS", _rails, {"*": ("sandbox",)}),
             rail_variables=reader.rest(),
         )
         reader.check()
@@ -225,17 +226,22 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError(f"{problem}: use addresses such as 10.0.0.7 or 10.0.0.0/8") from None
 
 
-def _rails(text: str) -> dict[str, str]:
-    """`pawapay`, or `MTN_MOMO_CMR=mtn_momo,*=pawapay`: a rail for every provider, or for each."""
-    routes: dict[str, str] = {}
+def _rails(text: str) -> dict[str, tuple[str, ...]]:
+    """`pawapay`, or `MTN_MOMO_CMR=mtn_momo/pawapay,*=pawapay`: the rails of every provider, or of
+    each, the first one first.
+    """
+    routes: dict[str, tuple[str, ...]] = {}
     for part in text.split(","):
-        provider, equals, name = (found.strip() for found in part.strip().rpartition("="))
+        provider, equals, order = (found.strip() for found in part.strip().rpartition("="))
         provider = provider if equals else "*"
-        if not name or not provider:
-            raise ValueError(f"{part.strip()!r} is no PROVIDER=RAIL")
+        names = tuple(name.strip() for name in order.split("/"))
+        if not all(names) or not provider:
+            raise ValueError(f"{part.strip()!r} is no PROVIDER=RAIL, and no PROVIDER=RAIL/RAIL")
+        if len(set(names)) < len(names):
+            raise ValueError(f"{part.strip()!r} names a rail twice")
         if provider in routes:
             raise ValueError(f"{provider} is given twice")
-        routes[provider] = name
+        routes[provider] = names
     return routes
 
 

@@ -74,6 +74,28 @@ def test_one_provider_may_have_a_rail_and_the_others_none() -> None:
     assert name_of(routing, Environment.PRODUCTION, "ORANGE_CMR") is None
 
 
+MTN = {
+    f"KPAY_MTN_MOMO_CMR_{product}_{what}": "something"
+    for product in ("COLLECTION", "DISBURSEMENT")
+    for what in ("USER", "KEY", "SUBSCRIPTION")
+}
+
+
+def test_rails_may_stand_in_an_order_and_one_that_does_not_reach_a_provider_is_left_out() -> None:
+    routing = opened(
+        {**LIVE, **MTN, "KPAY_RAILS": "MTN_MOMO_CMR=pawapay/mtn_momo,*=mtn_momo/pawapay"}
+    )
+
+    def order(provider: str) -> list[str]:
+        known = catalogue().providers[provider]
+        return [rail.name for rail in routing.rails(Environment.PRODUCTION, known)]
+
+    assert order("MTN_MOMO_CMR") == ["pawapay", "mtn_momo"]
+    assert order("ORANGE_CMR") == ["pawapay"]
+    assert order("WAVE_SEN") == []
+    assert name_of(routing, Environment.PRODUCTION, "MTN_MOMO_CMR") == "pawapay"
+
+
 def test_the_test_environment_may_be_served_by_pawapay_s_own_sandbox() -> None:
     routing = opened(
         {
@@ -176,6 +198,18 @@ WRONG = {
         "KPAY_PAWAPAY_UNSIGNED_CALLBACKS: must be 1",
     ),
     "no such rail": ({"KPAY_RAILS": "pawpay"}, "KPAY_RAILS: 'pawpay' is no rail; use pawapay"),
+    "no such second rail": (
+        {**LIVE, "KPAY_RAILS": "*=pawapay/mtn"},
+        "KPAY_RAILS: 'mtn' is no rail; use pawapay",
+    ),
+    "a second rail that does not reach the provider": (
+        {**LIVE, **MTN, "KPAY_RAILS": "ORANGE_CMR=pawapay/mtn_momo"},
+        "KPAY_RAILS: mtn_momo does not serve ORANGE_CMR.",
+    ),
+    "a second rail without its settings": (
+        {**LIVE, "KPAY_RAILS": "MTN_MOMO_CMR=pawapay/mtn_momo"},
+        "KPAY_MTN_MOMO_CMR_COLLECTION_USER: must be set",
+    ),
     "the sandbox in production": ({"KPAY_RAILS": "sandbox"}, "KPAY_RAILS: 'sandbox' is no rail"),
     "no such provider": (
         {**LIVE, "KPAY_RAILS": "MTN_CMR=pawapay"},

@@ -21,6 +21,7 @@ from kpay.connectors.model import Accepted, Instruction, Outcome, Paid, Refused,
 from kpay.connectors.statements import Line, NotReady, RailWallet, TicketLost
 from kpay.connectors.wire import NoAnswer
 from kpay.contradictions.model import What
+from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
 from kpay.core.money import Money
 from kpay.core.refusals import Code, Refusal
@@ -33,6 +34,7 @@ from kpay.settings import Settings
 from tests.books import operation_of
 from tests.client import Merchant
 from tests.houses import opened
+from tests.rails import ScriptedRail
 from tests.soundness import assert_sound
 from tests.statements import AccountingRail
 
@@ -242,6 +244,39 @@ async def test_a_line_of_what_failed_here_is_held_as_paid_after_it_failed(
         "contradiction",
     ]
     assert await merchant.wallets() == {"CMR": (95_000, 0)}
+    await assert_sound(database_url)
+
+
+async def test_a_line_of_what_the_rail_refused_before_another_one_paid_it_is_held(
+    merchant: Merchant, house: House, clock: ManualClock, rail: AccountingRail, database_url: str
+) -> None:
+    async def pays_and_denies(instruction: Instruction) -> Outcome:
+        if rail.verbs[-1] == "submit":
+            rail.write(instruction)
+        return Refused("DOWN", own_trouble=True)
+
+    await merchant.collect(100_000)
+    rail.otherwise = pays_and_denies
+    second = ScriptedRail()
+    second.name = "second"
+    both = {rail.name: rail, second.name: second}
+    house.routing.serve(Environment.TEST, both, {"*": tuple(both)})
+    payout = await merchant.withdraw(amount=10_000)
+    await house.worker.run_until_idle()
+    assert (await merchant.payout(payout))["status"] == "COMPLETED"
+    await next_day(house, clock)
+
+    (held,) = await house.contradictions.list()
+    assert (held.what, held.operation_id, held.connector) == (
+        What.PAID_AFTER_REFUSED,
+        operation_of(payout["id"]),
+        rail.name,
+    )
+    assert held.reference == rail.asked[-1][1].reference != second.asked[0][1].reference
+    # What the second rail has paid is none of the first one's float.
+    found = await the_break(house)
+    assert (found.kind, found.theirs.number, found.ours.number) == (Kind.MISSING_HERE, -9_500, 0)
+    assert (await the_float(house)).unexplained.number == 0
     await assert_sound(database_url)
 
 

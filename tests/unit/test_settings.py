@@ -67,7 +67,7 @@ def test_every_variable_is_read() -> None:
             "KPAY_RATE_LIMIT": "0",
             "KPAY_GATEWAY_RATE_LIMIT": "7",
             "KPAY_POLLING_RATE_LIMIT": "1000000000",
-            "KPAY_RAILS": "MTN_MOMO_CMR=mtn_momo, *=pawapay",
+            "KPAY_RAILS": "MTN_MOMO_CMR=mtn_momo / pawapay, *=pawapay",
             "KPAY_TEST_RAILS": "pawapay",
             "KPAY_PAWAPAY_TOKEN": " a-token ",
             "KPAY_PAWAPAY_URL": " ",
@@ -101,8 +101,8 @@ def test_every_variable_is_read() -> None:
         rate_limit=0,
         gateway_rate_limit=7,
         polling_rate_limit=1_000_000_000,
-        rails={"MTN_MOMO_CMR": "mtn_momo", "*": "pawapay"},
-        test_rails={"*": "pawapay"},
+        rails={"MTN_MOMO_CMR": ("mtn_momo", "pawapay"), "*": ("pawapay",)},
+        test_rails={"*": ("pawapay",)},
         rail_variables={"KPAY_PAWAPAY_TOKEN": "a-token"},
     )
 
@@ -155,3 +155,18 @@ def test_settings_do_not_change_once_they_are_read() -> None:
 
     with pytest.raises(AttributeError):
         settings.pool_size = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("*=", "'*=' is no PROVIDER=RAIL"),
+        ("pawapay/", "'pawapay/' is no PROVIDER=RAIL, and no PROVIDER=RAIL/RAIL"),
+        ("MTN_MOMO_CMR=pawapay//mtn_momo", "is no PROVIDER=RAIL"),
+        ("MTN_MOMO_CMR=pawapay/pawapay", "'MTN_MOMO_CMR=pawapay/pawapay' names a rail twice"),
+    ],
+)
+def test_an_order_of_rails_that_is_none_is_told_in_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"KPAY_RAILS": text})
+    assert sentence in str(caught.value)

@@ -52,13 +52,17 @@ class Refused(msgspec.Struct, frozen=True):
     """The money has not moved and will not, with the rail's code for why.
 
     With `alarm`, that is the operator's affair and not the merchant's: a person has to look. With
-    `cancelled` somebody had it cancelled there: nothing else is tried instead of it.
+    `cancelled` somebody had it cancelled there: nothing else is tried instead of it. With
+    `own_trouble` the reason is the rail's own (it is down, our account there is empty, its limits,
+    its contract), so that another rail may carry the same thing out. A reason that may as well be
+    the payer's or the beneficiary's, or that nobody knows, is none of those.
     """
 
     code: str
     raw: Evidence = msgspec.field(default_factory=dict)
     alarm: bool = False
     cancelled: bool = False
+    own_trouble: bool = False
 
 
 class NotFound(msgspec.Struct, frozen=True):

@@ -1,18 +1,18 @@
 """The rails of an installation, opened from its configuration, or one sentence on why they cannot.
 
-`KPAY_RAILS` says which rail serves which provider in production, and `KPAY_TEST_RAILS` in the test
+`KPAY_RAILS` says which rails serve which provider in production, and `KPAY_TEST_RAILS` in the test
 environment, where the sandbox does unless it says otherwise. A rail that has settings and no
 provider any more is in service all the same: what was begun there is asked about there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kpay.catalogue.model import Catalogue, ProviderStatus
 from kpay.connectors.capabilities import serves
 from kpay.connectors.model import Connector
-from kpay.connectors.routing import EVERY, Routing, Served
+from kpay.connectors.routing import EVERY, Routing, Served, in_order
 from kpay.connectors.variables import Place, RailsConfigurationError, Variables
 from kpay.core.book import Environment
 from kpay.core.clock import Clock
@@ -59,9 +59,10 @@ def open_routing(
         (Environment.PRODUCTION, settings.rails),
     ):
         connectors: dict[str, Connector] = {}
+        named = {name for order in routes.values() for name in in_order(order)}
         for name, opener in rails.items():
             variables = Variables(settings.rail_variables, f"{_PREFIX[environment]}{name.upper()}_")
-            if variables or name in routes.values():
+            if variables or name in named:
                 url = f"{settings.public_url}{callback_path(environment, name)}"
                 connectors[name] = opener(variables, Place(environment, catalogue, clock, url))
                 variables.check()
@@ -85,23 +86,25 @@ def callback_path(environment: Environment, name: str) -> str:
 
 def _check(
     environment: Environment,
-    routes: Mapping[str, str],
+    routes: Mapping[str, Sequence[str]],
     connectors: Mapping[str, Connector],
     catalogue: Catalogue,
     rails: Mapping[str, Opener],
 ) -> None:
     setting = _SETTING[environment]
     usable = [*rails, *([SANDBOX] if environment is Environment.TEST else [])]
-    for provider, name in routes.items():
-        if name not in usable:
-            raise RailsConfigurationError(
-                f"{setting}: {name!r} is no rail; use {', '.join(usable)}."
-            )
-        if provider == EVERY:
-            continue
+    for provider, order in routes.items():
         known = catalogue.providers.get(provider)
-        if known is None:
-            raise RailsConfigurationError(f"{setting}: {provider!r} is no provider.")
-        served = name not in connectors or serves(connectors[name], provider)
-        if known.status is ProviderStatus.SUSPENDED or not served:
-            raise RailsConfigurationError(f"{setting}: {name} does not serve {provider}.")
+        for name in in_order(order):
+            if name not in usable:
+                raise RailsConfigurationError(
+                    f"{setting}: {name!r} is no rail; use {', '.join(usable)}."
+                )
+            # Of every other provider, a rail serves those that it reaches.
+            if provider == EVERY:
+                continue
+            if known is None:
+                raise RailsConfigurationError(f"{setting}: {provider!r} is no provider.")
+            served = name not in connectors or serves(connectors[name], provider)
+            if known.status is ProviderStatus.SUSPENDED or not served:
+                raise RailsConfigurationError(f"{setting}: {name} does not serve {provider}.")

@@ -26,7 +26,7 @@ class What(StrEnum):
     PAID_AFTER_CANCELLED = "paid_after_cancelled"
     """It was called back here, and the rail has moved its money all the same."""
     PAID_AFTER_REFUSED = "paid_after_refused"
-    """The rail refused it, its hosted page was open for another choice, and then it was paid."""
+    """A rail refused it, another choice of its page or another rail came next, and it was paid."""
     REFUSED_AFTER_COMPLETED = "refused_after_completed"
     """It is complete here; the rail says now that it did not move the money."""
     PAID_DIFFERENTLY = "paid_differently"
@@ -49,7 +49,7 @@ class Contradiction(msgspec.Struct, frozen=True):
     """DEPOSIT, PAYOUT or REFUND."""
     what: What
     reference: UUID
-    """Ours, which the rail spoke of: an earlier choice on a hosted page has its own."""
+    """Ours, which the rail spoke of: an earlier choice on a page, or rail, has another."""
     status: str
     """How the operation stands."""
     told: Money | None
@@ -110,9 +110,9 @@ _OUTGOING: Mapping[What, str] = {
         "rail for its proof by our reference, then agree with the merchant who bears it."
     ),
     What.PAID_AFTER_REFUSED: to_say(
-        "An earlier choice on its hosted page was refused and may have been paid after all. Look "
-        "whether a later choice was paid too: then somebody was paid twice, and the rail is to "
-        "reverse one of the two."
+        "A rail had refused it, and may have paid it after all: before another choice on its "
+        "page, or before another rail was told. Look whether it was paid a second time by what "
+        "came after: then somebody was paid twice, and the rail is to reverse one of the two."
     ),
     What.REFUSED_AFTER_COMPLETED: to_say(
         "The merchant was told that it was paid, and the hold was consumed. Ask the rail which of "
@@ -135,9 +135,10 @@ _INCOMING: Mapping[What, str] = {
         "reference; if it has the money, have it given back to the payer."
     ),
     What.PAID_AFTER_REFUSED: to_say(
-        "An earlier choice on its hosted page was refused and may have been paid after all. Look "
-        "whether a later choice was paid too: then somebody has paid twice, and the rail is to "
-        "give one of the two back."
+        "A rail had refused it, and may have collected it after all: before another choice on "
+        "its page, or before another rail was told. Look whether it was paid a second time by "
+        "what came after: then somebody has paid twice, and the rail is to give one of the two "
+        "back."
     ),
     What.REFUSED_AFTER_COMPLETED: to_say(
         "The merchant's wallet was credited. Ask the rail which of its two answers holds. If the "

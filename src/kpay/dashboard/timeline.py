@@ -58,7 +58,10 @@ class Timeline:
         """From the beginning on; what is still to come is last."""
         past = [self._asked(story), *self._chosen(story), *self._attempts(story)]
         past.sort(key=lambda step: step.at)
-        return [*past, *self._end(story), *self._ahead(story)]
+        past += self._end(story)
+        # A rail that it did not stay with may be asked about it after the end.
+        past.sort(key=lambda step: step.at)
+        return [*past, *self._ahead(story)]
 
     def holder(self, story: Story) -> str:
         """Who holds the money now."""
@@ -159,20 +162,33 @@ class Timeline:
             )
 
     def _attempts(self, story: Story) -> Iterator[Step]:
-        """Each handing over or cancelling is a step; questions all answered alike are one."""
-        operator = self._telling.operator(story.transaction.provider)
+        """Each handing over or cancelling is a step; questions all answered alike are one.
+
+        Where more than one rail has had it, each step says which.
+        """
+        say, operator = self._say, self._telling.operator(story.transaction.provider)
+        several = len({attempt.connector for attempt in story.attempts}) > 1
 
         def alike(attempt: Attempt) -> tuple[object, ...]:
             alone = attempt.number if attempt.action != Action.CHECK else 0
-            return alone, attempt.outcome
+            return alone, attempt.outcome, attempt.connector
 
         for _, same in groupby(story.attempts, alike):
             attempts = list(same)
             last = attempts[-1]
             words, tone = self._outcome(last)
+            title = self._attempt(attempts, operator)
+            if several:
+                title = say(
+                    "%(step)s, by the connector %(connector)s",
+                    step=title,
+                    connector=last.connector,
+                )
+                if last.outcome == "paid" and _is_of_before(last, story):
+                    words, tone = say("It had refused it, and says now: paid."), "bad"
             yield Step(
                 datetime.fromisoformat(attempts[0].sent_at),
-                self._attempt(attempts, operator),
+                title,
                 words,
                 tone,
                 [_evidence(attempt) for attempt in attempts],
@@ -252,6 +268,12 @@ class Timeline:
 
     def _money(self, amount: Money) -> str:
         return self._speech.money(amount)
+
+
+def _is_of_before(attempt: Attempt, story: Story) -> bool:
+    """Whether it is about a reference that was refused before the one that holds now."""
+    told = msgspec.json.decode(bytes(attempt.sent))
+    return story.desk is not None and told["reference"] != str(story.desk.reference)
 
 
 def _evidence(attempt: Attempt) -> Evidence:

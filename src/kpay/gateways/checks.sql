@@ -22,7 +22,23 @@ left join choices
     and choices.number = instructions.choice
 where instructions.choice > 0
     and (choices.reference, choices.provider, choices.phone_number)
-    is distinct from (instructions.reference, instructions.provider, instructions.phone_number)
+    is distinct from (
+        -- The first rail was told it under the choice's own reference, the next ones under others.
+        coalesce(
+            (
+                select earlier_rails.reference
+                from earlier_rails
+                where earlier_rails.application_id = instructions.application_id
+                    and earlier_rails.environment = instructions.environment
+                    and earlier_rails.id = instructions.id
+                    and earlier_rails.choice = instructions.choice
+                order by earlier_rails.attempt
+                limit 1
+            ),
+            instructions.reference
+        ),
+        instructions.provider, instructions.phone_number
+    )
 union all
 select choices.application_id, choices.environment::text, choices.id
 from choices

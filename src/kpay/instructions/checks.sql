@@ -60,3 +60,74 @@ select
 from held
 full join open using (application_id, environment, country)
 where coalesce(held.balance, 0) <> coalesce(open.total, 0);
+
+-- name: one_reference_at_a_time
+-- 5. Nothing is handed over under another reference before a rail has refused the one before it.
+select
+    later.application_id, later.environment::text, later.instruction_id, later.number,
+    earlier.sent ->> 'reference' as earlier_reference, earlier.connector as earlier_connector
+from attempts as later
+join attempts as earlier
+    on earlier.application_id = later.application_id
+    and earlier.environment = later.environment
+    and earlier.instruction_id = later.instruction_id
+    and earlier.number < later.number
+where later.action = 'submit' and earlier.action = 'submit'
+    and earlier.sent ->> 'reference' <> later.sent ->> 'reference'
+    and (
+        not exists (
+            select from attempts as refusing
+            where refusing.application_id = later.application_id
+                and refusing.environment = later.environment
+                and refusing.instruction_id = later.instruction_id
+                and refusing.number < later.number
+                and refusing.outcome = 'refused'
+                and refusing.sent ->> 'reference' = earlier.sent ->> 'reference'
+        )
+        -- Nor is one that was refused ever taken up again.
+        or exists (
+            select from attempts as between_them
+            where between_them.application_id = later.application_id
+                and between_them.environment = later.environment
+                and between_them.instruction_id = later.instruction_id
+                and between_them.number < earlier.number
+                and between_them.action = 'submit'
+                and between_them.sent ->> 'reference' = later.sent ->> 'reference'
+        )
+    );
+
+-- name: one_rail_has_a_reference
+-- 5. A reference was told to one rail alone, and every one of before is on record with its refusal.
+select
+    attempts.application_id, attempts.environment::text, attempts.instruction_id, attempts.number,
+    attempts.connector
+from attempts
+join instructions
+    on instructions.application_id = attempts.application_id
+    and instructions.environment = attempts.environment
+    and instructions.id = attempts.instruction_id
+left join earlier_rails
+    on earlier_rails.application_id = attempts.application_id
+    and earlier_rails.environment = attempts.environment
+    and earlier_rails.id = attempts.instruction_id
+    and earlier_rails.reference = (attempts.sent ->> 'reference')::uuid
+where attempts.connector <> 'none'
+    and case
+        when earlier_rails.id is not null then attempts.connector <> earlier_rails.connector
+        when (attempts.sent ->> 'reference')::uuid = instructions.reference
+        then attempts.connector <> instructions.connector
+        -- What is neither was another choice of a page.
+        else coalesce(instructions.choice, 0) < 2
+    end
+union all
+select
+    earlier_rails.application_id, earlier_rails.environment::text, earlier_rails.id,
+    earlier_rails.attempt, earlier_rails.connector
+from earlier_rails
+left join attempts
+    on attempts.application_id = earlier_rails.application_id
+    and attempts.environment = earlier_rails.environment
+    and attempts.instruction_id = earlier_rails.id
+    and attempts.number = earlier_rails.attempt
+where attempts.outcome is distinct from 'refused'
+    or (attempts.sent ->> 'reference')::uuid is distinct from earlier_rails.reference;

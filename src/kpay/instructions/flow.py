@@ -86,10 +86,18 @@ class Followed(ABC, Generic[G]):
 
         An answer that comes too late changes nothing.
         """
-        step = step_after(claim, outcome, self._clock.now(), agreed.hosted)
+        now = self._clock.now()
+        onward = await self._rails.onward.after(claim, outcome, now, self._ids)
+        step = step_after(claim, outcome, now, agreed.hosted, onward)
         verdict = await self._post(agreed, step, self.closing(agreed, step, claim.instruction))
+        if onward is not None and not verdict.posted:
+            # Something else was begun with it meanwhile: it ends as it would without another rail.
+            step = step_after(claim, outcome, now, agreed.hosted)
+            verdict = await self._post(agreed, step, self.closing(agreed, step, claim.instruction))
         if not verdict.posted:
             await self._rails.keep_late_answer(step)
+        elif step.onward is not None:
+            self._something_due()
         elif step.contradiction is not None and claim.connector is not None:
             alarm(
                 step.book,
@@ -187,7 +195,9 @@ class Outgoing(Followed[G]):
 
     def may_be_cancelled_at_rail(self, book: Book, attempts: Sequence[Attempt]) -> bool:
         """Whether the rail that has it can be asked to cancel it; it may decline all the same."""
-        connector = attempts[-1].connector if attempts else None
+        # Who was asked last may be a rail that it did not stay with.
+        handed = [one.connector for one in attempts if one.action == Action.SUBMIT]
+        connector = handed[-1] if handed else None
         return self._rails.cancellations.offered(book.environment, connector)
 
     async def was_asked_to_cancel(self, book: Book, identifier: UUID) -> bool:

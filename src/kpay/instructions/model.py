@@ -63,6 +63,8 @@ class Event(StrEnum):
     REFUSED = "refused"
     REOPEN = "reopen"
     """Refused, and on a hosted page another operator or number can still be tried."""
+    ONWARD = "onward"
+    """Refused for a reason of the rail's own, and another rail can be tried."""
 
 
 TRANSITIONS: dict[tuple[Status, Event], Status] = {
@@ -76,6 +78,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.PROCESSING, Event.PAID): Status.COMPLETED,
     (Status.PROCESSING, Event.REFUSED): Status.FAILED,
     (Status.PROCESSING, Event.REOPEN): Status.PENDING,
+    (Status.PROCESSING, Event.ONWARD): Status.PROCESSING,
 }
 
 # These happen to what has a hosted page only; the trigger holds that too.
@@ -109,6 +112,8 @@ class Progress(msgspec.Struct, frozen=True):
     reference: UUID
     failure_code: str | None = None
     ended_at: datetime | None = None
+    connector: str | None = None
+    """The rail that has it, or had it when it ended."""
 
 
 class Agreed(Protocol):
@@ -160,6 +165,17 @@ class Choice(msgspec.Struct, frozen=True):
     quote: Quote | None = None
 
 
+class Onward(msgspec.Struct, frozen=True):
+    """Where something goes on that one rail has refused: the next rail, and our reference there.
+
+    `asked_at` is when the rail before is asked once more what became of its own.
+    """
+
+    connector: str
+    reference: UUID
+    asked_at: datetime
+
+
 class Claim(msgspec.Struct, frozen=True):
     """The right to make one attempt, already on record: the intent is committed before the call."""
 
@@ -193,6 +209,7 @@ class Step(msgspec.Struct, frozen=True):
     failure_code: str | None = None
     attempt: int | None = None
     outcome: Outcome | None = None
+    onward: Onward | None = None
 
     @property
     def event_type(self) -> str | None:
@@ -224,10 +241,11 @@ def contradiction(late: Step, standing: Status) -> What | None:
             return late.contradiction
 
 
-def contradiction_of_earlier_choice(late: Step) -> What | None:
-    """The same of an answer about an earlier choice of a hosted page, however the last one stands.
+def contradiction_of_earlier_reference(late: Step) -> What | None:
+    """The same of an answer about an earlier choice of a hosted page, or from an earlier rail,
+    however the last one stands.
 
-    The rail has refused it: nothing else can be chosen before that.
+    The rail has refused it: nothing else can be chosen, or goes on, before that.
     """
     return What.PAID_AFTER_REFUSED if isinstance(late.outcome, Paid) else late.contradiction
 
@@ -282,12 +300,21 @@ def event_of(outcome: Outcome, instruction: Instruction, now: datetime) -> Event
             return Event.UNKNOWN
 
 
-def step_after(claim: Claim, outcome: Outcome, now: datetime, hosted: Hosted | None = None) -> Step:
+def step_after(
+    claim: Claim,
+    outcome: Outcome,
+    now: datetime,
+    hosted: Hosted | None = None,
+    onward: Onward | None = None,
+) -> Step:
     """The change that an attempt's outcome brings about, and when to look again.
 
-    What a rail has refused for certain goes back to its hosted page, if it has one that is open;
-    what never arrived anywhere does not: of that we know less. Nor does what was cancelled there.
+    What a rail has refused for certain goes on at the next rail, if there is one for it. Else it
+    goes back to its hosted page, if it has one that is open; what never arrived anywhere does not:
+    of that we know less. Nor does what was cancelled there.
     """
+    if onward is not None:
+        return _going_on(claim, outcome, now, onward)
     event = event_of(outcome, claim.instruction, now)
     if (
         isinstance(outcome, Refused)
@@ -315,6 +342,23 @@ def step_after(claim: Claim, outcome: Outcome, now: datetime, hosted: Hosted | N
         failure_code=failure_code,
         attempt=claim.number,
         outcome=outcome,
+    )
+
+
+def _going_on(claim: Claim, outcome: Outcome, now: datetime, onward: Onward) -> Step:
+    """To the next rail at once; what is held stays held, and nobody is told of an end."""
+    return Step(
+        book=claim.book,
+        id=claim.id,
+        type=claim.type,
+        expected=Status.PROCESSING,
+        status=TRANSITIONS[Status.PROCESSING, Event.ONWARD],
+        at=now,
+        due_at=now,
+        next_action=Action.SUBMIT,
+        attempt=claim.number,
+        outcome=outcome,
+        onward=onward,
     )
 
 

@@ -26,6 +26,7 @@ claimed as (
         -- Each handing over counts anew: the last one may be on its way while all before are lost.
         submitted_at = case when due.next_action = 'submit' then $1 else submitted_at end,
         -- Whom it was handed to first has it for good: no other rail has heard of its reference.
+        -- What goes on at another rail, and what is given back, has its rail before.
         connector = coalesce(
             connector, $5::jsonb -> instructions.environment::text ->> instructions.provider
         )
@@ -68,11 +69,11 @@ with wanted as materialized (
     select
         (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, contradiction, place
+        event, contradiction, onward_connector, onward_reference, onward_asked_at, place
     from unnest($4::post_order[], $8::instruction_step[]) with ordinality as given (
         book, operation_id, step, kind,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, contradiction, place
+        event, contradiction, onward_connector, onward_reference, onward_asked_at, place
     )
 ),
 
@@ -87,7 +88,11 @@ locked as materialized (
             and wanted.outcome not in ('paid', 'refused')
         )
         -- Nor does anything that was learnt of another choice: it is of another reference.
-        or coalesce(wanted.attempt <= instructions.earlier_attempts, false) as changed
+        or coalesce(wanted.attempt <= instructions.earlier_attempts, false)
+        -- Nor does it go on elsewhere while there is a later attempt, which may hand it over again
+        -- or have it cancelled.
+        or (wanted.onward_reference is not null and wanted.attempt <> instructions.attempts)
+        as changed
     from wanted
     join instructions
         on instructions.application_id = wanted.application_id
@@ -120,6 +125,12 @@ advanced as (
         next_action = step.next_action,
         due_at = step.due_at,
         ended_at = case when step.due_at is null then step.at end,
+        -- At another rail it has another reference: what was learnt so far is not of that one.
+        connector = coalesce(step.onward_connector, connector),
+        reference = coalesce(step.onward_reference, reference),
+        earlier_attempts = case
+            when step.onward_reference is null then earlier_attempts else step.attempt
+        end,
         -- What failed or was cancelled gives its externalId back.
         claimed_external_id = case
             when step.status not in ('FAILED', 'CANCELLED') then claimed_external_id
@@ -128,6 +139,25 @@ advanced as (
     where instructions.application_id = step.application_id
         and instructions.environment = step.environment
         and instructions.id = step.id
+),
+
+-- What the rail before had stays on record, and is asked about once more.
+went_on as (
+    insert into earlier_rails (
+        application_id, environment, id, attempt, choice, reference, connector, provider,
+        phone_number, currency, amount, submitted_at, went_on_at, due_at
+    )
+    select
+        step.application_id, step.environment, step.id, step.attempt, instructions.choice,
+        instructions.reference, instructions.connector, instructions.provider,
+        instructions.phone_number, instructions.currency, instructions.amount,
+        instructions.submitted_at, step.at, step.onward_asked_at
+    from step
+    join instructions
+        on instructions.application_id = step.application_id
+        and instructions.environment = step.environment
+        and instructions.id = step.id
+    where step.onward_reference is not null
 ),
 
 answered as (
@@ -228,7 +258,7 @@ with standing as (
     select
         instructions.id, attempts.connector, (attempts.sent ->> 'reference')::uuid as reference,
         case
-            -- Of an earlier choice.
+            -- Of an earlier choice, or of an earlier rail.
             when (attempts.sent ->> 'reference')::uuid <> instructions.reference then $8::text
             -- What it would contradict, for each status that the instruction may have.
             else ($10::text[])[array_position($9::text[], instructions.status::text)]
@@ -311,10 +341,125 @@ select
 from next;
 
 -- name: handed_over
--- Which rail was handed a reference of ours, open or not.
+-- Which rail was handed a reference of ours, open or not, or refused it before it went on elsewhere.
 select environment::text, connector, type
 from instructions
-where reference = $1 and connector is not null;
+where reference = $1 and connector is not null
+union all
+select earlier_rails.environment::text, earlier_rails.connector, instructions.type
+from earlier_rails
+join instructions using (application_id, environment, id)
+where earlier_rails.reference = $1;
+
+-- name: told_so_far
+-- Every time that one was handed over or was to be cancelled, and which of that the last choice is of.
+select
+    attempts.number, attempts.action, attempts.connector,
+    (attempts.sent ->> 'reference')::uuid as reference,
+    coalesce(earlier_rails.choice, instructions.choice) is not distinct from instructions.choice
+    and (
+        earlier_rails.id is not null
+        or attempts.number > coalesce(instructions.earlier_attempts, 0)
+    ) as of_this_choice
+from instructions
+join attempts
+    on attempts.application_id = instructions.application_id
+    and attempts.environment = instructions.environment
+    and attempts.instruction_id = instructions.id
+left join earlier_rails
+    on earlier_rails.application_id = instructions.application_id
+    and earlier_rails.environment = instructions.environment
+    and earlier_rails.id = instructions.id
+    and earlier_rails.reference = (attempts.sent ->> 'reference')::uuid
+where instructions.application_id = $1 and instructions.environment = $2 and instructions.id = $3
+    and attempts.action in ('submit', 'cancel')
+order by attempts.number;
+
+-- name: claim_earlier
+-- Claim one reference that its rail is to be asked about although its operation went on elsewhere.
+with due as (
+    select application_id, environment, id, attempt
+    from earlier_rails
+    where due_at <= $1
+        and (environment::text, connector) in (select * from unnest($3::text[], $4::text[]))
+    order by due_at
+    limit 1
+    for update skip locked
+),
+
+earlier as (
+    update earlier_rails
+    set due_at = $2
+    from due
+    where earlier_rails.application_id = due.application_id
+        and earlier_rails.environment = due.environment
+        and earlier_rails.id = due.id
+        and earlier_rails.attempt = due.attempt
+    returning earlier_rails.*
+),
+
+operation as (
+    select instructions.*
+    from earlier
+    join instructions using (application_id, environment, id)
+    for update of instructions
+),
+
+-- While it is open its attempts are counted there; what has ended is never changed.
+counted as (
+    update instructions
+    set attempts = instructions.attempts + 1
+    from operation
+    where instructions.application_id = operation.application_id
+        and instructions.environment = operation.environment
+        and instructions.id = operation.id
+        and instructions.ended_at is null
+    returning instructions.attempts as number
+),
+
+claimed as (
+    select
+        earlier.*, operation.type, operation.deposit_reference,
+        coalesce(
+            (select number from counted),
+            (
+                select max(attempts.number) + 1
+                from attempts
+                where attempts.application_id = earlier.application_id
+                    and attempts.environment = earlier.environment
+                    and attempts.instruction_id = earlier.id
+            )
+        ) as number
+    from earlier
+    join operation using (application_id, environment, id)
+),
+
+intents as (
+    insert into attempts (
+        application_id, environment, instruction_id, number, action, connector, sent, sent_at
+    )
+    select
+        application_id, environment, id, number, 'check', connector,
+        jsonb_build_object(
+            'reference', reference, 'operationType', type, 'provider', provider,
+            'phoneNumber', phone_number, 'currency', currency,
+            'amount', trim_scale(amount / 100.0)::text
+        ),
+        $1
+    from claimed
+)
+
+select
+    application_id, environment::text, id, number, 'check' as action, reference, provider,
+    phone_number, currency, amount, submitted_at, deposit_reference, connector, type,
+    attempt as refused_by, went_on_at
+from claimed;
+
+-- name: settle_earlier
+-- When to ask again about it, if ever; a callback since the claim has it asked at once all the same.
+update earlier_rails
+set due_at = $6
+where application_id = $1 and environment = $2 and id = $3 and attempt = $4 and due_at = $5;
 
 -- name: attempts
 -- The evidence trail of one instruction, oldest first.
@@ -376,6 +521,10 @@ with kept as (
                 where reference = $4 and environment = $1 and connector = $2
             )
             or exists (select from choices where reference = $4 and environment = $1)
+            or exists (
+                select from earlier_rails
+                where reference = $4 and environment = $1 and connector = $2
+            )
         )
         and (select count(*) from rail_callbacks where reference = $4) < 10
     )
@@ -421,6 +570,15 @@ inquired as (
             inquiries.due_at,
             greatest(excluded.due_at, inquiries.asked_at + $10::interval)
         )
+),
+
+-- A rail that has refused it, and calls back about it all the same, is asked what it means.
+earlier as (
+    update earlier_rails
+    set due_at = $7
+    where reference = $4 and environment = $1 and connector = $2
+        and (due_at is null or due_at > $7)
+        and (select anew from kept)
 )
 
 update instructions
@@ -549,8 +707,13 @@ where (application_id, environment, instruction_id, reference) in (
 );
 
 -- name: open_at_rails
--- How many instructions each connector has that have not ended.
+-- How many instructions each connector has that have not ended, or is to be asked about once more.
 select environment::text, connector, count(*) as open
-from instructions
-where due_at is not null and connector is not null
+from (
+    select environment, connector from instructions
+    where due_at is not null and connector is not null
+    union all
+    select environment, connector from earlier_rails
+    where due_at is not null
+) as had
 group by environment, connector;

@@ -49,6 +49,7 @@ from kpay.instructions.model import (
     outcome_name,
     ran_out,
 )
+from kpay.instructions.next_rails import NextRails
 
 _ANSWER_WITHIN_SECONDS = 30
 
@@ -98,6 +99,7 @@ class Rails:
         self._clock = clock
         self.steps = store.StepRecords()
         self.cancellations = Cancellations(database, routing, clock)
+        self.onward = NextRails(database, catalogue, routing)
 
     def open_provider(
         self, environment: Environment, code: str, terms: Terms, type_: OperationType
@@ -125,10 +127,15 @@ class Rails:
         """A provider that was used, open or not, as its rail serves it."""
         return self._routing.as_served(environment, self._catalogue.providers[code])
 
-    def check_served(self, environment: Environment, code: str) -> None:
-        """Refuses: provider_closed, where a provider that once was used gives nothing back now."""
-        provider = self._catalogue.providers[code]
-        if not self._routing.is_open(environment, provider, OperationType.REFUND):
+    def check_served(self, environment: Environment, code: str, connector: str | None) -> None:
+        """Refuses: provider_closed, where a provider that once was used gives nothing back now.
+
+        That is for the rail to do that has the deposit; None where it is not known which.
+        """
+        provider, type_ = self._catalogue.providers[code], OperationType.REFUND
+        rail = self._routing.named(environment, connector)
+        gone = connector is not None and rail is None
+        if gone or not self._routing.is_open(environment, provider, type_, rail):
             raise Refusal(
                 Code.PROVIDER_CLOSED,
                 f"{code} is closed at present and can give nothing back: try again when "
@@ -191,7 +198,7 @@ class Rails:
             now=now,
             until=now + CLAIM,
             limit=limit,
-            plan=self._routing.plan,
+            plan=self._routing.plan(type_),
             full=full,
         )
 

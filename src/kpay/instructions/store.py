@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -32,9 +32,10 @@ from kpay.instructions.model import (
     cancelling_evidence,
     cancelling_name,
     contradiction,
-    contradiction_of_earlier_choice,
+    contradiction_of_earlier_reference,
     outcome_name,
 )
+from kpay.instructions.onward import Told
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
 
@@ -55,7 +56,7 @@ class StepRecords:
 
 def _row(step: Step) -> tuple[object, ...]:
     """A step as the database's instruction_step."""
-    outcome = step.outcome
+    outcome, onward = step.outcome, step.onward
     return (
         step.id,
         step.expected,
@@ -69,6 +70,7 @@ def _row(step: Step) -> tuple[object, ...]:
         None if outcome is None else _evidence(outcome),
         step.event_type,
         step.contradiction,
+        *((None,) * 3 if onward is None else (onward.connector, onward.reference, onward.asked_at)),
     )
 
 
@@ -99,7 +101,7 @@ async def record_late_answer(database: Database, step: Step) -> Found | None:
         outcome_name(step.outcome),
         _evidence(step.outcome),
         step.at,
-        contradiction_of_earlier_choice(step),
+        contradiction_of_earlier_reference(step),
         list(Status),
         [contradiction(step, status) for status in Status],
     )
@@ -249,6 +251,70 @@ async def attempts(database: Database, book: Book, instruction_id: UUID) -> Sequ
     )
 
 
+async def told_so_far(database: Database, book: Book, instruction_id: UUID) -> list[Told]:
+    """Every time that one was handed over, or was to be cancelled, oldest first."""
+    rows = await database.fetch(
+        SQL["told_so_far"], book.application_id, book.environment, instruction_id
+    )
+    return [
+        Told(
+            row["number"],
+            Action(row["action"]),
+            row["connector"],
+            row["reference"],
+            row["of_this_choice"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The right to ask a rail about what went on elsewhere. `refused_by` is the attempt that says
+    that it had refused it.
+    """
+
+    claim: Claim
+    refused_by: int
+    went_on_at: datetime
+
+
+async def claim_earlier(
+    database: Database,
+    rails: Collection[tuple[Environment, str]],
+    now: datetime,
+    until: datetime,
+) -> Earlier | None:
+    """Claim one that is due at one of these rails; the intent is committed when this returns."""
+    row = await database.fetchrow(
+        SQL["claim_earlier"],
+        now,
+        until,
+        [environment for environment, _ in rails],
+        [connector for _, connector in rails],
+    )
+    if row is None:
+        return None
+    claim = _claim(row, OperationType(row["type"]))
+    return Earlier(claim, row["refused_by"], row["went_on_at"])
+
+
+async def settle_earlier(
+    database: Database, earlier: Earlier, until: datetime, due_at: datetime | None
+) -> None:
+    """`until` is when the claim runs out; asked for anew since, it is due as it was then."""
+    book = earlier.claim.book
+    await database.execute(
+        SQL["settle_earlier"],
+        book.application_id,
+        book.environment,
+        earlier.claim.id,
+        earlier.refused_by,
+        until,
+        due_at,
+    )
+
+
 async def hasten(database: Database, book: Book, instruction_id: UUID, now: datetime) -> None:
     await database.execute(
         SQL["hasten"], book.application_id, book.environment, instruction_id, now
@@ -344,6 +410,7 @@ class TrackedRows(Generic[A]):
             reference=row["reference"],
             failure_code=row["failure_code"],
             ended_at=row["ended_at"],
+            connector=row["connector"],
         )
         return Tracked(self._read(row), progress)
 

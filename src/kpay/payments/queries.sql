@@ -119,7 +119,7 @@ select id from taken;
 -- The payments of a batch of claims, with their progress.
 select payments.*, payments.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at, instructions.choice,
+    instructions.ended_at, instructions.connector, instructions.choice,
     choices.provider as chosen_provider, choices.country as chosen_country,
     choices.phone_number as chosen_phone_number
 from unnest($1::uuid[], $2::environment[], $3::uuid[]) as wanted (application_id, environment, id)
@@ -135,7 +135,7 @@ left join choices
 -- A page of a book's payments, newest first.
 select payments.*, payments.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at, instructions.choice,
+    instructions.ended_at, instructions.connector, instructions.choice,
     choices.provider as chosen_provider, choices.country as chosen_country,
     choices.phone_number as chosen_phone_number
 from payments

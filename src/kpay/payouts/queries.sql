@@ -144,7 +144,7 @@ select verdicts, places, ids from posted;
 -- The payouts of a batch of claims, with their progress.
 select payouts.*, payouts.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at, instructions.choice,
+    instructions.ended_at, instructions.connector, instructions.choice,
     choices.provider as chosen_provider, choices.country as chosen_country,
     choices.phone_number as chosen_phone_number,
     choices.payout_currency as chosen_payout_currency,
@@ -164,7 +164,7 @@ left join choices
 -- A page of a book's payouts, newest first. A country is the wallet's or the beneficiary's.
 select payouts.*, payouts.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at, instructions.choice,
+    instructions.ended_at, instructions.connector, instructions.choice,
     choices.provider as chosen_provider, choices.country as chosen_country,
     choices.phone_number as chosen_phone_number,
     choices.payout_currency as chosen_payout_currency,

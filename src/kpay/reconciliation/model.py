@@ -69,7 +69,7 @@ class Ours(msgspec.Struct, frozen=True):
     submitted_at: datetime | None
     ended_at: datetime | None
     earlier_choice: bool = False
-    """Of a hosted page: the rail refused it, and it was never the choice that held."""
+    """The rail refused it, and another choice of its page, or another rail, came after it."""
     elsewhere: bool = False
     """It was to go through another wallet, or through another rail."""
 

@@ -213,7 +213,7 @@ where environment = $1 and connector = $2 and country = $3 and currency = $4 and
 group by reference;
 
 -- name: ours
--- The operations of these references, those of earlier choices on hosted pages among them.
+-- The operations of these references, those of earlier choices on pages and at earlier rails too.
 select
     application_id, environment::text, id, type, status::text, reference, connector, provider,
     currency, amount, submitted_at, ended_at, false as earlier_choice
@@ -232,7 +232,20 @@ join instructions
     and instructions.environment = choices.environment
     and instructions.id = choices.id
 where choices.reference = any($2::uuid[]) and choices.environment = $1
-    and choices.reference <> instructions.reference;
+    and choices.reference <> instructions.reference
+    and not exists (select from earlier_rails where earlier_rails.reference = choices.reference)
+union all
+select
+    instructions.application_id, instructions.environment::text, instructions.id,
+    instructions.type, instructions.status::text, earlier_rails.reference,
+    earlier_rails.connector, earlier_rails.provider, earlier_rails.currency,
+    earlier_rails.amount, earlier_rails.submitted_at, instructions.ended_at, true
+from earlier_rails
+join instructions
+    on instructions.application_id = earlier_rails.application_id
+    and instructions.environment = earlier_rails.environment
+    and instructions.id = earlier_rails.id
+where earlier_rails.reference = any($2::uuid[]) and earlier_rails.environment = $1;
 
 -- name: standing
 -- Breaks of a wallet as they are on record.

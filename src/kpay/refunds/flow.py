@@ -61,7 +61,9 @@ class Refunds(Outgoing[Refund]):
         payment = await self._payments.get(book, payment_id)
         try:
             check_refundable(payment.progress, self._clock.now())
-            self._rails.check_served(book.environment, payment.agreed.paid_from.provider)
+            self._rails.check_served(
+                book.environment, payment.agreed.paid_from.provider, payment.progress.connector
+            )
         except Refusal:
             # Who has lost an answer and asks again, however late, is told that there is a refund.
             for earlier in await self.of_payment(book, payment_id):

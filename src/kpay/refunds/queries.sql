@@ -54,11 +54,19 @@ fresh as materialized (
 instructed as (
     insert into instructions (
         application_id, environment, id, type, claimed_external_id, reference, provider,
-        phone_number, currency, amount, deposit_reference, status, next_action, due_at
+        phone_number, currency, amount, deposit_reference, status, next_action, due_at, connector
     )
     select
         application_id, environment, id, type, external_id, reference, provider,
-        phone_number, currency, amount, deposit_reference, 'PENDING', 'submit', $1
+        phone_number, currency, amount, deposit_reference, 'PENDING', 'submit', $1,
+        -- The rail that has the deposit gives it back: no other one knows its reference.
+        (
+            select deposit.connector
+            from instructions as deposit
+            where deposit.application_id = fresh.application_id
+                and deposit.environment = fresh.environment
+                and deposit.id = fresh.payment_id
+        )
     from fresh
 ),
 
@@ -79,7 +87,7 @@ select verdicts, places, ids from posted;
 -- The refunds of a batch of claims, with their progress.
 select refunds.*, refunds.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at
+    instructions.ended_at, instructions.connector
 from unnest($1::uuid[], $2::environment[], $3::uuid[]) as wanted (application_id, environment, id)
 join refunds using (application_id, environment, id)
 join instructions using (application_id, environment, id);
@@ -88,7 +96,7 @@ join instructions using (application_id, environment, id);
 -- The refunds of one payment, oldest first: those that failed or were cancelled too.
 select refunds.*, refunds.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at
+    instructions.ended_at, instructions.connector
 from refunds
 join instructions using (application_id, environment, id)
 where refunds.application_id = $1 and refunds.environment = $2 and refunds.payment_id = $3
@@ -98,7 +106,7 @@ order by refunds.id;
 -- A page of a book's refunds, newest first.
 select refunds.*, refunds.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
-    instructions.ended_at
+    instructions.ended_at, instructions.connector
 from refunds
 join instructions using (application_id, environment, id)
 where refunds.application_id = $1 and refunds.environment = $2

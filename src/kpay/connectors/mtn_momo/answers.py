@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kpay.catalogue.model import OperationType
 from kpay.connectors.amounts import read_rail_amount
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.connectors.wire import Answer
@@ -26,6 +27,13 @@ _OURS_THOUGH_500 = frozenset(
         "INVALID_CURRENCY",
     }
 )
+
+# Trouble of MTN's, or of our contract. INTERNAL_PROCESSING_ERROR is none of it: MTN says that of a
+# payer without money as well.
+_OWN_TROUBLE = frozenset({"SERVICE_UNAVAILABLE", "NOT_ALLOWED_TARGET_ENVIRONMENT"})
+# MTN's payer is ours where we pay: it is our account that is empty then, or has reached its limit.
+_OUT_OF_FUNDS = "NOT_ENOUGH_FUNDS"
+_OURS_AS_PAYER = frozenset({_OUT_OF_FUNDS, "PAYER_LIMIT_REACHED"})
 
 
 def of_submission(answer: Answer) -> Outcome:
@@ -57,7 +65,10 @@ def of_status(answer: Answer, instruction: Instruction, currency: str) -> Outcom
                 )
             return Paid(answer.evidence)
         case "FAILED":
-            return Refused(_reason(said.get("reason")), answer.evidence)
+            code = _reason(said.get("reason"))
+            own = _is_own(code, instruction.type)
+            empty = own and code == _OUT_OF_FUNDS
+            return Refused(code, answer.evidence, alarm=empty, own_trouble=own)
         case status if status in _UNDER_WAY:
             return Accepted(answer.evidence)
         case _:
@@ -70,6 +81,11 @@ def _unknown(answer: Answer) -> Unknown:
     if ours:
         return Unknown("our account is not accepted", answer.evidence, alarm=True)
     return Unknown("the answer cannot be understood", answer.evidence)
+
+
+def _is_own(code: str, type_: OperationType) -> bool:
+    """Whether it failed for a reason that is neither the payer's nor the beneficiary's."""
+    return code in _OWN_TROUBLE or (type_ is not OperationType.DEPOSIT and code in _OURS_AS_PAYER)
 
 
 def _reason(reason: Any) -> str:

@@ -32,6 +32,17 @@ _UNKNOWN_ERROR = "UNKNOWN_ERROR"
 _UNSPECIFIED = "UNSPECIFIED_FAILURE"
 # Our account there has run empty: every merchant's payout of that country fails until it is filled.
 _OUT_OF_FUNDS = "PAWAPAY_WALLET_OUT_OF_FUNDS"
+# Trouble of pawaPay's, or of our account there: nothing is wrong with who pays or is paid. What is
+# not in this list is not known to be so, UNSPECIFIED_FAILURE above all.
+_OWN_TROUBLE = frozenset(
+    {
+        _OUT_OF_FUNDS,
+        "PROVIDER_TEMPORARILY_UNAVAILABLE",
+        "AMOUNT_OUT_OF_BOUNDS",
+        "DEPOSITS_NOT_ALLOWED",
+        "PAYOUTS_NOT_ALLOWED",
+    }
+)
 # Called off while it was enqueued, by us or in pawaPay's dashboard.
 _CANCELLED = "MANUALLY_CANCELLED"
 _UNDER_WAY = frozenset({"ACCEPTED", "ENQUEUED", "PROCESSING", "SUBMITTED", "IN_RECONCILIATION"})
@@ -178,7 +189,13 @@ def _trouble(answer: Answer) -> Unknown | None:
 
 
 def _refused(code: str, evidence: Evidence) -> Refused:
-    return Refused(code, evidence, alarm=code == _OUT_OF_FUNDS, cancelled=code == _CANCELLED)
+    return Refused(
+        code,
+        evidence,
+        alarm=code == _OUT_OF_FUNDS,
+        cancelled=code == _CANCELLED,
+        own_trouble=code in _OWN_TROUBLE,
+    )
 
 
 def _failure_code(said: dict[str, Any]) -> str | None:

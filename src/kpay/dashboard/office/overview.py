@@ -39,7 +39,9 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """A provider in one environment: what each operation's status is, and by which connector."""
+    """A provider in one environment: what each operation's status is, and by which connectors, in
+    the order in which they are tried.
+    """
 
     statuses: list[tuple[OperationType, str]]
     connector: str | None
@@ -137,12 +139,12 @@ class OverviewPages:
         ]
 
     def _served(self, environment: Environment, provider: Provider) -> Served:
-        connector = self._routing.connector(environment, provider)
+        order = [rail.name for rail in self._routing.rails(environment, provider)]
         statuses = [
             (operation, self._routing.status(environment, provider, operation))
             for operation in OFFERED
         ]
-        return Served(statuses, None if connector is None else connector.name)
+        return Served(statuses, " / ".join(order) or None)
 
     def _waits(self, visit: Visit, one: Waiting) -> Waits:
         provider = self._catalogue.providers.get(one.provider)
