@@ -60,10 +60,7 @@ class Refunds(Outgoing[Refund]):
         """
         payment = await self._payments.get(book, payment_id)
         try:
-            check_refundable(payment.progress, self._clock.now())
-            self._rails.check_served(
-                book.environment, payment.agreed.paid_from.provider, payment.progress.connector
-            )
+            self._check(book, payment)
         except Refusal:
             # Who has lost an answer and asks again, however late, is told that there is a refund.
             for earlier in await self.of_payment(book, payment_id):
@@ -88,9 +85,15 @@ class Refunds(Outgoing[Refund]):
         for earlier in await self.of_payment(book, payment_id):
             if is_live(earlier):
                 raise _exists(earlier.agreed, None)
-        check_refundable(payment.progress, self._clock.now())
-        self._rails.check_served(book.environment, payment.agreed.paid_from.provider)
+        self._check(book, payment)
         return payment.agreed
+
+    def _check(self, book: Book, payment: Tracked[Payment]) -> None:
+        """Refuses: not_refundable, refund_window_closed, provider_closed."""
+        check_refundable(payment.progress, self._clock.now())
+        self._rails.check_served(
+            book.environment, payment.agreed.paid_from.provider, payment.progress.connector
+        )
 
     async def of_payment(self, book: Book, payment_id: UUID) -> list[Tracked[Refund]]:
         """Every refund of a payment, oldest first; at most one of them is live."""
