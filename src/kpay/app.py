@@ -70,6 +70,7 @@ from kpay.hosted.pages import Pages
 from kpay.hosted.subjects import PaymentPages, PayoutPages
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
+from kpay.instructions.deadlines import Deadlines
 from kpay.instructions.flow import Means
 from kpay.instructions.rails import Rails
 from kpay.instructions.telling import teller
@@ -217,6 +218,7 @@ class House:
         )
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
+        self.deadlines = Deadlines(self.payouts, means)
         self.refunds = Refunds(means, self.payments)
         self.reconciliation = Reconciliation(
             self.database, self.catalogue, self.routing, self.clock, self.ids
@@ -260,6 +262,7 @@ class House:
             Job("payouts", self.payouts.work),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
+            Job("payout deadlines", self.deadlines.work, idle_seconds=1),
             Job("refunds", self.refunds.work),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),
