@@ -136,39 +136,7 @@ WITHDRAWALS = (
         },
     ),
 )
-_WAITED: dict[str, Any] = {
-    **_SAME,
-    "status": "FAILED",
-    "message": "The withdrawal failed: the whole amount is back in the wallet.",
-    "description": None,
-    "metadata": None,
-    "completedAt": None,
-    "failedAt": "2026-06-23T12:00:01.000Z",
-    "failureReason": "DEADLINE_PASSED",
-    "ifDelayed": "QUEUE",
-    "queueMinutes": 120,
-    "queueUntil": "2026-06-23T12:00:00.000Z",
-    "fx": None,
-}
-_ASKED_AT_DEADLINE: dict[str, Any] = {
-    "number": 9,
-    "action": "cancel",
-    "connector": "pawapay",
-    "sent": {
-        "reference": "0197a0e2-8000-7c4d-b2e7-6f1a9d3c5e80",
-        "operationType": "PAYOUT",
-        "queueUntil": "2026-06-23T12:00:00.000Z",
-    },
-    "sentAt": "2026-06-23T12:00:00.000Z",
-    "outcome": "accepted",
-    "answer": {"payoutId": "0197a0e2-8000-7c4d-b2e7-6f1a9d3c5e80", "status": "ACCEPTED"},
-    "answeredAt": "2026-06-23T12:00:00.000Z",
-}
 DETAIL = (
-    Example(
-        "A withdrawal that waited for its operator until its deadline; its last attempt but one",
-        {**_WAITED, "attempts": [_ASKED_AT_DEADLINE]},
-    ),
     Example(
         "A withdrawal across currencies that was paid",
         {
