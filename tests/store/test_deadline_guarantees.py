@@ -55,7 +55,8 @@ async def waited(merchant: Merchant, house: House, clock: ManualClock, database_
             "payouts_wait_as_agreed",
         ),
         (
-            "update instructions set queue_until = null where ended_at is null",
+            "update instructions set queue_until = null, deadline_due_at = null"
+            " where ended_at is null",
             "payouts_wait_as_agreed",
         ),
         ("update payouts set queue_minutes = null", "payouts_wait_as_agreed"),
