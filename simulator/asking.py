@@ -18,6 +18,7 @@ from kpay.core.refusals import ANSWERS, Code
 from kpay.core.routes import Call, Route
 from kpay.idempotency.model import fingerprint_of
 from kpay.instructions.model import Tracked
+from kpay.payouts.model import Wait
 from kpay.web.errors import refusal_of
 from kpay.web.once import Once
 from kpay.web.reading import BodyReader
@@ -139,6 +140,8 @@ def _body(operation: Operation) -> bytes:
             }
         case _:
             fields |= amount | {"description": operation.token} | _destination(operation)
+            if operation.minutes is not None:
+                fields["queueMinutes"] = operation.minutes
     return msgspec.json.encode(fields)
 
 
@@ -194,6 +197,7 @@ async def _request(house: House, operation: Operation) -> Any:
                 external_id=operation.external_id,
                 description=operation.token,
                 metadata=None,
+                wait=Wait(minutes=operation.minutes),
             )
             return await house.payouts.request(book, payout, terms)
         case Kind.REFUND:

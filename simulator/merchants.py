@@ -96,6 +96,8 @@ class Merchants:
             made.hosted, made.target = True, ""
             if kind is Kind.PAYMENT:
                 made.country, made.currency = "", catalogue().countries[country].currency
+        if kind is Kind.PAYOUT:
+            made.minutes = _minutes(len(self.operations))
         self._draw_key(made)
         return made
 
@@ -126,6 +128,7 @@ class Merchants:
         )
         made.payment, made.payment_was = operation.payment, operation.payment_was
         made.hosted, made.currency = operation.hosted, operation.currency
+        made.minutes = operation.minutes
         return made
 
     def draw_keyed(self) -> Operation | None:
@@ -234,3 +237,8 @@ class Merchants:
 
 def _accepted(said: Said) -> bool:
     return said.answer is Answer.ACCEPTED
+
+
+def _minutes(number: int) -> int | None:
+    """How long the payout of a number may wait: every third for a few minutes, others for ever."""
+    return None if number % 3 else 1 + number % 8

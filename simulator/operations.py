@@ -147,6 +147,8 @@ class Operation:
     currency: str = ""
     """Of a payment with a hosted page, for which nothing else says it."""
     hosted: bool = False
+    minutes: int | None = None
+    """Of a payout: how long it may wait for its operator, if there is an end to that."""
     key: str | None = None
     sendings: list[Sending] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -41,8 +42,9 @@ _SHORT = frozenset(
 )
 
 _MOST_CHOICES = 10
-# How what was not chosen in time has failed, and what never arrived anywhere.
-_EXPIRED, _NEVER_ARRIVED = "EXPIRED", "NOT_FOUND"
+# How what was not chosen in time has failed, what never arrived anywhere, and what was handed over
+# to nobody for as long as it might wait.
+_EXPIRED, _NEVER_ARRIVED, _TOO_LATE = "EXPIRED", "NOT_FOUND", "DEADLINE_PASSED"
 
 _STEPS = {
     "": {"PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"},
@@ -177,9 +179,20 @@ class Oracle:
         )
         if now.failure_code == _EXPIRED and not over:
             raise Violation(f"{operation} ran out before its time, at {now.ended_at}")
+        if now.failure_code == _TOO_LATE:
+            self._check_deadline(operation, record, now)
         again = operation.hosted and not over and len(operation.choices) < _MOST_CHOICES
-        if again and now.failure_code != _NEVER_ARRIVED:
+        if again and now.failure_code not in (_NEVER_ARRIVED, _TOO_LATE):
             raise Violation(f"{operation} is FAILED, and something else could still be picked")
+
+    def _check_deadline(self, operation: Operation, record: Record, now: Standing) -> None:
+        """What waited for too long fails by itself only if no rail can have heard of it."""
+        begun = operation.choices[-1].at if operation.choices else record.created_at
+        minutes, ended = operation.minutes, now.ended_at or begun
+        if minutes is None or ended < begun + timedelta(minutes=minutes):
+            raise Violation(f"{operation} was given up at {ended}, and began to wait at {begun}")
+        if record.reference in self._rail.dealings:
+            raise Violation(f"{operation} was given up, and the rail may have heard of it")
 
     def check_answers(self, operations: Iterable[Operation], asked: Sequence[Operation]) -> None:
         """A refusal for what there is already names it; a refusal for what is not, is true."""

@@ -103,9 +103,20 @@ def test_a_rate_that_is_spelled_in_text_is_a_decimal_too() -> None:
     assert str(found.fx.rate) == "0.0015244901723741037"
 
 
+def test_until_when_a_withdrawal_may_wait_is_read() -> None:
+    found = _read(ifDelayed="QUEUE", queueMinutes=120, queueUntil="2026-06-23T12:00:00.000Z")
+
+    assert (found.if_delayed, found.queue_minutes) == ("QUEUE", 120)
+    assert isinstance(found.queue_minutes, int)
+    assert found.queue_until == datetime(2026, 6, 23, 12, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
+        ({"queueMinutes": 1.5}, "queueMinutes"),
+        ({"queueMinutes": "120"}, "queueMinutes"),
+        ({"queueMinutes": True}, "queueMinutes"),
         ({"amount": True}, "amount"),
         ({"amount": "much"}, "amount"),
         ({"amount": "NaN"}, "amount"),

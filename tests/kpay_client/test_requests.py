@@ -28,7 +28,13 @@ def test_a_withdrawal_is_asked_for_in_the_words_of_the_contract(
 ) -> None:
     script.then(answer(201, withdrawal()))
 
-    client.withdrawals.create(**WANTED, description="Supplier", metadata={"order": [1, "é"]})
+    client.withdrawals.create(
+        **WANTED,
+        description="Supplier",
+        metadata={"order": [1, "é"]},
+        if_delayed="QUEUE",
+        queue_minutes=120,
+    )
 
     request = script.asked[0]
     assert (request.method, request.url.path) == ("POST", "/api/v1/payments/withdraw")
@@ -44,6 +50,8 @@ def test_a_withdrawal_is_asked_for_in_the_words_of_the_contract(
         "externalId": "PAYOUT-CROSS-002",
         "description": "Supplier",
         "metadata": {"order": [1, "é"]},
+        "ifDelayed": "QUEUE",
+        "queueMinutes": 120,
     }
 
 

@@ -277,6 +277,21 @@ def choices_are_taken_twice() -> AbstractContextManager[Any]:
     return patch.object(instruction_store, "SQL", changed)
 
 
+def deadlines_end_what_a_rail_has() -> AbstractContextManager[Any]:
+    """What is late has failed, whether a rail was told of it or not."""
+    untold = _without(
+        instruction_store.SQL,
+        "overdue",
+        ("instructions.connector is not null as at_rail", "false as at_rail"),
+    )
+    changed = _without(
+        untold,
+        "write",
+        ("and instructions.connector is not null\n        ) as changed", "and false) as changed"),
+    )
+    return patch.object(instruction_store, "SQL", changed)
+
+
 def answers_of_other_choices_count() -> AbstractContextManager[Any]:
     """What is learnt of an earlier choice decides over the one that was made since."""
     changed = _without(

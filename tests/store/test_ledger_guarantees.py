@@ -17,7 +17,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from kpay.instructions.model import ENDS, HOSTED_EVENTS, TRANSITIONS, Status
+from kpay.instructions.model import (
+    DEADLINE_EVENTS,
+    ENDS,
+    HOSTED_EVENTS,
+    TRANSITIONS,
+    Status,
+)
 
 NOW = datetime(2026, 6, 23, 10, tzinfo=UTC)
 APPLICATION = UUID(int=1)
@@ -302,21 +308,31 @@ async def move(
     )
 
 
+async def give_deadline(
+    connection: asyncpg.Connection[asyncpg.Record], instruction_id: UUID
+) -> None:
+    await connection.execute(
+        "update instructions set queue_until = $2 where id = $1", instruction_id, NOW
+    )
+
+
 async def test_an_instruction_goes_only_where_the_transition_table_lets_it(ledger: Ledger) -> None:
     # What has not begun may be written again as it is; an end may not even be that.
-    # What only a hosted page leads to is refused to these, which have none.
-    allowed = {
-        (status, to) for (status, event), to in TRANSITIONS.items() if event not in HOSTED_EVENTS
-    }
-    allowed.add((Status.PENDING, Status.PENDING))
-
-    for old, new in product(Status, Status):
-        instruction_id = await put_instruction(ledger.connection, old)
-        if (old, new) in allowed:
-            assert await move(ledger.connection, instruction_id, new) == "UPDATE 1"
-        else:
-            with refused_by("instructions_steps"):
-                await move(ledger.connection, instruction_id, new)
+    # What only a hosted page or a deadline leads to is refused to what has none.
+    for others in (HOSTED_EVENTS | DEADLINE_EVENTS, HOSTED_EVENTS):
+        allowed = {
+            (status, to) for (status, event), to in TRANSITIONS.items() if event not in others
+        }
+        allowed.add((Status.PENDING, Status.PENDING))
+        for old, new in product(Status, Status):
+            instruction_id = await put_instruction(ledger.connection, old)
+            if others == HOSTED_EVENTS and old not in ENDS:
+                await give_deadline(ledger.connection, instruction_id)
+            if (old, new) in allowed:
+                assert await move(ledger.connection, instruction_id, new) == "UPDATE 1"
+            else:
+                with refused_by("instructions_steps"):
+                    await move(ledger.connection, instruction_id, new)
 
 
 async def test_one_external_id_has_one_live_operation_of_its_type(ledger: Ledger) -> None:

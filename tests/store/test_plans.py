@@ -54,6 +54,13 @@ KEPT: dict[str, tuple[str, list[tuple[str, tuple[str, ...]]]]] = {
         instructions.SQL["expired"],
         [("instructions_choosing_idx", ("type", "due_at"))],
     ),
+    "overdue": (
+        instructions.SQL["overdue"],
+        [
+            ("instructions_deadline_idx", ("type", "deadline_due_at")),
+            ("instructions_pkey", ("id",)),
+        ],
+    ),
     "payments of claims": (
         payments.SQL["of_ids"],
         [("payments_pkey", ("id",)), ("choices_pkey", ("id", "number"))],

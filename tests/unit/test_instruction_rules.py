@@ -35,6 +35,7 @@ from kpay.instructions.model import (
     Action,
     Claim,
     Event,
+    Overdue,
     Status,
     Step,
     cancellation,
@@ -42,6 +43,7 @@ from kpay.instructions.model import (
     contradiction_of_earlier_reference,
     event_of,
     outcome_name,
+    overdue,
     ran_out,
     step_after,
     wait_before,
@@ -100,6 +102,7 @@ def test_every_status_has_the_exits_it_is_meant_to_have() -> None:
             (Event.CANCEL, Status.CANCELLED),
             (Event.CHOOSE, Status.PROCESSING),
             (Event.EXPIRE, Status.FAILED),
+            (Event.OVERDUE, Status.FAILED),
         },
         Status.PROCESSING: {
             (Event.SUBMIT, Status.PROCESSING),
@@ -109,6 +112,7 @@ def test_every_status_has_the_exits_it_is_meant_to_have() -> None:
             (Event.REFUSED, Status.FAILED),
             (Event.REOPEN, Status.PENDING),
             (Event.ONWARD, Status.PROCESSING),
+            (Event.OVERDUE, Status.FAILED),
         },
         Status.COMPLETED: set(),
         Status.FAILED: set(),
@@ -255,6 +259,34 @@ def test_a_step_keeps_the_attempt_that_brought_it_about(outcome: Outcome, age: t
     assert step.expected is Status.PROCESSING
     assert (step.due_at is None) == (step.status in ENDS)
     assert (step.failure_code is not None) == (step.status is Status.FAILED)
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PROCESSING])
+def test_what_no_rail_was_told_of_by_its_deadline_fails_for_that(status: Status) -> None:
+    late = Overdue(BOOK, UUID(int=3), status, at_rail=False)
+
+    step = overdue(late, OperationType.PAYOUT, HANDED_OVER)
+
+    assert (step.expected, step.status) == (status, Status.FAILED)
+    assert (step.failure_code, step.due_at, step.attempt) == ("DEADLINE_PASSED", None, None)
+    assert step.event_type == "payout.failed"
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_what_has_ended_is_not_overdue(status: Status) -> None:
+    with pytest.raises(KeyError):
+        overdue(Overdue(BOOK, UUID(int=3), status, False), OperationType.PAYOUT, HANDED_OVER)
+
+
+@given(st.sampled_from([Accepted(), Paid(), Refused("X"), NotFound(), Unknown("x")]), AGES)
+def test_only_what_was_cancelled_at_the_rail_can_have_failed_for_its_deadline(
+    outcome: Outcome, age: timedelta
+) -> None:
+    cancelled = Refused("MANUALLY_CANCELLED", cancelled=True)
+
+    assert step_after(claim(), outcome, HANDED_OVER + age).overdue_code is None
+    step = step_after(claim(), cancelled, HANDED_OVER + age)
+    assert (step.failure_code, step.overdue_code) == ("MANUALLY_CANCELLED", "DEADLINE_PASSED")
 
 
 def test_only_what_no_rail_has_heard_of_is_called_back() -> None:

@@ -131,7 +131,15 @@ def own_or_drawn(external_id: str | None) -> tuple[str, bool]:
 
 
 # What was sent and is shown again as it was: the rest is the server's to word.
-_COMPARED = ("provider", "sourceCountry", "destinationCountry", "description", "externalId")
+_COMPARED = (
+    "provider",
+    "sourceCountry",
+    "destinationCountry",
+    "description",
+    "externalId",
+    "ifDelayed",
+    "queueMinutes",
+)
 
 
 def agrees(sent: Mapping[str, object], shown: Mapping[str, Any]) -> bool:

@@ -207,8 +207,14 @@ def create_withdrawal(
     cancel_url: str | None = None,
     description: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    if_delayed: str | None = None,
+    queue_minutes: int | None = None,
 ) -> Call[Withdrawal]:
     """Pay a phone in any country from any wallet; `amount` is gross, in the wallet's currency.
+
+    While its operator is DELAYED it is taken and waits there; with `if_delayed` REFUSE it is
+    refused. After `queue_minutes` it is cancelled wherever that still can be done, and fails with
+    DEADLINE_PASSED.
 
     Without `external_id` one is drawn, which the answer and every error tell. Tried again where
     that is safe: at most one withdrawal is made.
@@ -224,6 +230,8 @@ def create_withdrawal(
         cancelUrl=cancel_url,
         description=description,
         metadata=metadata,
+        ifDelayed=if_delayed,
+        queueMinutes=queue_minutes,
     )
     write = creation(used, drawn, get_withdrawal, lambda found: agrees(body, found.raw))
     return Call("POST", f"{_PAYMENTS}/withdraw", one(Withdrawal), body=body, write=write)

@@ -112,6 +112,13 @@ def _decimal(value: Any) -> Decimal:
     raise Unreadable(f"a number is expected, not {_short(value)}")
 
 
+def _integer(value: Any) -> int:
+    number = _decimal(value)
+    if isinstance(value, str) or number != number.to_integral_value():
+        raise Unreadable(f"a whole number is expected, not {_short(value)}")
+    return int(number)
+
+
 def _moment(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(_text(value))
@@ -136,6 +143,7 @@ _PLAIN: Mapping[Any, Reader] = {
     str: _text,
     bool: _boolean,
     Decimal: _decimal,
+    int: _integer,
     datetime: _moment,
     Any: lambda value: value,
 }

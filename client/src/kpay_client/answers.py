@@ -115,13 +115,20 @@ class Payment(Operation):
 
 
 class Withdrawal(Operation):
-    """Money out. `amount` left the wallet; where it was converted, `payout_amount` arrives."""
+    """Money out. `amount` left the wallet; where it was converted, `payout_amount` arrives.
+
+    `if_delayed` is QUEUE or REFUSE; `queue_until` is until when it may wait for its operator, if
+    there is an end to that.
+    """
 
     source_country: str | None = None
     payout_currency: str | None = None
     payout_amount: Decimal | None = None
     exchange_rate: Decimal | None = None
     fx: Fx | None = None
+    if_delayed: str | None = None
+    queue_minutes: int | None = None
+    queue_until: datetime | None = None
 
 
 class Refund(Followed):

@@ -31,6 +31,7 @@ from kpay.database.signals import Signals
 from kpay.gateways.flow import Gateways
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
+from kpay.instructions.deadlines import Deadlines
 from kpay.instructions.earlier_rails import EarlierRails
 from kpay.instructions.flow import Followed, Means
 from kpay.instructions.inquiries import Inquiries
@@ -161,6 +162,7 @@ class Parts:
         )
         self.payments = Payments(means, self.gateways)
         self.payouts = Payouts(means, self.gateways, self.rates, self.catalogue)
+        self.deadlines = Deadlines(self.payouts, means)
         self.refunds = Refunds(means, self.payments)
         self.reconciliation = Reconciliation(
             self.database, self.catalogue, self.routing, self.clock, self.ids
@@ -204,6 +206,7 @@ class Parts:
             _driven("payouts", self.payouts),
             Job("payment pages", self.payments.expire, idle_seconds=1),
             Job("payout pages", self.payouts.expire, idle_seconds=1),
+            Job("payout deadlines", self.deadlines.work, idle_seconds=1),
             _driven("refunds", self.refunds),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
             Job("earlier rails", self.earlier_rails.work, idle_seconds=20),

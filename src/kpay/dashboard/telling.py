@@ -171,4 +171,5 @@ def reasons(speech: Speech) -> Mapping[str, str]:
         "UNSPECIFIED_FAILURE": say("the operator gave no reason"),
         "NOT_FOUND": say("the operator has never received it"),
         "EXPIRED": say("nobody chose in time"),
+        "DEADLINE_PASSED": say("its time to wait for the operator was over"),
     }

@@ -15,7 +15,7 @@ import msgspec
 from kpay.core.money import Money
 from kpay.dashboard.speech import Speech
 from kpay.dashboard.telling import Telling
-from kpay.instructions.model import Action, Status
+from kpay.instructions.model import CANNOT_CANCEL, Action, Status
 from kpay.instructions.rails import Attempt
 from kpay.transactions.model import Noun, Transaction
 from kpay.transactions.story import Story
@@ -186,6 +186,8 @@ class Timeline:
                 )
                 if last.outcome == "paid" and _is_of_before(last, story):
                     words, tone = say("It had refused it, and says now: paid."), "bad"
+            if _at_deadline(last):
+                words = " ".join([say("Its time to wait was over."), words])
             yield Step(
                 datetime.fromisoformat(attempts[0].sent_at),
                 title,
@@ -211,7 +213,7 @@ class Timeline:
     def _outcome(self, attempt: Attempt) -> tuple[str, str]:
         say = self._say
         if attempt.action == Action.CANCEL and attempt.outcome is not None:
-            return self._cancelling(attempt.outcome)
+            return self._cancelling(attempt)
         return {
             "accepted": (say("It has it, and will say later how it ends."), ""),
             "paid": (say("It says: paid."), "good"),
@@ -227,12 +229,17 @@ class Timeline:
             _NO_ANSWER: (say("No answer is on record yet."), "wait"),
         }.get(attempt.outcome or _NO_ANSWER, (f"{attempt.outcome}", ""))
 
-    def _cancelling(self, outcome: str) -> tuple[str, str]:
+    def _cancelling(self, attempt: Attempt) -> tuple[str, str]:
         say = self._say
+        if _says(attempt.answer, "failureCode") == CANNOT_CANCEL:
+            return say("It cannot: what it has ends only as the operator says."), "wait"
         return {
             "accepted": (say("It cancels it, and will say when that is done."), ""),
             "declined": (say("It does not: it is paying it already, or it has ended."), "wait"),
-        }.get(outcome, (say("No clear answer: what becomes of it, it is asked."), "wait"))
+        }.get(
+            attempt.outcome or _NO_ANSWER,
+            (say("No clear answer: what becomes of it, it is asked."), "wait"),
+        )
 
     def _end(self, story: Story) -> Iterator[Step]:
         say, told = self._say, story.transaction
@@ -265,6 +272,17 @@ class Timeline:
             else say("At %(moment)s, or as soon as there is news.", moment=moment)
         )
         yield Step(desk.due_at, title, words, "wait", ahead=True)
+        if desk.queue_until is not None and not any(map(_at_deadline, story.attempts)):
+            yield Step(
+                desk.queue_until,
+                say("Its time to wait for the operator"),
+                say(
+                    "Until %(moment)s; what is not paid by then is cancelled, if it still can be.",
+                    moment=self._speech.instant(desk.queue_until),
+                ),
+                "wait",
+                ahead=True,
+            )
 
     def _money(self, amount: Money) -> str:
         return self._speech.money(amount)
@@ -286,6 +304,17 @@ def _evidence(attempt: Attempt) -> Evidence:
         answered_at=None if answered is None else datetime.fromisoformat(answered),
         answer=None if attempt.answer is None else _readable(attempt.answer),
     )
+
+
+def _at_deadline(attempt: Attempt) -> bool:
+    """Whether a rail was asked to cancel it because its time was over, and not by a person."""
+    return attempt.action == Action.CANCEL and _says(attempt.sent, "queueUntil") is not None
+
+
+def _says(json: bytes | bytearray | msgspec.Raw | None, name: str) -> object:
+    """One field of what was kept as JSON; None where it is not there."""
+    kept = {} if json is None else msgspec.json.decode(bytes(json))
+    return kept.get(name) if isinstance(kept, dict) else None
 
 
 def _readable(json: bytes | bytearray | msgspec.Raw) -> str:

@@ -18,7 +18,7 @@ from kpay.instructions.flow import Chosen
 from kpay.instructions.model import Hosted, Status, Tracked
 from kpay.payments.flow import Payments
 from kpay.payouts.flow import Payouts
-from kpay.payouts.model import Payout
+from kpay.payouts.model import IfDelayed, Payout
 
 
 class Picked(msgspec.Struct, frozen=True):
@@ -114,10 +114,13 @@ class PayoutPages(Kind[Payouts]):
             is_test=book.is_test,
             hosted=_hosted(payout.hosted),
             progress=tracked.progress,
+            waits=payout.wait.if_delayed is IfDelayed.QUEUE,
         )
 
-    def offers(self, _subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
-        return self.verbs.offers(book, terms)
+    def offers(self, subject: Subject, book: Book, terms: Terms) -> Sequence[Provider]:
+        return self.verbs.offers(
+            book, terms, IfDelayed.QUEUE if subject.waits else IfDelayed.REFUSE
+        )
 
     async def pick(
         self, book: Book, identifier: UUID, terms: Terms, picked: Picked

@@ -49,6 +49,8 @@ class Subject(msgspec.Struct, frozen=True):
     is_test: bool
     hosted: Hosted
     progress: Progress
+    waits: bool = True
+    """Whether an operator may be chosen that is delayed, where it is to wait for it."""
 
 
 class Offer(msgspec.Struct, frozen=True):

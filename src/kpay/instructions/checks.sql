@@ -16,6 +16,40 @@ select application_id, environment::text, id, status::text
 from instructions
 where status in ('PENDING', 'PROCESSING') and due_at is null;
 
+-- name: deadlines_are_seen_to
+-- 10. What is open and has a deadline has a time at which that is seen to, or a rail that cannot cancel.
+select application_id, environment::text, id, status::text
+from instructions
+where status in ('PENDING', 'PROCESSING') and queue_until is not null and deadline_due_at is null
+    and not exists (
+        select from attempts
+        where attempts.application_id = instructions.application_id
+            and attempts.environment = instructions.environment
+            and attempts.instruction_id = instructions.id
+            and attempts.number > coalesce(instructions.earlier_attempts, 0)
+            and attempts.action = 'cancel' and attempts.answer ->> 'failureCode' = 'CANNOT_CANCEL'
+    );
+
+-- name: deadlines_had_passed
+-- 5. What failed for its deadline did so after it: no rail had it, or the rail was asked to cancel it.
+select application_id, environment::text, id, queue_until, ended_at
+from instructions
+where status = 'FAILED' and failure_code = 'DEADLINE_PASSED'
+    and not coalesce(
+        case
+            when connector is null then ended_at >= queue_until
+            else exists (
+                select from attempts
+                where attempts.application_id = instructions.application_id
+                    and attempts.environment = instructions.environment
+                    and attempts.instruction_id = instructions.id
+                    and attempts.number > coalesce(instructions.earlier_attempts, 0)
+                    and attempts.action = 'cancel' and attempts.sent ? 'queueUntil'
+            )
+        end,
+        false
+    );
+
 -- name: ends_are_told
 -- 9. Everything that ended has its event, and nothing that goes on has one.
 select

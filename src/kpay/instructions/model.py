@@ -65,6 +65,8 @@ class Event(StrEnum):
     """Refused, and on a hosted page another operator or number can still be tried."""
     ONWARD = "onward"
     """Refused for a reason of the rail's own, and another rail can be tried."""
+    OVERDUE = "overdue"
+    """Its deadline has passed, and no rail was told of it."""
 
 
 TRANSITIONS: dict[tuple[Status, Event], Status] = {
@@ -72,6 +74,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.PENDING, Event.CANCEL): Status.CANCELLED,
     (Status.PENDING, Event.CHOOSE): Status.PROCESSING,
     (Status.PENDING, Event.EXPIRE): Status.FAILED,
+    (Status.PENDING, Event.OVERDUE): Status.FAILED,
     (Status.PROCESSING, Event.SUBMIT): Status.PROCESSING,
     (Status.PROCESSING, Event.ACCEPTED): Status.PROCESSING,
     (Status.PROCESSING, Event.UNKNOWN): Status.PROCESSING,
@@ -79,10 +82,13 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.PROCESSING, Event.REFUSED): Status.FAILED,
     (Status.PROCESSING, Event.REOPEN): Status.PENDING,
     (Status.PROCESSING, Event.ONWARD): Status.PROCESSING,
+    (Status.PROCESSING, Event.OVERDUE): Status.FAILED,
 }
 
 # These happen to what has a hosted page only; the trigger holds that too.
 HOSTED_EVENTS = frozenset({Event.CHOOSE, Event.EXPIRE, Event.REOPEN})
+# And this to what has a deadline only.
+DEADLINE_EVENTS = frozenset({Event.OVERDUE})
 
 ENDS = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
@@ -102,7 +108,9 @@ class Action(StrEnum):
     SUBMIT = "submit"
     CHECK = "check"
     CANCEL = "cancel"
-    """Never what comes next: an attempt that a merchant brings about, between two others."""
+    """Never what comes next: an attempt between two others, which a merchant or a deadline brings
+    about.
+    """
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -163,6 +171,17 @@ class Choice(msgspec.Struct, frozen=True):
     sent: Money
     payout_amount: Money | None = None
     quote: Quote | None = None
+    queue_minutes: int | None = None
+    """How long it may wait at a rail from then on, if there is a bound to that."""
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """An instruction whose deadline has passed. `at_rail` where a rail may have heard of it."""
+
+    book: Book
+    id: UUID
+    status: Status
+    at_rail: bool
 
 
 class Onward(msgspec.Struct, frozen=True):
@@ -210,6 +229,8 @@ class Step(msgspec.Struct, frozen=True):
     attempt: int | None = None
     outcome: Outcome | None = None
     onward: Onward | None = None
+    overdue_code: str | None = None
+    """The failure code instead, where the rail was asked to cancel it because of its deadline."""
 
     @property
     def event_type(self) -> str | None:
@@ -265,6 +286,10 @@ NEVER_ARRIVED = "NOT_FOUND"
 MOST_CHOICES = 10
 EXPIRED = "EXPIRED"
 
+# What was not paid by its deadline failed for that, and a rail that can cancel nothing says so.
+DEADLINE_PASSED = "DEADLINE_PASSED"
+CANNOT_CANCEL = "CANNOT_CANCEL"
+
 # How long a claim holds: longer than the longest call, so that nobody else asks meanwhile.
 CLAIM = timedelta(seconds=60)
 
@@ -318,7 +343,7 @@ def step_after(
     event = event_of(outcome, claim.instruction, now)
     if (
         isinstance(outcome, Refused)
-        and not outcome.cancelled
+        and not _was_cancelled(outcome)
         and hosted is not None
         and hosted.admits_another(now)
     ):
@@ -342,6 +367,8 @@ def step_after(
         failure_code=failure_code,
         attempt=claim.number,
         outcome=outcome,
+        # Whether it was we who had it cancelled, and why, the attempts before this one tell.
+        overdue_code=DEADLINE_PASSED if _was_cancelled(outcome) else None,
     )
 
 
@@ -360,6 +387,10 @@ def _going_on(claim: Claim, outcome: Outcome, now: datetime, onward: Onward) -> 
         outcome=outcome,
         onward=onward,
     )
+
+
+def _was_cancelled(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and outcome.cancelled
 
 
 def _reopening(claim: Claim, outcome: Refused, now: datetime, hosted: Hosted) -> Step:
@@ -389,6 +420,22 @@ def expiry(book: Book, instruction_id: UUID, type_: OperationType, now: datetime
         status=TRANSITIONS[Status.PENDING, Event.EXPIRE],
         at=now,
         failure_code=EXPIRED,
+    )
+
+
+def overdue(late: Overdue, type_: OperationType, now: datetime) -> Step:
+    """The end of what no rail was told of by its deadline.
+
+    That none was is seen once more under the lock with which it is written.
+    """
+    return Step(
+        book=late.book,
+        id=late.id,
+        type=type_,
+        expected=late.status,
+        status=TRANSITIONS[late.status, Event.OVERDUE],
+        at=now,
+        failure_code=DEADLINE_PASSED,
     )
 
 

@@ -1,7 +1,10 @@
 -- name: claim
 -- Claim what is due of one type and write the intent of each attempt, in one statement.
 with due as (
-    select application_id, environment, id, next_action
+    select
+        application_id, environment, id,
+        -- Nothing is handed over after its deadline: what a rail may have is only asked about.
+        case when queue_until <= $1 then 'check' else next_action end as next_action
     from instructions
     where due_at <= $1 and type = $2 and next_action <> 'choose'
         -- What is for a rail that has no room now waits, and nothing else waits behind it.
@@ -11,6 +14,8 @@ with due as (
             || coalesce(connector, $5::jsonb -> environment::text ->> provider, 'None')
             <> all($6)
         )
+        -- And what none has had until then ends without one.
+        and (queue_until is null or queue_until > $1 or connector is not null)
     order by due_at
     limit $3
     for update skip locked
@@ -69,11 +74,11 @@ with wanted as materialized (
     select
         (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, contradiction, onward_connector, onward_reference, onward_asked_at, place
+        event, contradiction, overdue_code, onward_connector, onward_reference, onward_asked_at, place
     from unnest($4::post_order[], $8::instruction_step[]) with ordinality as given (
         book, operation_id, step, kind,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, contradiction, onward_connector, onward_reference, onward_asked_at, place
+        event, contradiction, overdue_code, onward_connector, onward_reference, onward_asked_at, place
     )
 ),
 
@@ -90,9 +95,20 @@ locked as materialized (
         -- Nor does anything that was learnt of another choice: it is of another reference.
         or coalesce(wanted.attempt <= instructions.earlier_attempts, false)
         -- Nor does it go on elsewhere while there is a later attempt, which may hand it over again
-        -- or have it cancelled.
-        or (wanted.onward_reference is not null and wanted.attempt <> instructions.attempts)
-        as changed
+        -- or have it cancelled; nor after its deadline.
+        or (
+            wanted.onward_reference is not null
+            and (
+                wanted.attempt <> instructions.attempts
+                or coalesce(instructions.queue_until <= wanted.at, false)
+            )
+        )
+        -- Without an attempt only that ends which no rail has heard of.
+        or (
+            wanted.attempt is null
+            and wanted.expected = 'PROCESSING'
+            and instructions.connector is not null
+        ) as changed
     from wanted
     join instructions
         on instructions.application_id = wanted.application_id
@@ -121,9 +137,23 @@ advanced as (
     update instructions
     set
         status = step.status,
-        failure_code = step.failure_code,
+        failure_code = case
+            when step.overdue_code is not null and exists (
+                select from attempts
+                where attempts.application_id = step.application_id
+                    and attempts.environment = step.environment
+                    and attempts.instruction_id = step.id
+                    and attempts.number > coalesce(instructions.earlier_attempts, 0)
+                    and attempts.action = 'cancel' and attempts.sent ? 'queueUntil'
+            ) then step.overdue_code
+            else step.failure_code
+        end,
         next_action = step.next_action,
         due_at = step.due_at,
+        queue_until = case when step.next_action <> 'choose' then queue_until end,
+        deadline_due_at = case
+            when step.due_at is not null and step.next_action <> 'choose' then deadline_due_at
+        end,
         ended_at = case when step.due_at is null then step.at end,
         -- At another rail it has another reference: what was learnt so far is not of that one.
         connector = coalesce(step.onward_connector, connector),
@@ -237,7 +267,9 @@ set
     -- Another reference, and another provider perhaps: no rail has heard of it.
     connector = null,
     choice = open.number,
-    earlier_attempts = open.attempts
+    earlier_attempts = open.attempts,
+    queue_until = $4 + make_interval(mins => $18),
+    deadline_due_at = $4 + make_interval(mins => $18)
 from open
 where instructions.application_id = open.application_id
     and instructions.environment = open.environment
@@ -251,6 +283,32 @@ from instructions
 where type = $1 and next_action = 'choose' and due_at <= $2
 order by due_at
 limit $3;
+
+-- name: overdue
+-- Take what is overdue of one type, and write when each is seen to next, in one statement.
+with late as (
+    select application_id, environment, id
+    from instructions
+    where type = $2 and deadline_due_at <= $1
+    order by deadline_due_at
+    limit $3
+    for update skip locked
+)
+update instructions
+set deadline_due_at = $1 + least(greatest($1 - queue_until, $4), $5)
+from late
+where instructions.application_id = late.application_id
+    and instructions.environment = late.environment
+    and instructions.id = late.id
+returning
+    instructions.application_id, instructions.environment::text, instructions.id,
+    instructions.status::text, instructions.connector is not null as at_rail;
+
+-- name: leave_overdue
+-- Nothing is left to do for a deadline.
+update instructions
+set deadline_due_at = null
+where application_id = $1 and environment = $2 and id = $3;
 
 -- name: record_late_answer
 -- Keep what came too late, and hold what it contradicts: null, or what was found for the first time.
@@ -329,7 +387,7 @@ with next as (
     update instructions
     set attempts = attempts + 1
     where application_id = $1 and environment = $2 and id = $3
-    returning attempts as number, reference, connector, type
+    returning attempts as number, reference, connector, type, queue_until
 )
 
 insert into attempts (
@@ -337,7 +395,16 @@ insert into attempts (
 )
 select
     $1, $2, $3, number, 'cancel', connector,
-    jsonb_build_object('reference', reference, 'operationType', type), $4
+    jsonb_build_object('reference', reference, 'operationType', type)
+        -- Because of which deadline it is asked, if it is not the merchant who asks.
+        || case
+            when $5::boolean then jsonb_build_object(
+                'queueUntil',
+                to_char(queue_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+            )
+            else '{}'
+        end,
+    $4
 from next;
 
 -- name: handed_over

@@ -21,7 +21,7 @@ from msgspec import Meta
 from kpay import metrics
 from kpay.access.model import Terms
 from kpay.catalogue.model import Catalogue, OperationType, Provider
-from kpay.connectors.capabilities import SubmitsMany, most_at_once
+from kpay.connectors.capabilities import DELAYED, SubmitsMany, most_at_once
 from kpay.connectors.model import Connector, Outcome, Refused, Unknown
 from kpay.connectors.phones import as_typed, predict_as_typed, read_phone
 from kpay.connectors.routing import Routing
@@ -68,7 +68,13 @@ class Attempt(msgspec.Struct, rename="camel"):
         ),
     ]
     connector: Annotated[str, Meta(description="Our connector to the operator.")]
-    sent: Annotated[Any, Meta(description="What the operator was told.")]
+    sent: Annotated[
+        Any,
+        Meta(
+            description="What the operator was told. `queueUntil` is there where it was asked to "
+            "cancel because that deadline had passed."
+        ),
+    ]
     sent_at: Annotated[Moment, Meta(description="When it was told.")]
     outcome: Annotated[
         str | None,
@@ -122,6 +128,12 @@ class Rails:
             for provider in self._catalogue.of_country(country)
             if self._routing.is_open(environment, provider, type_) and terms.may_use(provider.code)
         ]
+
+    def is_delayed(
+        self, environment: Environment, provider: Provider, type_: OperationType
+    ) -> bool:
+        """Whether what it is handed now waits at its rail until it is back."""
+        return self._routing.status(environment, provider, type_) == DELAYED
 
     def provider(self, environment: Environment, code: str) -> Provider:
         """A provider that was used, open or not, as its rail serves it."""

@@ -25,6 +25,7 @@ from kpay.instructions.model import (
     Choice,
     Claim,
     Hosted,
+    Overdue,
     Progress,
     Status,
     Step,
@@ -70,6 +71,7 @@ def _row(step: Step) -> tuple[object, ...]:
         None if outcome is None else _evidence(outcome),
         step.event_type,
         step.contradiction,
+        step.overdue_code,
         *((None,) * 3 if onward is None else (onward.connector, onward.reference, onward.asked_at)),
     )
 
@@ -154,10 +156,11 @@ async def asked_to_cancel(
 
 
 async def intend_to_cancel(
-    connection: Connection, book: Book, instruction_id: UUID, now: datetime
+    connection: Connection, book: Book, instruction_id: UUID, now: datetime, *, overdue: bool
 ) -> None:
+    """Write the intent; with `overdue` it names the deadline that it is because of."""
     await connection.execute(
-        SQL["intend_to_cancel"], book.application_id, book.environment, instruction_id, now
+        SQL["intend_to_cancel"], book.application_id, book.environment, instruction_id, now, overdue
     )
 
 
@@ -226,6 +229,7 @@ async def choose(
             if quote is None
             else (quote.rate, quote.source, quote.as_of, quote.margin_bps)
         ),
+        choice.queue_minutes,
     )
     return taken is not None
 
@@ -236,6 +240,31 @@ async def expired(
     """What nobody chose on its hosted page in time, the longest over first."""
     rows = await database.fetch(SQL["expired"], type_, now, limit)
     return [(book_of(row), row["id"]) for row in rows]
+
+
+async def overdue(
+    database: Database,
+    type_: OperationType,
+    now: datetime,
+    limit: int,
+    *,
+    shortest: timedelta,
+    longest: timedelta,
+) -> list[Overdue]:
+    """Those whose deadline has passed and is to be seen to now, the longest over first.
+
+    When it is next is written as they are taken, so that of two processes one takes each: after
+    as long again as it is overdue, within bounds.
+    """
+    rows = await database.fetch(SQL["overdue"], now, type_, limit, shortest, longest)
+    return [Overdue(book_of(row), row["id"], Status(row["status"]), row["at_rail"]) for row in rows]
+
+
+async def leave_overdue(database: Database, book: Book, instruction_id: UUID) -> None:
+    """Nothing more can be done for its deadline."""
+    await database.execute(
+        SQL["leave_overdue"], book.application_id, book.environment, instruction_id
+    )
 
 
 def read_hosted(row: Row) -> Hosted | None:

@@ -46,6 +46,7 @@ from kpay.core.forms import (
     Message,
     Metadata,
     Mode,
+    Moment,
     NetAmount,
     OwnId,
     Phone,
@@ -64,7 +65,7 @@ from kpay.instructions.model import Status, Tracked
 from kpay.instructions.rails import Attempt
 from kpay.payouts import examples
 from kpay.payouts.flow import Payouts
-from kpay.payouts.model import PREFIX, Payout
+from kpay.payouts.model import MOST_QUEUE_MINUTES, PREFIX, IfDelayed, Payout, Wait
 from kpay.rates.api import Exchange, exchange, shown_rate
 
 _MESSAGES = {
@@ -106,6 +107,22 @@ class WithdrawalRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=Tr
     description: Annotated[
         Text | None,
         Meta(description="Your own description.", examples=["Supplier payment Gabon"]),
+    ] = None
+    if_delayed: Annotated[
+        IfDelayed,
+        Meta(
+            description="What is to be done while the operator is DELAYED: QUEUE takes it, and it "
+            "waits there until the operator is back; REFUSE refuses it with `provider_closed`."
+        ),
+    ] = IfDelayed.QUEUE
+    queue_minutes: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_QUEUE_MINUTES)] | None,
+        Meta(
+            description="How long it may wait for its operator: it is cancelled then wherever that "
+            "still can be done, and fails with DEADLINE_PASSED. Without it, for as long as it "
+            "takes. On the hosted page it counts from the beneficiary's choice.",
+            examples=[120],
+        ),
     ] = None
     metadata: MetadataJson = msgspec.field(default_factory=no_metadata)
 
@@ -170,6 +187,21 @@ class WithdrawalDetail(WithdrawalAnswer, rename="camel", kw_only=True):
     completed_at: CompletedAt
     failed_at: FailedAt
     failure_reason: FailureReason
+    if_delayed: Annotated[
+        str,
+        Meta(
+            description="What was to be done while the operator was DELAYED: QUEUE or REFUSE.",
+            examples=["QUEUE"],
+        ),
+    ]
+    queue_minutes: Annotated[
+        int | None,
+        Meta(description="How long it may wait for its operator, or null.", examples=[120]),
+    ]
+    queue_until: Annotated[
+        Moment | None,
+        Meta(description="Until when that is; null without end, or while nobody has chosen."),
+    ]
     fx: Annotated[
         Exchange | None, Meta(description="The rate's receipt; null where nothing was converted.")
     ]
@@ -193,6 +225,9 @@ def routes(payouts: Payouts, gateways: Gateways, gate: Gate) -> list[Route]:
         `payoutCurrency`, `payoutAmount` and `exchangeRate` are there only where the provider's
         currency is not the wallet's: the rate is fixed now. A withdrawal that fails or is cancelled
         gives all of `amount` back, and its `externalId` can be used again.
+
+        While its operator is DELAYED it is taken and waits there, unless `ifDelayed` says
+        otherwise; `queueMinutes` bounds how long. While it is CLOSED, it is refused.
         """
         body: WithdrawalRequest = call.body
         application = await gate.own_application(call.principal, call.book.application_id)
@@ -252,6 +287,7 @@ async def _to_phone(
         external_id=body.external_id,
         description=body.description,
         metadata=metadata_text(body.metadata),
+        wait=Wait(body.if_delayed, body.queue_minutes),
     )
     return await payouts.request(book, wanted, terms, keyed)
 
@@ -270,6 +306,7 @@ async def _on_page(
         external_id=body.external_id,
         description=body.description,
         metadata=metadata_text(body.metadata),
+        wait=Wait(body.if_delayed, body.queue_minutes),
     )
     return await payouts.request_hosted(book, wanted, terms, keyed)
 
@@ -313,6 +350,9 @@ def _more(payout: Payout) -> dict[str, Any]:
     return {
         "description": payout.description,
         "metadata": shown_metadata(payout.metadata),
+        "if_delayed": payout.wait.if_delayed,
+        "queue_minutes": payout.wait.minutes,
+        "queue_until": None if payout.queue_until is None else iso(payout.queue_until),
         "fx": None if payout.exchange is None else exchange(payout.exchange[1]),
     }
 

@@ -34,6 +34,27 @@ where coalesce(payouts.payout_amount, choices.payout_amount)
     <> round((payouts.amount - payouts.fee) * coalesce(payouts.rate, choices.rate))
     or abs(coalesce(payouts.payout_amount, choices.payout_amount) - instructions.amount) > 50;
 
+-- name: payouts_wait_as_agreed
+-- 10. A payout's deadline is as long after its request, or its last choice, as was agreed.
+select payouts.application_id, payouts.environment::text, payouts.id, instructions.queue_until
+from payouts
+join instructions using (application_id, environment, id)
+left join choices
+    on choices.application_id = instructions.application_id
+    and choices.environment = instructions.environment
+    and choices.id = instructions.id
+    and choices.number = instructions.choice
+where case
+    when instructions.queue_until is not null
+    then payouts.queue_minutes is null
+        or instructions.queue_until
+        <> coalesce(choices.at, payouts.created_at)
+            + make_interval(mins => payouts.queue_minutes)
+    else payouts.queue_minutes is not null
+        and instructions.status in ('PENDING', 'PROCESSING')
+        and instructions.next_action <> 'choose'
+end;
+
 -- name: payout_entries_have_records
 -- 4. Every payout's entry has its record.
 select entries.application_id, entries.environment::text, entries.operation_id

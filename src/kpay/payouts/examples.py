@@ -60,6 +60,9 @@ _MORE: dict[str, Any] = {
     "completedAt": "2026-06-26T10:00:03.000Z",
     "failedAt": None,
     "failureReason": None,
+    "ifDelayed": "QUEUE",
+    "queueMinutes": None,
+    "queueUntil": None,
 }
 _HOSTED = {
     **_SAME,
@@ -108,6 +111,18 @@ WITHDRAWALS = (
             "sourceCountry": "CMR",
             "externalId": "PAYOUT-CROSS-002",
             "description": "Supplier payment Côte d'Ivoire",
+        },
+    ),
+    Example(
+        "Not for longer than two hours, if its operator is delayed",
+        _SAME,
+        {
+            "amount": 10000,
+            "provider": "ORANGE_GAB",
+            "phoneNumber": "237653456789",
+            "sourceCountry": "CMR",
+            "externalId": "PAYOUT-CROSS-001",
+            "queueMinutes": 120,
         },
     ),
     Example(

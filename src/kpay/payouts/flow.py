@@ -6,6 +6,10 @@ entry; the worker then drives it with `work`, as it does payments and refunds
 refused. Paid consumes the hold; refused or cancelled gives all of it back. No answer is unknown,
 not failed: the hold stays and the question is asked again.
 
+A payout may have a deadline, until when it may wait for its operator. What no rail was told of by
+then fails; what a rail has, that rail is asked to cancel, and it goes on until the rail has said
+how it ends (`instructions/deadlines.py`).
+
 With a hosted page, the amount is set aside and the beneficiary chooses where it goes, at the rate
 of that moment. A refusal leads back to the page until its time is over; then the hold is released.
 """
@@ -37,9 +41,12 @@ from kpay.ledger.model import Entry, Order, Reason, Verdict
 from kpay.payouts import store
 from kpay.payouts.model import (
     PREFIX,
+    USUAL_WAIT,
+    IfDelayed,
     Payout,
     Price,
     Priced,
+    Wait,
     Wanted,
     WantedPage,
     price,
@@ -83,9 +90,10 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         external_id: str | None,
         description: str | None,
         metadata: str | None,
+        wait: Wait = USUAL_WAIT,
     ) -> Wanted:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
-        operator = self.operator(book, terms, provider)
+        operator = self.operator(book, terms, provider, wait.if_delayed)
         # Without a sourceCountry the wallet of the provider's own country is debited.
         country = operator.country if source_country is None else source_country
         source, money = self.gross(terms, country, amount)
@@ -99,13 +107,33 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             external_id=external_id,
             description=description,
             metadata=metadata,
+            wait=wait,
         )
 
     # Each part of the check by itself, for a form that is still being filled in.
 
-    def operator(self, book: Book, terms: Terms, code: str) -> Provider:
-        """Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed."""
-        return self._rails.open_provider(book.environment, code, terms, self.type)
+    def operator(
+        self, book: Book, terms: Terms, code: str, if_delayed: IfDelayed = IfDelayed.QUEUE
+    ) -> Provider:
+        """One that can pay now, or later where that will do.
+
+        Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed.
+        """
+        operator = self._rails.open_provider(book.environment, code, terms, self.type)
+        if not self._will_do(book, operator, if_delayed):
+            raise Refusal(
+                Code.PROVIDER_CLOSED,
+                f"{code} is delayed in {book.environment.lower()}, and ifDelayed is "
+                f"{IfDelayed.REFUSE}: with {IfDelayed.QUEUE} it would wait there, and be paid "
+                "when the operator is back.",
+            )
+        return operator
+
+    def _will_do(self, book: Book, operator: Provider, if_delayed: IfDelayed) -> bool:
+        """Whether what an operator may keep waiting at present is taken all the same."""
+        return if_delayed is IfDelayed.QUEUE or not self._rails.is_delayed(
+            book.environment, operator, self.type
+        )
 
     def limits(self, terms: Terms, currency: str) -> Limits:
         """The least and the most of one payout."""
@@ -172,6 +200,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             payout_amount=agreed.payout_amount,
             quote=priced.quote,
         )
+        payout = replace(payout, queue_until=payout.wait.until(payout.created_at))
         instruction = self._instruction(payout, wanted, agreed)
         order = _reserve(payout, (payout, instruction))
         verdict = await self._poster.post(order, self._new, keyed, beside)
@@ -194,6 +223,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         external_id: str | None,
         description: str | None,
         metadata: str | None,
+        wait: Wait = USUAL_WAIT,
     ) -> WantedPage:
         """What is wanted, or the first thing that is wrong with it. `amount` is its JSON text."""
         addresses = check_addresses(book.environment, return_url, cancel_url)
@@ -206,6 +236,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             external_id=external_id,
             description=description,
             metadata=metadata,
+            wait=wait,
         )
 
     async def request_hosted(
@@ -226,9 +257,15 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             raise _refusal(payout, verdict)
         return Tracked(payout, Progress(Status.PENDING, reference))
 
-    def offers(self, book: Book, terms: Terms) -> list[Provider]:
+    def offers(
+        self, book: Book, terms: Terms, if_delayed: IfDelayed = IfDelayed.QUEUE
+    ) -> list[Provider]:
         """The operators that can pay a beneficiary at this moment, country by country."""
-        return self._rails.open_providers(book.environment, terms, self.type)
+        return [
+            operator
+            for operator in self._rails.open_providers(book.environment, terms, self.type)
+            if self._will_do(book, operator, if_delayed)
+        ]
 
     async def read_choice(
         self, payout: Payout, terms: Terms, *, provider: str, phone_number: str
@@ -238,7 +275,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
         Refuses: unknown_provider, provider_suspended, provider_closed, provider_not_allowed,
         invalid_phone_number, not_a_test_number, no_rate, amount_out_of_bounds.
         """
-        operator = self.operator(payout.book, terms, provider)
+        operator = self.operator(payout.book, terms, provider, payout.wait.if_delayed)
         number = self.number(payout.book, operator, phone_number)
         quote = await self.quote(payout.book, payout.amount.currency, operator)
         agreed = price_after(payout.fee, payout.amount, operator, quote)
@@ -250,6 +287,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             sent=agreed.sent,
             payout_amount=agreed.payout_amount,
             quote=quote,
+            queue_minutes=payout.wait.minutes,
         )
 
     async def crossings(self, book: Book, since: datetime) -> Crossings:
@@ -315,6 +353,7 @@ class Payouts(Outgoing[Payout], Chosen[Payout]):
             fee=fee,
             description=wanted.description,
             metadata=wanted.metadata,
+            wait=wanted.wait,
             created_at=self._clock.now(),
         )
 

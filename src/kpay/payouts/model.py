@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,36 @@ from kpay.rates.model import Quote
 
 PREFIX = "wdr"
 
+# A week: a rail that has kept something for longer has forgotten it, or its operator is gone.
+MOST_QUEUE_MINUTES = 7 * 24 * 60
+
+
+class IfDelayed(StrEnum):
+    """What is to be done with a payout while its operator is delayed."""
+
+    QUEUE = "QUEUE"
+    """It is taken, and waits at the rail until the operator is back."""
+    REFUSE = "REFUSE"
+    """It is refused, with the reason, before anything is held."""
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """On which terms a payout waits for its operator.
+
+    `minutes` is how long it may, from when its operator is known: as it is requested, or chosen on
+    its page. None is for as long as the rail keeps it.
+    """
+
+    if_delayed: IfDelayed = IfDelayed.QUEUE
+    minutes: int | None = None
+
+    def until(self, begun: datetime) -> datetime | None:
+        """The deadline of what begins to wait then."""
+        return None if self.minutes is None else begun + timedelta(minutes=self.minutes)
+
+
+USUAL_WAIT = Wait()
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """What a merchant asked for, checked: a wallet's country, a gross amount, who is paid."""
@@ -29,6 +60,7 @@ class Wanted(msgspec.Struct, frozen=True):
     external_id: str | None
     description: str | None
     metadata: str | None
+    wait: Wait = USUAL_WAIT
 
 
 class WantedPage(msgspec.Struct, frozen=True):
@@ -40,6 +72,7 @@ class WantedPage(msgspec.Struct, frozen=True):
     external_id: str | None
     description: str | None
     metadata: str | None
+    wait: Wait = USUAL_WAIT
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -84,6 +117,9 @@ class Payout(msgspec.Struct, frozen=True):
     payout_amount: Money | None = None
     quote: Quote | None = None
     hosted: Hosted | None = None
+    wait: Wait = USUAL_WAIT
+    queue_until: datetime | None = None
+    """Until when it may wait at its operator's rail; None before there is one, or without end."""
 
     @property
     def net(self) -> Money:

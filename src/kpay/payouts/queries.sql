@@ -12,12 +12,13 @@ with wanted as materialized (
         (($9::quote[])[quote]).as_of as rate_as_of,
         (($9::quote[])[quote]).margin_bps as rate_margin_bps,
         description, metadata, created_at,
-        reference, sent_amount, place
+        reference, sent_amount, if_delayed, queue_minutes, queue_until, place
     from unnest($4::post_order[], $8::new_payout[]) with ordinality as given (
         book, operation_id, step, kind,
         id, suffix, external_id, source_country, currency, amount, fee,
         provider, country, phone_number, payout_currency, payout_amount,
-        description, metadata, created_at, reference, sent_amount, quote, place
+        description, metadata, created_at, reference, sent_amount, quote, if_delayed,
+        queue_minutes, queue_until, place
     )
 ),
 
@@ -46,11 +47,12 @@ fresh as materialized (
 instructed as (
     insert into instructions (
         application_id, environment, id, type, claimed_external_id, reference, provider,
-        phone_number, currency, amount, status, next_action, due_at
+        phone_number, currency, amount, status, next_action, due_at, queue_until, deadline_due_at
     )
     select
         application_id, environment, id, type, external_id, reference, provider,
-        phone_number, payout_currency, sent_amount, 'PENDING', 'submit', $1
+        phone_number, payout_currency, sent_amount, 'PENDING', 'submit', $1,
+        queue_until, queue_until
     from fresh
 ),
 
@@ -59,13 +61,13 @@ recorded as (
         application_id, environment,
         id, suffix, external_id, source_country, currency, amount, fee,
         provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
-        rate_as_of, rate_margin_bps, description, metadata, created_at
+        rate_as_of, rate_margin_bps, description, metadata, created_at, if_delayed, queue_minutes
     )
     select
         application_id, environment,
         id, suffix, external_id, source_country, currency, amount, fee,
         provider, country, phone_number, payout_currency, payout_amount, rate, rate_source,
-        rate_as_of, rate_margin_bps, description, metadata, created_at
+        rate_as_of, rate_margin_bps, description, metadata, created_at, if_delayed, queue_minutes
     from fresh
 )
 
@@ -78,11 +80,13 @@ with wanted as materialized (
         (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
         'PAYOUT' as type,
         id, suffix, external_id, source_country, currency, amount, fee, description, metadata,
-        created_at, reference, expires_at, token_hash, return_url, cancel_url, place
+        created_at, reference, expires_at, token_hash, return_url, cancel_url, if_delayed,
+        queue_minutes, place
     from unnest($4::post_order[], $8::new_hosted_payout[]) with ordinality as given (
         book, operation_id, step, kind,
         id, suffix, external_id, source_country, currency, amount, fee, description, metadata,
-        created_at, reference, expires_at, token_hash, return_url, cancel_url, place
+        created_at, reference, expires_at, token_hash, return_url, cancel_url, if_delayed,
+        queue_minutes, place
     )
 ),
 
@@ -122,12 +126,12 @@ recorded as (
     insert into payouts (
         application_id, environment,
         id, suffix, external_id, source_country, currency, amount, fee, description, metadata,
-        created_at, expires_at
+        created_at, expires_at, if_delayed, queue_minutes
     )
     select
         application_id, environment,
         id, suffix, external_id, source_country, currency, amount, fee, description, metadata,
-        created_at, expires_at
+        created_at, expires_at, if_delayed, queue_minutes
     from fresh
 ),
 
@@ -145,6 +149,7 @@ select verdicts, places, ids from posted;
 select payouts.*, payouts.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
     instructions.ended_at, instructions.connector, instructions.choice,
+    instructions.queue_until,
     choices.provider as chosen_provider, choices.country as chosen_country,
     choices.phone_number as chosen_phone_number,
     choices.payout_currency as chosen_payout_currency,
@@ -165,6 +170,7 @@ left join choices
 select payouts.*, payouts.environment::text as book_environment,
     instructions.reference, instructions.status::text, instructions.failure_code,
     instructions.ended_at, instructions.connector, instructions.choice,
+    instructions.queue_until,
     choices.provider as chosen_provider, choices.country as chosen_country,
     choices.phone_number as chosen_phone_number,
     choices.payout_currency as chosen_payout_currency,

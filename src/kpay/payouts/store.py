@@ -13,7 +13,7 @@ from kpay.gateways.model import Opened
 from kpay.instructions.store import read_hosted
 from kpay.ledger.model import Verdict
 from kpay.ledger.store import verdicts
-from kpay.payouts.model import Payout
+from kpay.payouts.model import IfDelayed, Payout, Wait
 from kpay.rates.model import Quote
 from kpay.rates.store import quote_rows, read_quote
 
@@ -65,6 +65,8 @@ def _hosted_row(payout: Payout, reference: UUID, opened: Opened) -> tuple[object
         opened.token_hash,
         opened.addresses.return_url,
         opened.addresses.cancel_url,
+        payout.wait.if_delayed,
+        payout.wait.minutes,
     )
 
 
@@ -92,6 +94,9 @@ def _row(payout: Payout, instruction: Instruction, quote: int) -> tuple[object, 
         instruction.reference,
         instruction.amount.minor,
         quote,
+        payout.wait.if_delayed,
+        payout.wait.minutes,
+        payout.queue_until,
     )
 
 
@@ -125,4 +130,6 @@ def read(row: Row) -> Payout:
         metadata=row["metadata"],
         created_at=row["created_at"],
         hosted=read_hosted(row),
+        wait=Wait(IfDelayed(row["if_delayed"]), row["queue_minutes"]),
+        queue_until=row["queue_until"],
     )

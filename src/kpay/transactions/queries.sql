@@ -106,7 +106,7 @@ limit $15;
 
 -- name: instruction
 -- How far a rail is with one operation, and when it is spoken to next.
-select reference, next_action, attempts, due_at, currency, amount
+select reference, next_action, attempts, due_at, currency, amount, queue_until
 from instructions
 where application_id = $1 and environment = $2 and id = $3;
 

@@ -59,6 +59,7 @@ async def desk(database: Database, book: Book, identifier: UUID) -> Desk | None:
         attempts=row["attempts"],
         due_at=row["due_at"],
         sent=None if row["amount"] is None else Money(row["amount"], row["currency"]),
+        queue_until=row["queue_until"],
     )
 
 

@@ -26,6 +26,8 @@ class Desk(msgspec.Struct, frozen=True):
     attempts: int
     due_at: datetime | None
     sent: Money | None
+    queue_until: datetime | None = None
+    """Until when it may wait for its operator, if there is a bound to that."""
 
 
 class Chosen(msgspec.Struct, frozen=True):
