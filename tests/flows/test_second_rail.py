@@ -131,6 +131,22 @@ async def test_what_is_not_refused_stays_where_it_is_however_long_it_takes(
     assert {one.reference for _, one in rails.first.asked} == {told(rails.first)[0].reference}
 
 
+async def test_what_is_refused_after_its_deadline_goes_nowhere_else(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rails = TwoRails.serve(house, clock, [Accepted()])
+    rails.first.otherwise = Accepted()
+    made = await funded.withdraw(amount=10_000, queueMinutes=5)
+    await rails.works()
+    rails.first.otherwise = DOWN
+    await rails.works(minutes=6)
+
+    ended = await funded.payout(made)
+    assert (ended["status"], ended["failureReason"]) == ("FAILED", DOWN.code)
+    assert rails.second.asked == []
+    assert await funded.wallets() == GIVEN_BACK
+
+
 async def test_what_was_handed_over_twice_and_refused_at_the_door_goes_nowhere_else(
     funded: Merchant, house: House, clock: ManualClock
 ) -> None:
