@@ -272,7 +272,7 @@ def test_what_no_rail_was_told_of_by_its_deadline_fails_for_that(status: Status)
     assert step.event_type == "payout.failed"
 
 
-@pytest.mark.parametrize("status", ENDS)
+@pytest.mark.parametrize("status", sorted(ENDS))
 def test_what_has_ended_is_not_overdue(status: Status) -> None:
     with pytest.raises(KeyError):
         overdue(Overdue(BOOK, UUID(int=3), status, False), OperationType.PAYOUT, HANDED_OVER)
