@@ -42,7 +42,8 @@ def create_application(
     async def create(house: House) -> dict[str, Any]:
         from kpay.access.show import shown_application
 
-        return shown_application(await house.office.create_application(company, name))
+        by = typed_by("app create")
+        return shown_application(await house.office.create_application(company, name, by=by))
 
     shown = with_house(create)
     if as_json:
@@ -212,7 +213,8 @@ def regenerate(
         from kpay.core.book import Environment
 
         wanted = Environment.TEST if environment == "test" else Environment.PRODUCTION
-        return shown_pair(await house.office.regenerate_keys(application, wanted))
+        by = typed_by("key regenerate")
+        return shown_pair(await house.office.regenerate_keys(application, wanted, by=by))
 
     pair = with_house(change)
     if as_json:
@@ -229,7 +231,7 @@ def rotate() -> None:
     """Sign tokens with a new key from now on; those signed before run out by themselves."""
 
     async def change(house: House) -> UUID:
-        return await house.office.rotate_token_key()
+        return await house.office.rotate_token_key(by=typed_by("token-key rotate"))
 
     out.print(f"Tokens are signed with {with_house(change)} from now on.")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import ApplicationId, AsJson, new_table, out, print_json, with_house
+from kpay.terminal import ApplicationId, AsJson, new_table, out, print_json, typed_by, with_house
 
 if TYPE_CHECKING:
     from kpay.app import House
@@ -69,7 +69,8 @@ def set_url(
     async def change(house: House) -> None:
         from kpay.webhooks.model import Topic as Known
 
-        await house.webhooks.set_url(await _book(house, application, env), Known(topic), url)
+        book = await _book(house, application, env)
+        await house.webhooks.set_url(book, Known(topic), url, by=typed_by("webhook set"))
 
     with_house(change)
     out.print("Set.")
@@ -82,7 +83,8 @@ def remove(application: ApplicationId, topic: Topic, *, env: Environment = "test
     async def change(house: House) -> None:
         from kpay.webhooks.model import Topic as Known
 
-        await house.webhooks.remove_url(await _book(house, application, env), Known(topic))
+        book = await _book(house, application, env)
+        await house.webhooks.remove_url(book, Known(topic), by=typed_by("webhook remove"))
 
     with_house(change)
     out.print("Removed.")
@@ -95,7 +97,8 @@ def resume(application: ApplicationId, topic: Topic, *, env: Environment = "test
     async def change(house: House) -> None:
         from kpay.webhooks.model import Topic as Known
 
-        await house.webhooks.resume(await _book(house, application, env), Known(topic))
+        book = await _book(house, application, env)
+        await house.webhooks.resume(book, Known(topic), by=typed_by("webhook resume"))
 
     with_house(change)
     out.print("Resumed: a running worker sends within a second.")
@@ -112,9 +115,12 @@ def send_test(
     """Send a test event and say what came back."""
 
     async def send(house: House) -> dict[str, Any]:
+        from kpay.audit.model import Action
         from kpay.webhooks.model import Topic as Known
 
         book = await _book(house, application, env)
+        by = typed_by("webhook test")
+        await house.webhooks.record(book, by, Action.WEBHOOK_TESTED, {"topic": topic})
         sent = await house.webhooks.test(book, Known(topic))
         return {
             "id": sent.public_id,
@@ -152,7 +158,7 @@ def replay(
     async def send(house: House) -> int:
         book = await _book(house, application, env)
         if identifier is not None:
-            await house.webhooks.replay_one(book, _event(identifier))
+            await _replay_one(house, book, _event(identifier))
             return 1
         return await _replay_all(house, book, since, until, status)
 
@@ -166,7 +172,8 @@ def secret(
     """Show what an application's webhooks are signed with."""
 
     async def fetch(house: House) -> Secrets:
-        return await house.webhooks.secrets(await _book(house, application, env))
+        book = await _book(house, application, env)
+        return await house.webhooks.show_secrets(book, by=typed_by("webhook secret"))
 
     _show_secrets(with_house(fetch), as_json=as_json)
 
@@ -185,7 +192,8 @@ def rotate(
 
     async def change(house: House) -> Secrets:
         book = await _book(house, application, env)
-        return await house.webhooks.rotate(book, timedelta(hours=overlap_hours))
+        by = typed_by("webhook rotate")
+        return await house.webhooks.rotate(book, timedelta(hours=overlap_hours), by=by)
 
     _show_secrets(with_house(change), as_json=as_json)
 
@@ -209,10 +217,24 @@ def _event(text: str) -> UUID:
     return found
 
 
+async def _replay_one(house: House, book: Book, event: UUID) -> None:
+    """One event again; that it was asked for is on record before, beside the event's id."""
+    from kpay.audit.model import Action, Subject
+    from kpay.core.ids import public_id
+    from kpay.events.model import PREFIX
+
+    subject = Subject("event", public_id(PREFIX, event))
+    by = typed_by("webhook replay")
+    await house.webhooks.record(book, by, Action.REPLAY_ASKED, {}, subject)
+    await house.webhooks.replay_one(book, event)
+
+
 async def _replay_all(
     house: House, book: Book, since: str | None, until: str | None, status: str | None
 ) -> int:
     """All of a time, however much that is, a part after the other."""
+    from kpay.audit.model import Action
+    from kpay.core.clock import iso
     from kpay.core.page import read_moment
     from kpay.core.refusals import Code, Refusal
     from kpay.webhooks.flow import MOST_REPLAYED
@@ -220,13 +242,21 @@ async def _replay_all(
 
     if since is None:
         raise Refusal(Code.INVALID_PARAMETER, "Say which: an event's id, or a time with --since.")
+    begins, ends = read_moment(since, "--since"), read_moment(until, "--until")
+    details = {
+        "since": None if begins is None else iso(begins),
+        "until": None if ends is None else iso(ends),
+        "status": status,
+    }
+    by = typed_by("webhook replay")
+    await house.webhooks.record(book, by, Action.PERIOD_REPLAYED, details)
     queued, after = 0, None
     while True:
         wanted = ReplayFilter(
             limit=MOST_REPLAYED,
             status=status,
-            since=read_moment(since, "--since"),
-            until=read_moment(until, "--until"),
+            since=begins,
+            until=ends,
             after=after,
         )
         replayed = await house.webhooks.replay(book, wanted)

@@ -149,6 +149,7 @@ async def test_one_delivery_shows_what_was_sent_and_what_came_back_and_is_sent_a
     assert (entry.person_name, entry.subject.id) == ("Dede", payment["id"])
     assert entry.details == {
         "event": "payment.completed",
+        "application": "shop",
         "environment": "test",
         "applicationId": shop.application_id,
     }
@@ -195,6 +196,7 @@ async def test_a_period_is_looked_over_and_then_sent_again(
         "since": "2026-06-23T09:00:00.000Z",
         "until": "2026-06-23T11:00:00.000Z",
         "status": None,
+        "application": "shop",
         "environment": "test",
     }
 

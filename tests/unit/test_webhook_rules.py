@@ -20,6 +20,7 @@ from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.core.refusals import Code, Refusal
 from kpay.events.model import Told
+from kpay.webhooks import reasons
 from kpay.webhooks.addresses import LOOPBACK, check_addresses, check_url, is_forbidden
 from kpay.webhooks.model import (
     MOST_TRIES,
@@ -33,7 +34,10 @@ from kpay.webhooks.model import (
     wait_after,
     wait_for_probe,
 )
+from kpay.webhooks.store import SQL
 
+# What the sentences about a webhook that was not taken can have in them.
+PARTS = {"status": "503", "seconds": "0.5", "what": "BadStatusLine"}
 NOW = datetime(2026, 6, 23, 10, 0, 0, 500_000, tzinfo=UTC)
 BOOK = Book(UUID(int=7), Environment.TEST)
 VAULT = Vault("a secret for tests that is long enough")
@@ -402,3 +406,20 @@ def test_of_a_name_with_several_addresses_one_that_is_private_is_too_many() -> N
     check_addresses("not.yet.known", [], ())
     with pytest.raises(Refusal, match="KPAY_WEBHOOK_NETWORKS"):
         check_addresses("shop.example", ["8.8.8.8", "10.0.0.1"], ())
+
+
+@pytest.mark.parametrize("sentence", reasons.REASONS)
+def test_why_a_webhook_was_not_taken_is_found_again_with_its_parts(sentence: str) -> None:
+    parts = {name: value for name, value in PARTS.items() if f"%({name})s" in sentence}
+    told = sentence % parts if parts else sentence
+    assert "%" not in told
+    assert reasons.read_reason(told) == (sentence, parts)
+
+
+def test_what_is_no_sentence_of_ours_is_none() -> None:
+    for told in ("", "It answered.", "It answered 503. Twice.", "Because.", "no http"):
+        assert reasons.read_reason(told) is None
+
+
+def test_the_database_says_of_a_removed_url_what_the_list_says() -> None:
+    assert f"'{reasons.REMOVED}'" in SQL["remove_endpoint"]

@@ -28,7 +28,7 @@ from kpay.access.model import (
 )
 from kpay.access.store import CompanyFilter, Listed
 from kpay.audit.flow import Audit
-from kpay.audit.model import Action, Actor, Details, Subject
+from kpay.audit.model import PROGRAM, Action, Actor, Details, Subject
 from kpay.core.book import Book, Environment
 from kpay.core.clock import Clock
 from kpay.core.ids import Ids
@@ -37,9 +37,6 @@ from kpay.database.pool import Connection, Database, Row
 
 # In the place of a number: what the installation allows.
 USUAL_RATE_LIMIT = -1
-
-# Who it was where nobody says: this program, by itself.
-PROGRAM = Actor(command="kpay")
 
 
 class AccessError(Exception):
@@ -86,7 +83,9 @@ class Office:
                 "the KPAY_HOME that holds it."
             )
 
-    async def create_application(self, company_name: str, name: str) -> NewApplication:
+    async def create_application(
+        self, company_name: str, name: str, *, by: Actor = PROGRAM
+    ) -> NewApplication:
         """A new application, of a company that is made when its name is new."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
@@ -100,6 +99,12 @@ class Office:
             test = await self._replace(connection, Book(application.id, Environment.TEST))
             if company.approved_at is not None:
                 live = await self._replace(connection, Book(application.id, Environment.PRODUCTION))
+            details = {
+                "application": name,
+                "testKey": test.api_key,
+                "liveKey": None if live is None else live.api_key,
+            }
+            await self._record(connection, by, Action.APPLICATION_CREATED, application, details)
         return NewApplication(
             application=application,
             test=test,
@@ -166,9 +171,15 @@ class Office:
         self._changed()
         return company
 
-    async def regenerate_keys(self, application_id: UUID, environment: Environment) -> KeyPair:
-        """A new key pair; the old one, and every token given for it, ends at once."""
-        company = (await self.application(application_id)).company
+    async def regenerate_keys(
+        self, application_id: UUID, environment: Environment, *, by: Actor = PROGRAM
+    ) -> KeyPair:
+        """A new key pair; the old one, and every token given for it, ends at once.
+
+        The public half goes on record, and the secret one nowhere.
+        """
+        application = await self.application(application_id)
+        company = application.company
         async with self._database.transaction() as connection:
             # Held, so that no key is made while the approval is being withdrawn.
             approved = await store.hold_approval(connection, application_id)
@@ -178,6 +189,12 @@ class Office:
                     f"'{company.name}' first."
                 )
             pair = await self._replace(connection, Book(application_id, environment))
+            details = {
+                "application": application.name,
+                "environment": environment.word,
+                "apiKey": pair.api_key,
+            }
+            await self._record(connection, by, Action.KEYS_MADE, application, details)
         self._changed()
         return pair
 
@@ -243,10 +260,14 @@ class Office:
                 await self._record(connection, by, Action.LIMITS_LIFTED, application, details)
         self._changed()
 
-    async def rotate_token_key(self) -> UUID:
+    async def rotate_token_key(self, *, by: Actor = PROGRAM) -> UUID:
         """Sign tokens with a new key from now on; those signed before run out by themselves."""
         key_id = self._ids.uuid()
-        await store.insert_token_key(self._database, key_id, self._clock.now())
+        async with self._database.transaction() as connection:
+            now = self._clock.now()
+            await store.insert_token_key(connection, key_id, now)
+            subject = Subject("token_key", str(key_id))
+            await self._audit.write(connection, now, by, Action.TOKEN_KEY_ROTATED, subject)
         self._changed()
         return key_id
 

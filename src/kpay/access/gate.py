@@ -66,7 +66,7 @@ class Gate:
         if key is None or not self._vault.matches(secret_key, key.secret_hash):
             raise self._wrong_keys(api_key, secret_key, address, known=key is not None)
         self._throttle.right(address, api_key)
-        return Principal(key.id, key.book, key.company_id)
+        return Principal(key.id, key.book, key.company_id, api_key, address)
 
     async def by_token(self, token: str, address: str | None = None) -> Principal:
         """Who this token was given to. Refuses: invalid_token, too_many_failures."""

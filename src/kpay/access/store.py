@@ -211,8 +211,8 @@ async def token_keys(database: Database, retired_after: datetime) -> list[UUID]:
     return [row["id"] for row in await database.fetch(SQL["token_keys"], retired_after)]
 
 
-async def insert_token_key(database: Database, key_id: UUID, at: datetime) -> None:
-    await database.execute(SQL["insert_token_key"], key_id, at)
+async def insert_token_key(connection: Connection, key_id: UUID, at: datetime) -> None:
+    await connection.execute(SQL["insert_token_key"], key_id, at)
 
 
 async def first_token_key(database: Database, key_id: UUID, at: datetime) -> None:

@@ -82,7 +82,7 @@ def dashboard(parts: Parts) -> Site:
             *PeoplePages(parts.people.members).pages(),
             *AuditPages(parts.audit, parts.people.members, parts.office).pages(),
             *AccountPages(parts.people).pages(),
-            *WebhookPages(parts.database, parts.webhooks, parts.audit, parts.clock).pages(),
+            *WebhookPages(parts.webhooks, parts.clock).pages(),
             *_back_office(parts),
         ],
         parts.people,

@@ -182,6 +182,7 @@ class Parts:
                 "payout": teller(self.payouts),
                 "refund": teller(self.refunds, lambda refund: refund.original_payment_id),
             },
+            self.audit,
         )
         self.statements = Statements(
             self.database,

@@ -57,22 +57,38 @@ class Action(StrEnum):
     REPLAY_ASKED = "webhook.replay_asked"
     COMPANY_APPROVED = "company.approved"
     APPROVAL_WITHDRAWN = "company.approval_withdrawn"
+    APPLICATION_CREATED = "application.created"
+    KEYS_MADE = "application.keys_made"
     TERMS_CHANGED = "application.terms_changed"
     LIMITS_SET = "application.limits_set"
     LIMITS_LIFTED = "application.limits_lifted"
     PERIOD_REPLAYED = "webhook.period_replayed"
     WEBHOOK_TESTED = "webhook.tested"
     WEBHOOK_RESUMED = "webhook.resumed"
+    WEBHOOK_SET = "webhook.set"
+    WEBHOOK_REMOVED = "webhook.removed"
+    WEBHOOK_SECRET_SHOWN = "webhook.secret_shown"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"
+    TOKEN_KEY_ROTATED = "token_key.rotated"
     CONTRADICTION_SETTLED = "contradiction.settled"
     BREAK_CLOSED = "break.closed"
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts: a person, or a command of the operator's with the name of who typed it."""
+    """Who acts: a person, a command of the operator's with the name of who typed it, or a key.
+
+    Exactly one of the three is given.
+    """
 
     person_id: UUID | None = None
     command: str | None = None
+    api_key: str | None = None
+    """The public half of the pair with which a merchant's program called."""
     address: str | None = None
+
+
+# Who it was where nobody says: this program, by itself.
+PROGRAM = Actor(command="kpay")
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -102,6 +118,7 @@ class Entry(msgspec.Struct, frozen=True):
     company_name: str | None = None
     is_staff: bool = False
     """Whether the person is the operator's own, whom companies need not know by name."""
+    api_key: str | None = None
 
 
 class AuditFilter(msgspec.Struct, frozen=True):

@@ -1,9 +1,10 @@
 -- name: write
 -- Lines of the log about one thing that was done, one for each company that it concerns.
 insert into audit_log (
-    id, at, company_id, person_id, command, address, action, subject_kind, subject_id, details
+    id, at, company_id, person_id, command, api_key, address, action, subject_kind, subject_id,
+    details
 )
-select id, $3, company_id, $4, $5, $6, $7, $8, $9, $10
+select id, $3, company_id, $4, $5, $6, $7, $8, $9, $10, $11
 from unnest($1::uuid[], $2::uuid[]) as line (id, company_id);
 
 -- name: page
@@ -12,7 +13,7 @@ select
     audit_log.id, audit_log.at, audit_log.company_id, companies.name as company_name,
     audit_log.person_id, people.name as person_name, people.email as person_email,
     coalesce(people.is_operator, false) as is_staff, audit_log.command,
-    audit_log.address, audit_log.action, audit_log.subject_kind, audit_log.subject_id,
+    audit_log.api_key, audit_log.address, audit_log.action, audit_log.subject_kind, audit_log.subject_id,
     audit_log.details, subjects.name as subject_name
 from audit_log
 left join people on people.id = audit_log.person_id

@@ -32,6 +32,10 @@ class Principal(msgspec.Struct, frozen=True):
     key_id: UUID
     book: Book
     company_id: UUID
+    api_key: str | None = None
+    """The public half of the pair that was sent; a token does not say it."""
+    address: str | None = None
+    """Where the request with that pair came from, where that is known."""
 
     @property
     def environment(self) -> Environment:

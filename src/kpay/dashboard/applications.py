@@ -76,7 +76,9 @@ class Applications:
         if _owes_a_factor(visit):
             return redirect(SET_UP)
         try:
-            pair = await self._office.regenerate_keys(visit.application.id, visit.book.environment)
+            pair = await self._office.regenerate_keys(
+                visit.application.id, visit.book.environment, by=visit.session.actor
+            )
         except AccessError:
             # Live keys of a company that was not approved: the page says so in the form's place.
             return await self._shown(visit, 409)
@@ -106,7 +108,8 @@ class Applications:
         """The secret that webhooks are signed with, on this answer alone."""
         if _owes_a_factor(visit):
             return redirect(SET_UP)
-        return await self._shown(visit, secret=await self._webhooks.secrets(visit.book))
+        secret = await self._webhooks.show_secrets(visit.book, by=visit.session.actor)
+        return await self._shown(visit, secret=secret)
 
     async def _cards(self, visit: Visit, company_id: UUID) -> list[Card]:
         waiting: Mapping[Book, int] = {}
@@ -128,9 +131,9 @@ class Applications:
 
     async def _set(self, visit: Visit, topic: Topic, url: str) -> None:
         if url:
-            await self._webhooks.set_url(visit.book, topic, url)
+            await self._webhooks.set_url(visit.book, topic, url, by=visit.session.actor)
         elif topic in await self._endpoints(visit):
-            await self._webhooks.remove_url(visit.book, topic)
+            await self._webhooks.remove_url(visit.book, topic, by=visit.session.actor)
 
     async def _endpoints(self, visit: Visit) -> dict[Topic, Endpoint]:
         return {each.topic: each for each in await self._webhooks.endpoints(visit.book)}

@@ -61,6 +61,7 @@ _COLUMNS = (
     "name",
     "email",
     "command",
+    "apiKey",
     "address",
     "action",
     "subjectKind",
@@ -76,7 +77,7 @@ class Line(msgspec.Struct, frozen=True):
     entry: Entry
     told: str
     who: str | None
-    """None for the operator."""
+    """None for the operator; a key pair's public half for a program of the company's."""
     address: str | None
     href: str | None
     """The page of what it was done to, where the reader has one."""
@@ -242,7 +243,10 @@ def _line(visit: Visit, entry: Entry) -> Line:
     told = sentence(visit.speech, entry)
     if _hidden(visit, entry):
         return Line(entry, told, None, None, _subject(visit, entry))
-    return Line(entry, told, entry.person_name, entry.address, _subject(visit, entry))
+    who = entry.person_name
+    if entry.api_key is not None:
+        who = visit.speech.say("A program with the key %(key)s", key=entry.api_key)
+    return Line(entry, told, who, entry.address, _subject(visit, entry))
 
 
 def _subject(visit: Visit, entry: Entry) -> str | None:
@@ -278,15 +282,15 @@ def _transaction(entry: Entry) -> str | None:
 
 def _row(visit: Visit, entry: Entry) -> list[Cell]:
     hidden = _hidden(visit, entry)
-    operator = entry.person_id is None or entry.is_staff
     return [
         str(entry.id),
         iso(entry.at),
         entry.company_name,
-        "operator" if operator else "person",
+        _kind(entry),
         None if hidden else entry.person_name,
         None if hidden else entry.person_email,
         entry.command,
+        entry.api_key,
         None if hidden else entry.address,
         entry.action,
         entry.subject.kind,
@@ -294,3 +298,10 @@ def _row(visit: Visit, entry: Entry) -> list[Cell]:
         entry.subject_name,
         msgspec.json.encode(entry.details).decode(),
     ]
+
+
+def _kind(entry: Entry) -> str:
+    """By whom it was, as the file has it: operator, person or key."""
+    if entry.api_key is not None:
+        return "key"
+    return "operator" if entry.person_id is None or entry.is_staff else "person"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date
 from itertools import groupby, product
 from uuid import UUID
@@ -15,6 +15,7 @@ from kpay.dashboard.page import Visit
 from kpay.dashboard.speech import Speech
 from kpay.events.model import OPERATION_PREFIXES
 from kpay.webhooks.model import TEST_EVENT, Delivery, Status
+from kpay.webhooks.reasons import read_reason
 from kpay.webhooks.store import DeliveryFilter
 
 PER_PAGE = 50
@@ -72,6 +73,19 @@ def status_words(speech: Speech) -> dict[Status, StatusWords]:
         Status.FAILED: StatusWords(say("not delivered"), "bad"),
         Status.CANCELLED: StatusWords(say("called off"), "off"),
     }
+
+
+def why_not(speech: Speech) -> Callable[[str | None], str]:
+    """Says why something was not taken, kept in English; what another program wrote as it is."""
+
+    def said(told: str | None) -> str:
+        found = read_reason(told or "")
+        if found is None:
+            return told or ""
+        sentence, parts = found
+        return speech.say(sentence, **parts)
+
+    return said
 
 
 def read(visit: Visit) -> Asked:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from kpay.audit.model import Action, Entry
+from kpay.core.book import Environment
 from kpay.core.money import Money
 from kpay.dashboard.speech import Speech
 
@@ -21,6 +22,8 @@ def names(speech: Speech) -> dict[Action, str]:
     return {
         Action.COMPANY_APPROVED: say("Approved for live"),
         Action.APPROVAL_WITHDRAWN: say("Withdrew the approval for live"),
+        Action.APPLICATION_CREATED: say("Created an application"),
+        Action.KEYS_MADE: say("Made new keys"),
         Action.TERMS_CHANGED: say("Changed the terms"),
         Action.LIMITS_SET: say("Set limits"),
         Action.LIMITS_LIFTED: say("Took own limits away"),
@@ -28,6 +31,11 @@ def names(speech: Speech) -> dict[Action, str]:
         Action.PERIOD_REPLAYED: say("Asked for the webhooks of some time again"),
         Action.WEBHOOK_TESTED: say("Tested a webhook address"),
         Action.WEBHOOK_RESUMED: say("Resumed a webhook address"),
+        Action.WEBHOOK_SET: say("Set a webhook address"),
+        Action.WEBHOOK_REMOVED: say("Took a webhook address away"),
+        Action.WEBHOOK_SECRET_SHOWN: say("Looked at the webhook secret"),
+        Action.WEBHOOK_SECRET_ROTATED: say("Made a new webhook secret"),
+        Action.TOKEN_KEY_ROTATED: say("Made a new key for tokens"),
     }
 
 
@@ -137,13 +145,36 @@ def _period(speech: Speech, entry: Entry) -> str:
     )
 
 
-def _of_topic(text: Callable[[Speech], str]) -> Telling:
-    def told(speech: Speech, entry: Entry) -> str:
-        topic = entry.details.get("topic")
-        name = topics(speech).get(f"{topic}", f"{topic or '?'}")
-        return text(speech) % {"which": _which(speech, entry), "topic": name}
+def _of_application(text: Callable[[Speech], str]) -> Telling:
+    return lambda speech, entry: text(speech) % _webhook(speech, entry)
 
-    return told
+
+def _set(speech: Speech, entry: Entry) -> str:
+    parts = _webhook(speech, entry)
+    if entry.details.get("hostBefore") is None:
+        return speech.say(
+            "set the webhook address of %(which)s (%(where)s): %(topic)s, at %(host)s", **parts
+        )
+    return speech.say(
+        "changed the webhook address of %(which)s (%(where)s): %(topic)s, from %(before)s to "
+        "%(host)s",
+        **parts,
+    )
+
+
+def _webhook(speech: Speech, entry: Entry) -> dict[str, str]:
+    """The parts of a sentence about keys and webhooks; what an entry does not say is a dash."""
+    details = entry.details
+    topic = details.get("topic")
+    live = details.get("environment") == Environment.PRODUCTION.word
+    return {
+        "which": _which(speech, entry),
+        "where": speech.say("live") if live else speech.say("test"),
+        "topic": topics(speech).get(f"{topic}", f"{topic or '–'}"),
+        "host": f"{details.get('host') or '–'}",
+        "before": f"{details.get('hostBefore') or '–'}",
+        "key": f"{details.get('apiKey') or '–'}",
+    }
 
 
 def _which(speech: Speech, entry: Entry) -> str:
@@ -177,10 +208,33 @@ SENTENCES: Mapping[Action, Telling] = {
     Action.LIMITS_LIFTED: _lifted,
     Action.REPLAY_ASKED: _replayed,
     Action.PERIOD_REPLAYED: _period,
-    Action.WEBHOOK_TESTED: _of_topic(
+    Action.WEBHOOK_TESTED: _of_application(
         lambda speech: speech.say("had a test sent to the address of %(which)s: %(topic)s")
     ),
-    Action.WEBHOOK_RESUMED: _of_topic(
+    Action.WEBHOOK_RESUMED: _of_application(
         lambda speech: speech.say("resumed the webhook address of %(which)s: %(topic)s")
+    ),
+    Action.APPLICATION_CREATED: _of_application(
+        lambda speech: speech.say("created the application %(which)s with its keys")
+    ),
+    Action.KEYS_MADE: _of_application(
+        lambda speech: speech.say(
+            "made new keys of %(which)s (%(where)s), which ended those before: %(key)s"
+        )
+    ),
+    Action.WEBHOOK_SET: _set,
+    Action.WEBHOOK_REMOVED: _of_application(
+        lambda speech: speech.say(
+            "took the webhook address of %(which)s away (%(where)s): %(topic)s, at %(before)s"
+        )
+    ),
+    Action.WEBHOOK_SECRET_SHOWN: _of_application(
+        lambda speech: speech.say("looked at the webhook secret of %(which)s (%(where)s)")
+    ),
+    Action.WEBHOOK_SECRET_ROTATED: _of_application(
+        lambda speech: speech.say("made a new webhook secret of %(which)s (%(where)s)")
+    ),
+    Action.TOKEN_KEY_ROTATED: _of_application(
+        lambda speech: speech.say("made a new key with which tokens are signed")
     ),
 }

@@ -22,6 +22,7 @@ from kpay.core.refusals import ANSWERS, Code, Refusal
 from kpay.dashboard.account import SET_UP
 from kpay.dashboard.approval_words import steps_before
 from kpay.dashboard.asking import approval_address, owes_a_factor, place_of, wanted_of
+from kpay.dashboard.deliveries import why_not
 from kpay.dashboard.house import drawn
 from kpay.dashboard.live import Live
 from kpay.dashboard.page import Gone, Page, Reach, Sent, Visit, book_address, transaction_address
@@ -244,6 +245,7 @@ class TransactionPage:
             told=story.transaction,
             telling=telling,
             statuses=status_words(visit.speech),
+            why_not=why_not(visit.speech),
             steps=[*steps_before(visit.speech, approval), *timeline.steps(story)],
             asks=await self._approvals.needed(visit.book, story.transaction.amount),
             approval=None if approval is None else approval_address(visit.book, approval.id),

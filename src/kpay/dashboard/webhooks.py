@@ -13,12 +13,12 @@ from uuid import UUID
 
 import msgspec
 
-from kpay.audit.flow import Audit
 from kpay.audit.model import Action, Details, Subject
 from kpay.core.clock import Clock, iso
 from kpay.core.ids import parse_public_id, parse_uuid, public_id
 from kpay.core.refusals import Code, Refusal
 from kpay.dashboard.account import SET_UP
+from kpay.dashboard.asking import owes_a_factor
 from kpay.dashboard.deliveries import (
     BEFORE,
     EVENTS,
@@ -28,11 +28,11 @@ from kpay.dashboard.deliveries import (
     read,
     read_status,
     status_words,
+    why_not,
 )
 from kpay.dashboard.house import drawn
 from kpay.dashboard.office_deeds import topics
 from kpay.dashboard.page import PREFIX, Gone, Page, Reach, Visit, book_address, transaction_address
-from kpay.database.pool import Database
 from kpay.events.model import PREFIX as EVENT
 from kpay.people.model import Right
 from kpay.web.pages import Answer, redirect
@@ -55,10 +55,8 @@ class Period(msgspec.Struct, frozen=True):
 class WebhookPages:
     """The list, one delivery, and their forms."""
 
-    def __init__(self, database: Database, webhooks: Webhooks, audit: Audit, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, webhooks: Webhooks, clock: Clock) -> None:
         self._webhooks = webhooks
-        self._audit = audit
         self._clock = clock
 
     def pages(self) -> list[Page]:
@@ -83,7 +81,7 @@ class WebhookPages:
         delivery = await self._delivery(visit)
         subject = Subject("transaction", delivery.payment_id)
         told = {"event": delivery.type, "applicationId": str(visit.application.id)}
-        led = await self._ask(visit, Action.REPLAY_ASKED, subject, told)
+        led = await self._ask(visit, Action.REPLAY_ASKED, told, subject)
         if led is not None:
             return led
         try:
@@ -107,9 +105,8 @@ class WebhookPages:
             )
         if "sure" not in visit.form:
             return await self._shown(visit, period=period)
-        subject = Subject("application", str(visit.application.id))
         told = {"since": iso(period.since), "until": iso(period.until), "status": period.status}
-        led = await self._ask(visit, Action.PERIOD_REPLAYED, subject, told)
+        led = await self._ask(visit, Action.PERIOD_REPLAYED, told)
         if led is not None:
             return led
         wanted = ReplayFilter(
@@ -130,7 +127,7 @@ class WebhookPages:
     async def test(self, visit: Visit) -> Answer:
         """Send a test to one address, and show what came back."""
         topic = await self._topic(visit)
-        led = await self._ask(visit, Action.WEBHOOK_TESTED, _of(visit), self._told(visit, topic))
+        led = await self._ask(visit, Action.WEBHOOK_TESTED, {"topic": topic})
         if led is not None:
             return led
         delivery = await self._webhooks.test(visit.book, topic)
@@ -139,37 +136,20 @@ class WebhookPages:
     async def resume(self, visit: Visit) -> Answer:
         """Send to an address again that is paused."""
         topic = await self._topic(visit)
-        led = await self._ask(visit, Action.WEBHOOK_RESUMED, _of(visit), self._told(visit, topic))
-        if led is not None:
-            return led
-        await self._webhooks.resume(visit.book, topic)
+        if owes_a_factor(visit, Right.APPLICATIONS):
+            return redirect(SET_UP)
+        await self._webhooks.resume(visit.book, topic, by=visit.session.actor)
         return redirect(f"{_here(visit)}?done=resumed#main")
 
     async def _ask(
-        self, visit: Visit, action: Action, subject: Subject, details: Details
+        self, visit: Visit, action: Action, details: Details, subject: Subject | None = None
     ) -> Answer | None:
         """Put on record that a person asks for something; or where who may not yet is led to."""
-        company_id = visit.where.membership.company_id
-        try:
-            visit.session.check(company_id, Right.APPLICATIONS, visit.book.environment)
-        except Refusal as refusal:
-            if refusal.code is not Code.SECOND_FACTOR_NEEDED:
-                raise
+        if owes_a_factor(visit, Right.APPLICATIONS):
             return redirect(SET_UP)
-        async with self._database.transaction() as connection:
-            await self._audit.write(
-                connection,
-                self._clock.now(),
-                visit.session.actor,
-                action,
-                subject,
-                companies=[company_id],
-                details={**details, "environment": visit.book.environment.word},
-            )
+        actor = visit.session.actor
+        await self._webhooks.record(visit.book, actor, action, details, subject)
         return None
-
-    def _told(self, visit: Visit, topic: Topic) -> Details:
-        return {"application": visit.application.name, "topic": topic}
 
     async def _topic(self, visit: Visit) -> Topic:
         """What the address names, where a URL hears it. Raises Gone."""
@@ -222,6 +202,7 @@ class WebhookPages:
             asked=asked,
             statuses=status_words(visit.speech),
             events=EVENTS,
+            why_not=why_not(visit.speech),
             older=_address(visit, shown[-1].id) if more else None,
             newest=_address(visit) if asked.before else None,
             wrong=wrong,
@@ -247,13 +228,10 @@ class WebhookPages:
             topics=topics(visit.speech),
             statuses=status_words(visit.speech),
             is_test=delivery.type == TEST_EVENT,
+            why_not=why_not(visit.speech),
             error=error,
             done=visit.query.get("done"),
         )
-
-
-def _of(visit: Visit) -> Subject:
-    return Subject("application", str(visit.application.id))
 
 
 def _here(visit: Visit) -> str:

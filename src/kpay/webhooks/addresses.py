@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from kpay.core.book import Environment
 from kpay.core.refusals import Code, Refusal
@@ -51,6 +52,11 @@ def check_url(url: str, environment: Environment) -> str:
     ):
         raise _refusal("url must have a name, or an address such as 203.0.113.7, as its host.")
     return host
+
+
+def host_of(url: str) -> str:
+    """Where a URL that was taken leads to, with its port: nothing of what it may hold besides."""
+    return urlsplit(url).netloc
 
 
 def check_addresses(host: str, addresses: Sequence[str], allowed: Sequence[Network]) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from kpay.audit.model import Actor
 from kpay.core.fields import Page, page_of, read_cursor
 from kpay.core.ids import parse_public_id, public_id
 from kpay.core.page import read_limit, read_period
@@ -55,17 +56,18 @@ def _endpoint_routes(webhooks: Webhooks) -> list[Route]:
 
         Send a test next, with `POST /api/v1/payments/webhooks/test`.
         """
-        return Reply(
-            endpoint_answer(await webhooks.set_url(call.book, _topic(call), call.body.url))
-        )
+        topic, url = _topic(call), call.body.url
+        return Reply(endpoint_answer(await webhooks.set_url(call.book, topic, url, by=_by(call))))
 
     async def delete(call: Call) -> Reply:
         """The answer is the URL as it was; what waited for it is CANCELLED and can be replayed."""
-        return Reply(endpoint_answer(await webhooks.remove_url(call.book, _topic(call))))
+        removed = await webhooks.remove_url(call.book, _topic(call), by=_by(call))
+        return Reply(endpoint_answer(removed))
 
     async def resume(call: Call) -> Reply:
         """For when your server is back: what waits is sent now, not at the next try."""
-        return Reply(endpoint_answer(await webhooks.resume(call.book, _topic(call))))
+        resumed = await webhooks.resume(call.book, _topic(call), by=_by(call))
+        return Reply(endpoint_answer(resumed))
 
     return [
         Route(
@@ -242,6 +244,11 @@ def _topic(call: Call) -> Topic:
         raise Refusal(
             Code.NOT_FOUND, f"There is no such topic: it is one of {', '.join(Topic)}."
         ) from None
+
+
+def _by(call: Call) -> Actor:
+    """The key pair that calls, for the audit log: a program that sets a URL is on record too."""
+    return Actor(api_key=call.principal.api_key, address=call.principal.address)
 
 
 def _id(call: Call) -> UUID:

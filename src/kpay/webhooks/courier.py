@@ -25,7 +25,7 @@ from kpay.core.clock import Clock
 from kpay.core.money import UNIT, Money
 from kpay.database.pool import UNAVAILABLE, Database
 from kpay.events.model import Teller, Told
-from kpay.webhooks import store
+from kpay.webhooks import reasons, store
 from kpay.webhooks.addresses import Network
 from kpay.webhooks.model import (
     CLAIM,
@@ -159,7 +159,7 @@ class Courier:
         headers = headers_of(delivery.type, delivery.public_id, body, secrets, now)
         if told is None:
             log.error("webhook_without_operation", delivery=delivery.public_id)
-            answer = Answer(None, 0, error="What it is about could not be read.")
+            answer = Answer(None, 0, error=reasons.UNREADABLE)
         else:
             answer = await self.posts[delivery.book.environment].send(claim.url, headers, body)
         metrics.webhooks.labels(_outcome(answer)).inc()

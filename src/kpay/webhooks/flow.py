@@ -2,6 +2,10 @@
 
 Nothing here decides that something is sent: a trigger writes a delivery with each event, in the
 transaction that caused it (promise 9), and the courier takes it from there.
+
+Who changes where webhooks go, or sees what they are signed with, is on record in the same
+transaction. Of a URL only the host is, as the rest of one can hold a secret and the log forgets
+nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +18,18 @@ import msgspec
 
 from kpay import metrics
 from kpay.access.model import Vault
+from kpay.access.store import find_application
+from kpay.audit.flow import Audit
+from kpay.audit.model import PROGRAM, Action, Actor, Details, Subject
 from kpay.core.book import Book
-from kpay.core.clock import Clock
+from kpay.core.clock import Clock, iso
 from kpay.core.ids import Ids
 from kpay.core.refusals import Code, Refusal
-from kpay.database.pool import Database
+from kpay.database.pool import Connection, Database
 from kpay.events.model import Teller
 from kpay.settings import Settings
 from kpay.webhooks import store
-from kpay.webhooks.addresses import check_addresses, check_url, read_address
+from kpay.webhooks.addresses import check_addresses, check_url, host_of, read_address
 from kpay.webhooks.courier import Courier
 from kpay.webhooks.model import (
     CLAIM,
@@ -61,8 +68,10 @@ class Webhooks:
         clock: Clock,
         ids: Ids,
         tellers: Mapping[str, Teller],
+        audit: Audit,
     ) -> None:
         self._database = database
+        self._audit = audit
         self._vault = vault
         self._clock = clock
         self._ids = ids
@@ -86,11 +95,12 @@ class Webhooks:
         """The endpoints of all applications that are paused, the longest first."""
         return await store.paused(self._database, limit)
 
-    async def set_url(self, book: Book, topic: Topic, url: str) -> Endpoint:
+    async def set_url(self, book: Book, topic: Topic, url: str, *, by: Actor = PROGRAM) -> Endpoint:
         """Set the URL of a topic. What waits for the one before goes to the new one.
 
         Refuses: invalid_webhook_url. A name that has no address now is taken: it is looked at again
-        whenever something is sent.
+        whenever something is sent. The same URL once more is on record only where it was paused, as
+        it is resumed by that.
         """
         host = check_url(url, book.environment)
         if read_address(host) is None:
@@ -98,21 +108,54 @@ class Webhooks:
         else:
             addresses = [host]
         check_addresses(host, addresses, self._allowed[book.environment])
-        return await store.set_endpoint(self._database, book, topic, url, self._clock.now())
+        async with self._database.transaction() as connection:
+            before = await store.hold_endpoint(connection, book, topic)
+            now = self._clock.now()
+            endpoint = await store.set_endpoint(connection, book, topic, url, now)
+            if before is None or before.url != url:
+                details = {
+                    "topic": topic,
+                    "host": host_of(url),
+                    "hostBefore": None if before is None else host_of(before.url),
+                }
+                await self._write(connection, by, Action.WEBHOOK_SET, book, details)
+            elif before.paused_since is not None:
+                await self._write(connection, by, Action.WEBHOOK_RESUMED, book, {"topic": topic})
+        return endpoint
 
-    async def remove_url(self, book: Book, topic: Topic) -> Endpoint:
+    async def remove_url(self, book: Book, topic: Topic, *, by: Actor = PROGRAM) -> Endpoint:
         """Take a URL away; what waits for it is cancelled. Refuses: not_found."""
-        removed = await store.remove_endpoint(self._database, book, topic, self._clock.now())
-        if removed is None:
-            raise _no_url(topic)
+        async with self._database.transaction() as connection:
+            removed = await store.remove_endpoint(connection, book, topic, self._clock.now())
+            if removed is None:
+                raise _no_url(topic)
+            details = {"topic": topic, "hostBefore": host_of(removed.url)}
+            await self._write(connection, by, Action.WEBHOOK_REMOVED, book, details)
         return removed
 
-    async def resume(self, book: Book, topic: Topic) -> Endpoint:
+    async def resume(self, book: Book, topic: Topic, *, by: Actor = PROGRAM) -> Endpoint:
         """Send again at once to an endpoint that is paused. Refuses: not_found."""
-        resumed = await store.resume_endpoint(self._database, book, topic)
-        if resumed is None:
-            raise _no_url(topic)
+        async with self._database.transaction() as connection:
+            resumed = await store.resume_endpoint(connection, book, topic)
+            if resumed is None:
+                raise _no_url(topic)
+            await self._write(connection, by, Action.WEBHOOK_RESUMED, book, {"topic": topic})
         return resumed
+
+    async def record(
+        self,
+        book: Book,
+        by: Actor,
+        action: Action,
+        details: Details,
+        subject: Subject | None = None,
+    ) -> None:
+        """Put on record that somebody asks for what is sent afterwards: a test, or something again.
+
+        Before it is done, as no transaction stays open while a merchant's server is spoken to.
+        """
+        async with self._database.transaction() as connection:
+            await self._write(connection, by, action, book, details, subject)
 
     async def test(self, book: Book, topic: Topic) -> Delivery:
         """Send a test event and wait for what comes back. Refuses: not_found."""
@@ -161,6 +204,11 @@ class Webhooks:
         """Send the events of some time again, each to the URL that hears it now."""
         return await store.replay(self._database, book, wanted, self._clock.now())
 
+    async def show_secrets(self, book: Book, *, by: Actor = PROGRAM) -> Secrets:
+        """The secrets in force, for somebody's eyes: that they were shown is on record before."""
+        await self.record(book, by, Action.WEBHOOK_SECRET_SHOWN, {})
+        return await self.secrets(book)
+
     async def secrets(self, book: Book) -> Secrets:
         """The secrets in force."""
         now = self._clock.now()
@@ -174,7 +222,9 @@ class Webhooks:
             previous_until=signing.previous_until if overlaps else None,
         )
 
-    async def rotate(self, book: Book, overlap: timedelta = USUAL_OVERLAP) -> Secrets:
+    async def rotate(
+        self, book: Book, overlap: timedelta = USUAL_OVERLAP, *, by: Actor = PROGRAM
+    ) -> Secrets:
         """Sign with a new secret from now on, and with the one before for a while yet.
 
         Refuses: invalid_parameter.
@@ -185,7 +235,13 @@ class Webhooks:
                 f"The overlap must be between 0 and {LONGEST_OVERLAP.days} days.",
             )
         now = self._clock.now()
-        await store.rotate(self._database, book, now, now + overlap)
+        async with self._database.transaction() as connection:
+            signing = await store.rotate(connection, book, now, now + overlap)
+            details: Details = {
+                "version": signing.version,
+                "previousUntil": iso(now + overlap),
+            }
+            await self._write(connection, by, Action.WEBHOOK_SECRET_ROTATED, book, details)
         return await self.secrets(book)
 
     async def work(self, limit: int) -> int:
@@ -209,6 +265,33 @@ class Webhooks:
     async def close(self) -> None:
         """Finish what is under way, and close the connections."""
         await self.courier.stop()
+
+    async def _write(
+        self,
+        connection: Connection,
+        by: Actor,
+        action: Action,
+        book: Book,
+        details: Details,
+        subject: Subject | None = None,
+    ) -> None:
+        """A line of the log of the book's company, about its application where nothing else."""
+        application = await find_application(connection, book.application_id)
+        if application is None:
+            raise LookupError(f"there is no application {book.application_id}")
+        await self._audit.write(
+            connection,
+            self._clock.now(),
+            by,
+            action,
+            subject or Subject("application", str(book.application_id)),
+            companies=[application.company.id],
+            details={
+                **details,
+                "application": application.name,
+                "environment": book.environment.word,
+            },
+        )
 
 
 def _no_url(topic: Topic) -> Refusal:

@@ -35,6 +35,7 @@ from kpay.core.forms import (
 )
 from kpay.core.ids import public_id
 from kpay.events.model import OPERATION_PREFIXES, PREFIX, Told
+from kpay.webhooks import reasons
 
 TEST_EVENT = "webhook.test"
 USER_AGENT = "KPAY-Webhook/1.0"
@@ -393,7 +394,7 @@ def _health(group: Sequence[Sent], now: datetime, jitter: float) -> Health:
             failures, answered = 0, True
         else:
             failures += 1
-            reason = sent.answer.error or f"It answered {sent.answer.status}."
+            reason = sent.answer.error or reasons.ANSWERED % {"status": sent.answer.status}
     book, topic = group[0].claim.lane
     probes = [sent.claim.probes for sent in group if sent.claim.probes is not None]
     return Health(

@@ -7,6 +7,15 @@ from webhook_endpoints
 where application_id = $1 and environment = $2
 order by array_position(array['generic', 'payments', 'payouts', 'refunds'], topic);
 
+-- name: hold_endpoint
+-- The endpoint of a topic, which nobody else changes until the transaction ends.
+select
+    application_id, environment::text, topic, url, created_at, changed_at, failures, paused_since,
+    pause_reason, probe_at
+from webhook_endpoints
+where application_id = $1 and environment = $2 and topic = $3
+for update;
+
 -- name: set_endpoint
 -- Set the URL of a topic; another URL begins with a clean slate.
 insert into webhook_endpoints (application_id, environment, topic, url, created_at, changed_at)

@@ -21,6 +21,7 @@ from kpay.connectors.model import storable_text
 from kpay.core.book import Environment
 from kpay.database.pool import outside_transaction
 from kpay.settings import Settings
+from kpay.webhooks import reasons
 from kpay.webhooks.addresses import LOOPBACK, Network, is_forbidden
 from kpay.webhooks.model import Answer
 from kpay.webhooks.names import Names
@@ -153,18 +154,18 @@ def _words(problem: Exception, within: float) -> str:
     """What went wrong, in words for a merchant: its own server, and nothing of ours."""
     match problem:
         case TimeoutError():
-            return f"No answer within {within:g} seconds."
+            return reasons.LATE % {"seconds": f"{within:g}"}
         case aiohttp.ClientConnectorDNSError():
-            return "The name has no address."
+            return reasons.NO_ADDRESS
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
-            return "Its certificate was not accepted."
+            return reasons.BAD_CERTIFICATE
         case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            return "No TLS connection could be made."
+            return reasons.NO_TLS
         case aiohttp.ClientConnectorError():
             if problem.os_error.errno == errno.EACCES:
-                return "It leads to an address of a private network."
-            return "The connection was refused."
+                return reasons.PRIVATE
+            return reasons.REFUSED
         case aiohttp.ServerDisconnectedError() | ConnectionError() | aiohttp.ClientOSError():
-            return "The connection was broken off."
+            return reasons.BROKEN_OFF
         case _:
-            return f"The answer was no HTTP: {type(problem).__name__}."
+            return reasons.NO_HTTP % {"what": type(problem).__name__}

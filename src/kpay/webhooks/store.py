@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from kpay.core.book import Book
-from kpay.database.pool import Database, Row, book_of
+from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import beside
 from kpay.webhooks.model import (
     PAUSE_AFTER,
@@ -88,10 +88,18 @@ async def endpoints(database: Database, book: Book) -> list[Endpoint]:
     return [_endpoint(row) for row in rows]
 
 
+async def hold_endpoint(connection: Connection, book: Book, topic: Topic) -> Endpoint | None:
+    """A topic's endpoint as it stays until the transaction ends; None where it has none."""
+    row = await connection.fetchrow(
+        SQL["hold_endpoint"], book.application_id, book.environment, topic
+    )
+    return None if row is None else _endpoint(row)
+
+
 async def set_endpoint(
-    database: Database, book: Book, topic: Topic, url: str, now: datetime
+    connection: Connection, book: Book, topic: Topic, url: str, now: datetime
 ) -> Endpoint:
-    row = await database.fetchrow(
+    row = await connection.fetchrow(
         SQL["set_endpoint"], book.application_id, book.environment, topic, url, now
     )
     if row is None:
@@ -100,16 +108,16 @@ async def set_endpoint(
 
 
 async def remove_endpoint(
-    database: Database, book: Book, topic: Topic, now: datetime
+    connection: Connection, book: Book, topic: Topic, now: datetime
 ) -> Endpoint | None:
-    row = await database.fetchrow(
+    row = await connection.fetchrow(
         SQL["remove_endpoint"], book.application_id, book.environment, topic, now
     )
     return None if row is None else _endpoint(row)
 
 
-async def resume_endpoint(database: Database, book: Book, topic: Topic) -> Endpoint | None:
-    row = await database.fetchrow(
+async def resume_endpoint(connection: Connection, book: Book, topic: Topic) -> Endpoint | None:
+    row = await connection.fetchrow(
         SQL["resume_endpoint"], book.application_id, book.environment, topic
     )
     return None if row is None else _endpoint(row)
@@ -121,9 +129,9 @@ async def signing(database: Database, book: Book) -> Signing:
 
 
 async def rotate(
-    database: Database, book: Book, now: datetime, previous_until: datetime
+    connection: Connection, book: Book, now: datetime, previous_until: datetime
 ) -> Signing:
-    row = await database.fetchrow(
+    row = await connection.fetchrow(
         SQL["rotate"], book.application_id, book.environment, now, previous_until
     )
     return _signing(row)

@@ -14,6 +14,7 @@ from kpay.connectors.routing import Routing
 from kpay.contradictions.flow import Contradictions
 from kpay.core.book import Environment
 from kpay.core.clock import Clock
+from kpay.dashboard.deliveries import why_not
 from kpay.dashboard.house import drawn
 from kpay.dashboard.office.places import ENVIRONMENTS, public_id_of
 from kpay.dashboard.page import OFFICE, OVERVIEW, RAILS, Page, Reach, Visit
@@ -115,6 +116,7 @@ class OverviewPages:
             most=_MOST,
             waits=[self._waits(visit, one) for one in waits],
             paused=paused,
+            why_not=why_not(visit.speech),
             refused=await self._staff.refused_sign_ins(_MOST),
         )
 
