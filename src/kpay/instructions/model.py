@@ -286,8 +286,8 @@ EXPIRED = "EXPIRED"
 DEADLINE_PASSED = "DEADLINE_PASSED"
 CANNOT_CANCEL = "CANNOT_CANCEL"
 
-# When a rail is asked once more about what went on elsewhere; and however often one calls back about
-# what is over, it is asked about it no more often than this.
+# When a rail is asked once more about what went on elsewhere. And however often one calls back
+# about what is over, it is asked about it no more often than this.
 ASKED_AGAIN_AFTER = timedelta(minutes=15)
 
 # How long a claim holds: longer than the longest call, so that nobody else asks meanwhile.
