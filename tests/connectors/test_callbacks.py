@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
-from kpay.instructions.inquiries import ASKED_AFTER, ASKED_AGAIN_AFTER
+from kpay.instructions.inquiries import ASKED_AFTER
+from kpay.instructions.model import ASKED_AGAIN_AFTER
 from kpay.instructions.store import hear
 from kpay.settings import Settings
 from tests.client import Answer, Browser, Merchant

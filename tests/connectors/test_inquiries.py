@@ -1,4 +1,4 @@
-"""A callback about what has ended: one status check, and only a contradiction can come of it."""
+"""A callback about what is over: one status check, and only a contradiction can come of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from kpay.connectors.model import Accepted, NotFound, Outcome, Paid, Refused, Unknown
 from kpay.contradictions.model import What
 from kpay.core.book import Environment
-from kpay.instructions.inquiries import ASKED_AFTER, ASKED_AGAIN_AFTER, MOST_TRIES, is_done
+from kpay.instructions.inquiries import ASKED_AFTER, MOST_TRIES, is_done
+from kpay.instructions.model import ASKED_AGAIN_AFTER
 from kpay.instructions.store import hear
 from tests.books import journal
 from tests.client import Answer, Merchant
@@ -167,7 +168,7 @@ async def test_what_a_dead_process_was_asking_is_asked_by_the_next(
     assert await found(door) == [(What.PAID_AFTER_FAILED, "FAILED")]
 
 
-async def test_an_earlier_choice_of_a_hosted_page_is_asked_about_when_the_last_one_has_ended(
+async def test_an_earlier_choice_of_a_hosted_page_is_asked_about_while_the_last_one_goes_on(
     door: Door, live: Merchant, rail: PawapayRail, database_url: str
 ) -> None:
     payout = await withdraw(live, amount=10_000)
@@ -181,15 +182,15 @@ async def test_an_earlier_choice_of_a_hosted_page_is_asked_about_when_the_last_o
 
     rail.decide(first, "COMPLETED")
     assert await door.calls(first, "COMPLETED") == 200
-    # The other is asked about at its own times, and none of that is about the first.
     await door.passes(minutes=2)
-    assert await found(door) == []
-    rail.decide(second, "COMPLETED")
-    await door.passes(minutes=20)
 
     (held,) = await live.house.contradictions.list()
-    assert (held.what, held.status) == (What.PAID_AFTER_REFUSED, "COMPLETED")
+    assert (held.what, held.status) == (What.PAID_AFTER_REFUSED, "PROCESSING")
     assert str(held.reference) == first
+    # The other is asked about at its own times, and none of that was about it.
+    rail.decide(second, "COMPLETED")
+    await door.passes(minutes=20)
+    assert await found(door) == [(What.PAID_AFTER_REFUSED, "COMPLETED")]
     assert await live.wallets() == {"CMR": (85_000, 0)}
     await assert_sound(database_url)
 

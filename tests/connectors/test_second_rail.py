@@ -130,7 +130,7 @@ async def test_what_pawapay_has_paid_after_all_is_held_when_its_callback_says_so
             "POST", "/callbacks/pawapay", raw=body, headers=headers
         )
         assert answer.status == 200
-        await works(live, clock)
+        await works(live, clock, 15 * 60)
 
         (found,) = await live.house.contradictions.list()
         assert (found.what, str(found.reference)) == (What.PAID_AFTER_REFUSED, first)

@@ -331,7 +331,7 @@ async def test_a_rail_that_has_it_under_way_all_the_same_rings_and_is_asked_unti
     assert await house.contradictions.list(open_only=False) == []
 
 
-async def test_a_late_callback_about_the_first_reference_has_that_rail_asked_at_once(
+async def test_a_late_callback_about_the_first_reference_has_that_rail_asked_again(
     funded: Merchant, house: House, clock: ManualClock, database_url: str
 ) -> None:
     rails = TwoRails.serve(house, clock, [DOWN, NotFound(), Paid()])
@@ -341,13 +341,28 @@ async def test_a_late_callback_about_the_first_reference_has_that_rail_asked_at_
     assert await house.contradictions.list() == []
 
     await rails.calls_back(rails.first, first)
-    await rails.works()
+    await rails.works(minutes=14)
+    assert await house.contradictions.list() == []
+    await rails.works(minutes=1)
     assert (await the_one(house)).reference == first
     # Word for word the same again asks for nothing.
     await rails.calls_back(rails.first, first)
-    await rails.works()
+    await rails.works(hours=1)
     assert [verb for verb, _ in rails.first.asked] == ["submit", "check", "check"]
     await assert_sound(database_url)
+
+
+async def test_a_callback_about_the_first_reference_hastens_what_it_is_asked_anyway(
+    funded: Merchant, house: House, clock: ManualClock
+) -> None:
+    rails = TwoRails.serve(house, clock, [DOWN, NotFound()])
+    await paid_out(funded, rails)
+    await rails.calls_back(rails.first, told(rails.first)[0].reference)
+    await rails.works(minutes=1)
+
+    assert [verb for verb, _ in rails.first.asked] == ["submit", "check"]
+    await rails.works(hours=1)
+    assert [verb for verb, _ in rails.first.asked] == ["submit", "check"]
 
 
 async def test_another_rail_s_callback_about_it_counts_for_nothing(
@@ -358,7 +373,7 @@ async def test_another_rail_s_callback_about_it_counts_for_nothing(
     await rails.works(hours=1)
 
     await rails.calls_back(rails.second, told(rails.first)[0].reference)
-    await rails.works()
+    await rails.works(hours=1)
     assert [verb for verb, _ in rails.first.asked] == ["submit", "check"]
 
 
@@ -639,10 +654,19 @@ async def test_what_an_earlier_rail_had_stays_on_record(
     await paid_out(funded, TwoRails.serve(house, clock, [DOWN]))
     connection = await asyncpg.connect(as_program(database_url))
     try:
-        with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refused:
-            await connection.execute("update earlier_rails set reference = gen_random_uuid()")
-        assert refused.value.constraint_name == "earlier_rails_stay"
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute("delete from earlier_rails")
+        for change in CHANGES:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(change)
     finally:
         await connection.close()
+    # Nor does whoever owns the table change it by mistake.
+    owner = await asyncpg.connect(database_url)
+    try:
+        for change in CHANGES:
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await owner.execute(change)
+    finally:
+        await owner.close()
+
+
+CHANGES = ("update earlier_rails set reference = gen_random_uuid()", "delete from earlier_rails")

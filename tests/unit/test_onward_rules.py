@@ -26,10 +26,8 @@ from kpay.core.book import Book, Environment
 from kpay.core.money import Money
 from kpay.instructions.model import Action, Claim, Hosted, Onward, Status, step_after
 from kpay.instructions.onward import (
-    ASKED_AGAIN_AFTER,
     PAYER_WAITS,
     Told,
-    again_at,
     is_dead,
     may_go_on,
     tried,
@@ -137,19 +135,11 @@ def test_no_rail_has_one_choice_twice_and_each_choice_has_all_of_them() -> None:
 
 
 def test_going_on_ends_nothing_and_is_due_at_once() -> None:
-    onward = Onward("second", UUID(int=8), NOW + ASKED_AGAIN_AFTER)
+    onward = Onward("second", UUID(int=8))
     step = step_after(claim(), OWN, NOW, Hosted(NOW + timedelta(hours=1)), onward)
 
     assert (step.status, step.due_at, step.next_action) == (Status.PROCESSING, NOW, Action.SUBMIT)
     assert (step.event_type, step.failure_code, step.outcome) == (None, None, OWN)
-
-
-def test_a_rail_is_asked_about_what_it_refused_until_it_is_definite_and_not_for_ever() -> None:
-    for open_still in (Unknown("timeout"), Accepted()):
-        assert again_at(open_still, NOW, NOW) == NOW + ASKED_AGAIN_AFTER
-        assert again_at(open_still, NOW, NOW + timedelta(days=7)) is None
-    for definite in (Paid(), Refused("NO"), NotFound()):
-        assert again_at(definite, NOW, NOW) is None
 
 
 # Which reasons are a rail's own.

@@ -32,7 +32,6 @@ from kpay.gateways.flow import Gateways
 from kpay.idempotency.flow import Keys
 from kpay.instructions.callbacks import Callbacks
 from kpay.instructions.deadlines import Deadlines
-from kpay.instructions.earlier_rails import EarlierRails
 from kpay.instructions.flow import Followed, Means
 from kpay.instructions.inquiries import Inquiries
 from kpay.instructions.rails import Rails
@@ -135,7 +134,6 @@ class Parts:
         self.predictions = Predictions(self.catalogue, self.routing, self.clock)
         self.callbacks = Callbacks(self.database, self.routing, self.clock, self._something_due)
         self.rails = Rails(self.database, self.catalogue, self.routing, sandbox, self.clock)
-        self.earlier_rails = EarlierRails(self.database, self.routing, self.rails, self.clock)
         self.inquiries = Inquiries(self.database, self.rails, self.clock)
         self.gateways = Gateways(
             self.database,
@@ -210,7 +208,6 @@ class Parts:
             Job("payout deadlines", self.deadlines.work, idle_seconds=1),
             _driven("refunds", self.refunds),
             Job("rails' conditions", self.conditions.work, idle_seconds=20),
-            Job("earlier rails", self.earlier_rails.work, idle_seconds=20),
             Job("inquiries", self.inquiries.work, idle_seconds=5),
             Job("inquiries cleared", self.inquiries.clear_away, idle_seconds=60),
             Job("callbacks cleared", self.callbacks.clear_away, idle_seconds=60),

@@ -2,8 +2,8 @@
 
 A callback decides nothing. It makes its instruction due now, and the status check that follows is
 the one source of the outcome: so it does no harm to hear one twice, late, out of order, or in
-contradiction to another. About what has ended it is an *inquiry*: a check that can only find a
-contradiction.
+contradiction to another. About what has ended, or went on elsewhere, it is an *inquiry*: a check
+that can only find a contradiction.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from kpay.connectors.routing import Routing
 from kpay.core.book import Environment
 from kpay.core.clock import Clock
 from kpay.database.pool import Database
-from kpay.instructions.inquiries import ASKED_AFTER, ASKED_AGAIN_AFTER
+from kpay.instructions.inquiries import ASKED_AFTER
+from kpay.instructions.model import ASKED_AGAIN_AFTER
 from kpay.instructions.store import clear_callbacks, hear
 
 KEPT = timedelta(days=90)

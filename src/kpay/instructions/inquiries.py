@@ -1,9 +1,11 @@
-"""One status check about what has ended, and only for what may contradict the end.
+"""One status check about what is over at a rail, and only for what may contradict that.
 
-A callback about what goes on has its status asked, as always. About what has ended there is nothing
-left to decide, and yet the rail may have changed its mind: it is asked once, a little later and
-seldom. Whatever it answers moves no money and changes no status. What it says against the end is
-held for an operator, and the attempt is kept as evidence like any other.
+A callback about what goes on has its status asked, as always. About what has ended, and about what
+a rail has refused before it went on elsewhere or was chosen anew, there is nothing left to decide,
+and yet the rail may have changed its mind: it is asked once, a little later and seldom; and once
+without a callback, a while after something went on at another rail. Whatever it answers moves no
+money and changes no status. What it says against the end or its refusal is held for an operator,
+and the attempt is kept as evidence like any other.
 """
 
 from __future__ import annotations
@@ -21,14 +23,13 @@ from kpay.core.clock import Clock
 from kpay.core.money import Money
 from kpay.database.pool import Database, Row, book_of
 from kpay.instructions import store
-from kpay.instructions.model import CLAIM, Action, Claim, Status, Step
+from kpay.instructions.alarms import rail_alarm
+from kpay.instructions.model import ASKED_AGAIN_AFTER, CLAIM, Action, Claim, Status, Step
 from kpay.instructions.rails import Rails
 
 # Callbacks come in twos and threes; what they are about is asked for once, when they are through.
 ASKED_AFTER = timedelta(minutes=1)
-# However often a rail calls back about one thing, it is asked about it no more often than this.
-ASKED_AGAIN_AFTER = timedelta(minutes=15)
-# So often a callback has it asked where it says nothing definite: a statement finds the rest.
+# So often it is asked where it says nothing definite: a statement finds the rest.
 MOST_TRIES = 4
 # What goes on comes first: of a rail's capacity no more is taken at once.
 _MOST_AT_ONCE = 20
@@ -38,15 +39,19 @@ log = structlog.get_logger(__name__)
 
 
 class Inquiry(msgspec.Struct, frozen=True):
-    """The right to ask once, already on record as an attempt. `tries` counts this one."""
+    """The right to ask once, already on record as an attempt. `tries` counts this one.
+
+    `was_refused` says that the rail has refused it, and its operation took another reference then.
+    """
 
     claim: Claim
     asked_at: datetime
     tries: int
+    was_refused: bool
 
 
 class Inquiries:
-    """Asks what rails have called back about too late."""
+    """Asks about what is over when it is due."""
 
     def __init__(self, database: Database, rails: Rails, clock: Clock) -> None:
         self._database = database
@@ -76,7 +81,7 @@ class Inquiries:
     async def _ask(self, inquiry: Inquiry) -> None:
         claim = inquiry.claim
         outcome = await self._rails.ask(claim)
-        await self._record(claim, outcome)
+        await self._record(inquiry, outcome)
         await self._database.execute(
             store.SQL["inquiry_made"],
             claim.book.application_id,
@@ -88,8 +93,9 @@ class Inquiries:
             is_done(outcome, inquiry.tries),
         )
 
-    async def _record(self, claim: Claim, outcome: Outcome) -> None:
-        """Keep the answer with its attempt, and hold what it contradicts."""
+    async def _record(self, inquiry: Inquiry, outcome: Outcome) -> None:
+        """Keep the answer with its attempt, hold what it contradicts, and say it loudly."""
+        claim = inquiry.claim
         step = Step(
             book=claim.book,
             id=claim.id,
@@ -109,10 +115,13 @@ class Inquiries:
                 connector=found.connector,
                 reference=found.reference,
             )
+        elif inquiry.was_refused and isinstance(outcome, Accepted):
+            why = "it refused this, and has it under way all the same"
+            rail_alarm(claim.connector or "", why, claim.instruction.reference)
 
 
 def is_done(outcome: Outcome, tries: int) -> bool:
-    """Whether a callback has been seen to. Where a rail does not say, it is asked a few times."""
+    """Whether an inquiry has been seen to. Where a rail does not say, it is asked a few times."""
     undecided = isinstance(outcome, Accepted) or (
         isinstance(outcome, Unknown) and not outcome.contradicts
     )
@@ -131,4 +140,4 @@ def _inquiry(row: Row, asked_at: datetime) -> Inquiry:
         deposit_reference=row["deposit_reference"],
     )
     claim = Claim(row["id"], row["number"], Action.CHECK, told, row["connector"])
-    return Inquiry(claim, asked_at, row["tries"])
+    return Inquiry(claim, asked_at, row["tries"], row["was_refused"])

@@ -185,14 +185,10 @@ class Overdue(msgspec.Struct, frozen=True):
 
 
 class Onward(msgspec.Struct, frozen=True):
-    """Where something goes on that one rail has refused: the next rail, and our reference there.
-
-    `asked_at` is when the rail before is asked once more what became of its own.
-    """
+    """Where something goes on that one rail has refused: the next rail, and our reference there."""
 
     connector: str
     reference: UUID
-    asked_at: datetime
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -289,6 +285,10 @@ EXPIRED = "EXPIRED"
 # What was not paid by its deadline failed for that, and a rail that can cancel nothing says so.
 DEADLINE_PASSED = "DEADLINE_PASSED"
 CANNOT_CANCEL = "CANNOT_CANCEL"
+
+# When a rail is asked once more about what went on elsewhere. And however often one calls back
+# about what is over, it is asked about it no more often than this.
+ASKED_AGAIN_AFTER = timedelta(minutes=15)
 
 # How long a claim holds: longer than the longest call, so that nobody else asks meanwhile.
 CLAIM = timedelta(seconds=60)

@@ -16,7 +16,7 @@ from kpay.core.ids import Ids
 from kpay.database.pool import Database
 from kpay.instructions import store
 from kpay.instructions.model import Claim, Onward
-from kpay.instructions.onward import ASKED_AGAIN_AFTER, is_rails_own, may_go_on, tried
+from kpay.instructions.onward import is_rails_own, may_go_on, tried
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class NextRails:
         )
         if rail is None:
             return None
-        onward = Onward(rail.name, ids.reference(), now + ASKED_AGAIN_AFTER)
+        onward = Onward(rail.name, ids.reference())
         log.warning(
             "goes_on_at_next_rail",
             instruction=str(claim.id),

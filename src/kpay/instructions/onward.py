@@ -17,15 +17,11 @@ from uuid import UUID
 import msgspec
 
 from kpay.catalogue.model import OperationType
-from kpay.connectors.model import Accepted, Outcome, Refused, Unknown
-from kpay.instructions.model import Action, Claim, Status, Step
+from kpay.connectors.model import Outcome, Refused
+from kpay.instructions.model import Action, Claim
 
 # Who is to type a PIN looks at the telephone for some minutes, and not when a rail asks later.
 PAYER_WAITS = timedelta(minutes=5)
-
-ASKED_AGAIN_AFTER = timedelta(minutes=15)
-# A rail that says nothing definite for so long is asked no more; its statement would still tell.
-_ASKED_FOR = timedelta(days=7)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -87,24 +83,3 @@ def tried(claim: Claim, told: Sequence[Told]) -> frozenset[str]:
     return frozenset(
         {one.connector for one in told if one.of_this_choice} | {claim.connector or ""}
     )
-
-
-def said_of_earlier(claim: Claim, outcome: Outcome, now: datetime) -> Step:
-    """What a rail says of what it had refused, as it is kept: it changes nothing."""
-    return Step(
-        book=claim.book,
-        id=claim.id,
-        type=claim.type,
-        expected=Status.PROCESSING,
-        status=Status.PROCESSING,
-        at=now,
-        attempt=claim.number,
-        outcome=outcome,
-    )
-
-
-def again_at(outcome: Outcome, went_on_at: datetime, now: datetime) -> datetime | None:
-    """When a rail is asked again about what it had refused; None where it has said all."""
-    if isinstance(outcome, Accepted | Unknown) and now < went_on_at + _ASKED_FOR:
-        return now + ASKED_AGAIN_AFTER
-    return None

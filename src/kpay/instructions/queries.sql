@@ -74,11 +74,11 @@ with wanted as materialized (
     select
         (($2::post_book[])[book]).application_id, (($2::post_book[])[book]).environment,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, contradiction, overdue_code, onward_connector, onward_reference, onward_asked_at, place
+        event, contradiction, overdue_code, onward_connector, onward_reference, place
     from unnest($4::post_order[], $8::instruction_step[]) with ordinality as given (
         book, operation_id, step, kind,
         id, expected, status, failure_code, next_action, due_at, at, attempt, outcome, evidence,
-        event, contradiction, overdue_code, onward_connector, onward_reference, onward_asked_at, place
+        event, contradiction, overdue_code, onward_connector, onward_reference, place
     )
 ),
 
@@ -171,23 +171,34 @@ advanced as (
         and instructions.id = step.id
 ),
 
--- What the rail before had stays on record, and is asked about once more.
+-- What the rail before had stays on record.
 went_on as (
     insert into earlier_rails (
         application_id, environment, id, attempt, choice, reference, connector, provider,
-        phone_number, currency, amount, submitted_at, went_on_at, due_at
+        currency, amount, submitted_at, went_on_at
     )
     select
         step.application_id, step.environment, step.id, step.attempt, instructions.choice,
         instructions.reference, instructions.connector, instructions.provider,
-        instructions.phone_number, instructions.currency, instructions.amount,
-        instructions.submitted_at, step.at, step.onward_asked_at
+        instructions.currency, instructions.amount, instructions.submitted_at, step.at
     from step
     join instructions
         on instructions.application_id = step.application_id
         and instructions.environment = step.environment
         and instructions.id = step.id
     where step.onward_reference is not null
+    returning application_id, environment, id, reference, connector, went_on_at
+),
+
+-- And that rail is asked about it once more.
+inquired as (
+    insert into inquiries (
+        application_id, environment, instruction_id, reference, connector, heard_at, due_at
+    )
+    select
+        application_id, environment, id, reference, connector, went_on_at,
+        went_on_at + $9::interval
+    from went_on
 ),
 
 answered as (
@@ -442,92 +453,6 @@ where instructions.application_id = $1 and instructions.environment = $2 and ins
     and attempts.action in ('submit', 'cancel')
 order by attempts.number;
 
--- name: claim_earlier
--- Claim one reference that its rail is to be asked about although its operation went on elsewhere.
-with due as (
-    select application_id, environment, id, attempt
-    from earlier_rails
-    where due_at <= $1
-        and (environment::text, connector) in (select * from unnest($3::text[], $4::text[]))
-    order by due_at
-    limit 1
-    for update skip locked
-),
-
-earlier as (
-    update earlier_rails
-    set due_at = $2
-    from due
-    where earlier_rails.application_id = due.application_id
-        and earlier_rails.environment = due.environment
-        and earlier_rails.id = due.id
-        and earlier_rails.attempt = due.attempt
-    returning earlier_rails.*
-),
-
-operation as (
-    select instructions.*
-    from earlier
-    join instructions using (application_id, environment, id)
-    for update of instructions
-),
-
--- While it is open its attempts are counted there; what has ended is never changed.
-counted as (
-    update instructions
-    set attempts = instructions.attempts + 1
-    from operation
-    where instructions.application_id = operation.application_id
-        and instructions.environment = operation.environment
-        and instructions.id = operation.id
-        and instructions.ended_at is null
-    returning instructions.attempts as number
-),
-
-claimed as (
-    select
-        earlier.*, operation.type, operation.deposit_reference,
-        coalesce(
-            (select number from counted),
-            (
-                select max(attempts.number) + 1
-                from attempts
-                where attempts.application_id = earlier.application_id
-                    and attempts.environment = earlier.environment
-                    and attempts.instruction_id = earlier.id
-            )
-        ) as number
-    from earlier
-    join operation using (application_id, environment, id)
-),
-
-intents as (
-    insert into attempts (
-        application_id, environment, instruction_id, number, action, connector, sent, sent_at
-    )
-    select
-        application_id, environment, id, number, 'check', connector,
-        jsonb_build_object(
-            'reference', reference, 'operationType', type, 'provider', provider,
-            'phoneNumber', phone_number, 'currency', currency,
-            'amount', trim_scale(amount / 100.0)::text
-        ),
-        $1
-    from claimed
-)
-
-select
-    application_id, environment::text, id, number, 'check' as action, reference, provider,
-    phone_number, currency, amount, submitted_at, deposit_reference, connector, type,
-    attempt as refused_by, went_on_at
-from claimed;
-
--- name: settle_earlier
--- When to ask again about it, if ever; a callback since the claim has it asked at once all the same.
-update earlier_rails
-set due_at = $6
-where application_id = $1 and environment = $2 and id = $3 and attempt = $4 and due_at = $5;
-
 -- name: attempts
 -- The evidence trail of one instruction, oldest first.
 select number, action, connector, sent, sent_at, outcome, answer, answered_at
@@ -574,7 +499,7 @@ set due_at = $4
 where application_id = $1 and environment = $2 and id = $3 and status = 'PROCESSING';
 
 -- name: hear
--- Keep a callback as it came, once; what it is about is asked now, or at $9 where it has ended.
+-- Keep a callback as it came, once; what it is about is asked now, or at $9 where it goes on no more.
 with kept as (
     insert into rail_callbacks (
         environment, connector, digest, reference, headers, body, received_at
@@ -608,8 +533,13 @@ inquired as (
         select application_id, environment, id
         from instructions
         where reference = $4 and due_at is null
-        union all
-        -- An earlier choice of a hosted page is over, though its operation may go on.
+        union
+        -- What an earlier rail has refused is over there, though its operation may go on.
+        select application_id, environment, id
+        from earlier_rails
+        where reference = $4
+        union
+        -- So is an earlier choice of a hosted page.
         select choices.application_id, choices.environment, choices.id
         from choices
         join instructions
@@ -633,19 +563,10 @@ inquired as (
     on conflict on constraint inquiries_pkey do update
     set
         heard_at = excluded.heard_at,
-        due_at = coalesce(
+        due_at = least(
             inquiries.due_at,
             greatest(excluded.due_at, inquiries.asked_at + $10::interval)
         )
-),
-
--- A rail that has refused it, and calls back about it all the same, is asked what it means.
-earlier as (
-    update earlier_rails
-    set due_at = $7
-    where reference = $4 and environment = $1 and connector = $2
-        and (due_at is null or due_at > $7)
-        and (select anew from kept)
 )
 
 update instructions
@@ -673,19 +594,17 @@ where (environment, connector, digest) in (
 with due as (
     select
         inquiries.application_id, inquiries.environment, inquiries.instruction_id,
-        inquiries.reference
+        inquiries.reference, operation.attempts, operation.reference as last_reference
     from inquiries
-    -- The attempts at what goes on are numbered by it. Where this is about an earlier choice of a hosted
-    -- page, it waits for the end of the one that holds.
+    -- Whoever makes an attempt has its operation locked: what is being told something is left for later.
     cross join lateral (
-        select
+        select attempts, reference
         from instructions
         where instructions.application_id = inquiries.application_id
             and instructions.environment = inquiries.environment
             and instructions.id = inquiries.instruction_id
-            and instructions.due_at is null
-        limit 1
-    ) as ended
+        for update skip locked
+    ) as operation
     where inquiries.due_at <= $1
     order by inquiries.due_at
     limit $2
@@ -702,7 +621,8 @@ claimed as (
         and inquiries.reference = due.reference
     returning
         inquiries.application_id, inquiries.environment, inquiries.instruction_id,
-        inquiries.reference, inquiries.connector, inquiries.tries
+        inquiries.reference, inquiries.connector, inquiries.tries, due.attempts,
+        due.last_reference
 ),
 
 told as (
@@ -710,7 +630,9 @@ told as (
         claimed.application_id, claimed.environment, claimed.instruction_id as id,
         claimed.reference, claimed.connector, claimed.tries, handed_over.sent,
         handed_over.sent_at as submitted_at,
-        made.number + row_number() over (
+        claimed.reference <> claimed.last_reference as was_refused,
+        -- Of what has ended, the attempts since are counted nowhere else.
+        greatest(claimed.attempts, made.number) + row_number() over (
             partition by claimed.application_id, claimed.environment, claimed.instruction_id
             order by claimed.reference
         ) as number
@@ -736,21 +658,41 @@ told as (
     ) as made
 ),
 
+-- What goes on numbers its next attempts after these; what has ended is never changed.
+counted as (
+    update instructions
+    set attempts = last.number
+    from (
+        select application_id, environment, id, max(number) as number
+        from told
+        group by application_id, environment, id
+    ) as last
+    where instructions.application_id = last.application_id
+        and instructions.environment = last.environment
+        and instructions.id = last.id
+        and instructions.ended_at is null
+),
+
 intents as (
     insert into attempts (
         application_id, environment, instruction_id, number, action, connector, sent, sent_at
     )
     select application_id, environment, id, number, 'check', connector, sent, $1
     from told
+    -- Another process has just taken that number: this one is asked about when its claim runs out.
+    on conflict on constraint attempts_pkey do nothing
+    returning application_id, environment, instruction_id as id, number
 )
 
 select
     application_id, environment::text, id, number, reference, connector, tries, submitted_at,
+    was_refused,
     sent ->> 'operationType' as type, sent ->> 'provider' as provider,
     sent ->> 'phoneNumber' as phone_number, sent ->> 'currency' as currency,
     ((sent ->> 'amount')::numeric * 100)::bigint as amount,
     (sent ->> 'depositReference')::uuid as deposit_reference
-from told;
+from told
+join intents using (application_id, environment, id, number);
 
 -- name: inquiry_made
 -- The rail was asked then: again at $6 where it said nothing definite, or has called back meanwhile.
@@ -780,7 +722,7 @@ from (
     select environment, connector from instructions
     where due_at is not null and connector is not null
     union all
-    select environment, connector from earlier_rails
+    select environment, connector from inquiries
     where due_at is not null
 ) as had
 group by environment, connector;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -20,6 +20,7 @@ from kpay.database.pool import Connection, Database, Row, book_of
 from kpay.database.queries import Queries, beside
 from kpay.instructions.bulkheads import Rail
 from kpay.instructions.model import (
+    ASKED_AGAIN_AFTER,
     MOST_CHOICES,
     Action,
     Choice,
@@ -52,7 +53,8 @@ class StepRecords:
         self, connection: Connection, ledger: Sequence[object], records: Sequence[Step]
     ) -> list[Verdict]:
         rows = [_row(step) for step in records]
-        return verdicts(await connection.fetchrow(SQL["write"], *ledger, rows))
+        row = await connection.fetchrow(SQL["write"], *ledger, rows, ASKED_AGAIN_AFTER)
+        return verdicts(row)
 
 
 def _row(step: Step) -> tuple[object, ...]:
@@ -72,7 +74,7 @@ def _row(step: Step) -> tuple[object, ...]:
         step.event_type,
         step.contradiction,
         step.overdue_code,
-        *((None,) * 3 if onward is None else (onward.connector, onward.reference, onward.asked_at)),
+        *((None,) * 2 if onward is None else (onward.connector, onward.reference)),
     )
 
 
@@ -295,53 +297,6 @@ async def told_so_far(database: Database, book: Book, instruction_id: UUID) -> l
         )
         for row in rows
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """The right to ask a rail about what went on elsewhere. `refused_by` is the attempt that says
-    that it had refused it.
-    """
-
-    claim: Claim
-    refused_by: int
-    went_on_at: datetime
-
-
-async def claim_earlier(
-    database: Database,
-    rails: Collection[tuple[Environment, str]],
-    now: datetime,
-    until: datetime,
-) -> Earlier | None:
-    """Claim one that is due at one of these rails; the intent is committed when this returns."""
-    row = await database.fetchrow(
-        SQL["claim_earlier"],
-        now,
-        until,
-        [environment for environment, _ in rails],
-        [connector for _, connector in rails],
-    )
-    if row is None:
-        return None
-    claim = _claim(row, OperationType(row["type"]))
-    return Earlier(claim, row["refused_by"], row["went_on_at"])
-
-
-async def settle_earlier(
-    database: Database, earlier: Earlier, until: datetime, due_at: datetime | None
-) -> None:
-    """`until` is when the claim runs out; asked for anew since, it is due as it was then."""
-    book = earlier.claim.book
-    await database.execute(
-        SQL["settle_earlier"],
-        book.application_id,
-        book.environment,
-        earlier.claim.id,
-        earlier.refused_by,
-        until,
-        due_at,
-    )
 
 
 async def hasten(database: Database, book: Book, instruction_id: UUID, now: datetime) -> None:

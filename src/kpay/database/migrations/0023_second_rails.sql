@@ -21,42 +21,17 @@ create table earlier_rails (
     reference uuid not null,
     connector text collate "C" not null,
     provider text collate "C" not null,
-    phone_number text collate "C" not null,
     currency text collate "C" not null,
     amount bigint not null,
     submitted_at timestamptz not null,
     went_on_at timestamptz not null,
-    -- When that rail is asked about it again (promise 10): a while later, and when it calls back. Null
-    -- when it has said all that there is to say.
-    due_at timestamptz,
     constraint earlier_rails_pkey primary key (application_id, environment, id, attempt)
 );
 
 -- A callback and a statement name nothing but the reference.
 create index earlier_rails_reference_idx on earlier_rails (reference);
-create index earlier_rails_due_idx on earlier_rails (due_at) where due_at is not null;
 
-create function check_earlier_rail_stays() returns trigger language plpgsql as $$
-begin
-    if (
-        new.application_id, new.environment, new.id, new.attempt, new.choice, new.reference,
-        new.connector, new.provider, new.phone_number, new.currency, new.amount, new.submitted_at,
-        new.went_on_at
-    ) is distinct from (
-        old.application_id, old.environment, old.id, old.attempt, old.choice, old.reference,
-        old.connector, old.provider, old.phone_number, old.currency, old.amount, old.submitted_at,
-        old.went_on_at
-    ) then
-        raise exception 'of an earlier rail only when it is asked again can change'
-            using errcode = 'integrity_constraint_violation', constraint = 'earlier_rails_stay';
-    end if;
-    return new;
-end
-$$;
-
-create trigger earlier_rails_stay before update on earlier_rails
-    for each row execute function check_earlier_rail_stays();
-create trigger earlier_rails_never_deleted before delete or truncate on earlier_rails
+create trigger earlier_rails_insert_only before update or delete or truncate on earlier_rails
     for each statement execute function refuse_change();
 
 -- Promise 5: never two references alive at once. Another one is taken only when a rail has refused the
@@ -111,11 +86,10 @@ create trigger instructions_one_reference after update on instructions
     )
     execute function check_one_reference();
 
--- Where a step leads on to, and when the rail before is asked about it once more.
+-- Where a step leads on to.
 alter type instruction_step
     add attribute onward_connector text,
-    add attribute onward_reference uuid,
-    add attribute onward_asked_at timestamptz;
+    add attribute onward_reference uuid;
 
 -- See 0006: before there are rows, the planner is told what the columns of the key are like.
 select
@@ -133,5 +107,4 @@ from (
         ('application_id', 1), ('environment', 1), ('id', -0.9), ('attempt', 5), ('reference', -1)
 ) as expected (attribute, n_distinct);
 
-insert into program_rights (privilege, object) values
-    ('insert', 'earlier_rails'), ('update', 'earlier_rails');
+insert into program_rights (privilege, object) values ('insert', 'earlier_rails');

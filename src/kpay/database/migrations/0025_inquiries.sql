@@ -1,22 +1,23 @@
--- Inquiries: a callback about what has ended has the rail asked about it once more, for what may
--- contradict the end.
+-- Inquiries: a rail is asked once more about what has ended or went on elsewhere, for what may contradict
+-- that: when it calls back about it, and a while after it went on.
 -- Lock risk: none, the table is new.
 
--- One row for each reference that a rail has called back about after its end. A rail may call as often
+-- One row for each reference that a rail is asked about although it is over there. A rail may call as often
 -- as it likes: that costs no second row, and no check before its time.
 create table inquiries (
     application_id uuid not null,
     environment environment not null,
     instruction_id uuid not null,
-    -- Ours, which the rail spoke of: an earlier choice on a hosted page has its own.
+    -- Ours, which that rail has: an earlier choice on a hosted page has its own, and an earlier rail.
     reference uuid not null,
-    -- Who called back about it, and is asked.
+    -- Who is asked.
     connector text collate "C" not null,
-    -- When the rail called back last, when it was asked last, and when to ask (promise 10). Null is done.
+    -- When the rail called back last or it went on, when it was asked last, and when to ask (promise 10).
+    -- Null is done.
     heard_at timestamptz not null,
     asked_at timestamptz,
     due_at timestamptz,
-    -- How often it was asked since the callback without saying anything definite.
+    -- How often it was asked since then without saying anything definite.
     tries integer not null default 0,
     constraint inquiries_pkey primary key (application_id, environment, instruction_id, reference),
     constraint inquiries_asked_when_tried check (tries = 0 or asked_at is not null)
