@@ -8,12 +8,18 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
-from kpay.terminal import AsJson, new_table, out, print_json, with_house
+from kpay.terminal import AsJson, fail, new_table, out, print_json, with_house
 
 if TYPE_CHECKING:
     from kpay.app import House
     from kpay.connectors.model import Connector
     from kpay.core.book import Environment
+
+_ADVICE = (
+    "Where 401 or 403 was answered, the rail does not take our token or key: is it of this "
+    "environment? Where nothing was answered, look at its address, and whether this machine "
+    "reaches it."
+)
 
 rails = App(name="rail", help="The rails that money moves on.")
 
@@ -26,7 +32,7 @@ def list_rails(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = new_table("Environment", "Rail", "Serves", "Open", "Can tell", "Calls back at")
+    table = new_table("Environment", "Rail", "Serves", "Open", "Can tell")
     for row in rows:
         serves = f"{len(row['providers'])} providers" if row["providers"] else "nothing new"
         if row["standsByFor"]:
@@ -37,9 +43,13 @@ def list_rails(*, as_json: AsJson = False) -> None:
             serves,
             f"{row['open']:,}",
             ", ".join(row["capabilities"]),
-            row["callbackUrl"] or "",
         )
     out.print(table)
+    for row in rows:
+        if row["callbackUrl"]:
+            # On a line of its own and whole, however narrow the terminal: it is there to be copied.
+            words = f"{row['rail']} ({row['environment']}) calls back at {row['callbackUrl']}"
+            out.print(words, markup=False, soft_wrap=True)
 
 
 @rails.command
@@ -57,13 +67,15 @@ def check(*, as_json: AsJson = False) -> None:
             held = ", ".join(f"{one['country']} {one['balance']}" for one in row["balances"])
             table.add_row(row["environment"], row["rail"], row["answers"], held)
         out.print(table)
+        if any(row["failed"] for row in rows):
+            out.print(_ADVICE, markup=False, soft_wrap=True)
     sys.exit(1 if any(row["failed"] for row in rows) else 0)
 
 
 @rails.command(name="resend-callback")
 def resend_callback(
     reference: Annotated[
-        UUID, Parameter(help="An operation's providerReference, as the rail knows it too.")
+        str, Parameter(help="An operation's providerReference, as the rail knows it too.")
     ],
     /,
     *,
@@ -74,7 +86,14 @@ def resend_callback(
     Exits 1 when it does not. Nothing depends on it here: the status is asked for all the same.
     """
 
-    row = with_house(lambda house: resend(house, reference))
+    try:
+        known = UUID(reference)
+    except ValueError:
+        fail(
+            f"{reference} is no providerReference: that is the UUID which stands under this name "
+            "in every answer about an operation."
+        )
+    row = with_house(lambda house: resend(house, known))
     if as_json:
         print_json(row)
     elif row["sent"]:
@@ -117,7 +136,8 @@ async def ask_rails(house: House) -> list[dict[str, Any]]:
 def _told(
     house: House, environment: Environment, name: str, connector: Connector
 ) -> dict[str, Any]:
-    from kpay.connectors.capabilities import JudgesCallbacks, capabilities
+    from kpay.connectors.capabilities import JudgesCallbacks
+    from kpay.connectors.naming import capabilities
     from kpay.connectors.opening import callback_path
 
     calls_back = isinstance(connector, JudgesCallbacks)

@@ -112,12 +112,15 @@ def _tell(url: str, options: Options, *, stepped: bool, as_json: bool) -> None:
     say(f"A rail that misbehaves, at {url}", markup=False)
     say(f"seed {options.scenario.seed}{', time is stepped' if stepped else ''}", markup=False)
     say("\nPoint kpay at it:", markup=False)
+    say("  export KPAY_RAILS=pawapay", markup=False)
     say(f"  export KPAY_PAWAPAY_URL={url}", markup=False, soft_wrap=True)
     say(f"  export KPAY_PAWAPAY_TOKEN={options.token}", markup=False, soft_wrap=True)
     if options.request_keys:
         say("  export KPAY_PAWAPAY_KEY_FILE=…   # the private half of --request-key", markup=False)
         say(f"  export KPAY_PAWAPAY_KEY_ID={next(iter(options.request_keys))}", markup=False)
-    where = options.callback_url or "nowhere: give --callback-url"
+    where = options.callback_url or (
+        "nowhere: give --callback-url, the address that kpay rail list shows"
+    )
     say(f"Callbacks go to {where}.", markup=False, soft_wrap=True)
     say(f"Its books: GET {url}/simulator/books, with the token.", markup=False, soft_wrap=True)
     if not options.scenario.rules:

@@ -53,7 +53,11 @@ def run(
     async def act(house: House) -> Told:
         if not house.reconciliation.rails:
             fail("No rail here tells its statements: see docs/reconciliation.md.")
-        await house.reconciliation.plan(_day(day) or house.reconciliation.latest)
+        latest = house.reconciliation.latest
+        wanted = _day(day) or latest
+        if wanted > latest:
+            fail(f"{wanted} is not over: {latest} is the last day that has a whole statement.")
+        await house.reconciliation.plan(wanted)
         while await house.reconciliation.work(100):
             pass
         return await Told.of(house)

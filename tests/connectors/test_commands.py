@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from kpay import rail_commands
 from kpay.app import House
 from kpay.core.book import Environment
 from kpay.core.clock import ManualClock
@@ -39,6 +40,7 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
     assert pawapay["capabilities"] == [
         "conditions",
         "balances",
+        "statements",
         "predictions",
         "callbacks",
         "cancelling",
@@ -47,6 +49,31 @@ async def test_the_rails_are_listed_with_what_they_have_open(live: Merchant) -> 
     ]
     assert "MTN_MOMO_CMR" in pawapay["providers"]
     assert (rows["TEST", "sandbox"]["callbackUrl"], rows["TEST", "sandbox"]["open"]) == (None, 0)
+
+
+async def test_a_person_can_copy_the_whole_address_from_the_list(
+    live: Merchant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However long it is: a table of a narrow terminal would break it in two."""
+    rows = await read_rails(live.house)
+    address = f"{PUBLIC_URL}/{'a-long-way/' * 12}callbacks/pawapay"
+    rows = [{**row, "callbackUrl": row["callbackUrl"] and address} for row in rows]
+    monkeypatch.setattr(rail_commands, "with_house", lambda _: rows)
+
+    rail_commands.list_rails()
+
+    assert f"pawapay (PRODUCTION) calls back at {address}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("reference", ["KPAY-WD-20261128-6DWCTX", "wdr_01m8h4n169ee9b4j1k77hc2wys"])
+def test_who_gives_another_name_than_the_rail_s_is_told_which_one_it_is(
+    reference: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended_with:
+        rail_commands.resend_callback(reference)
+
+    assert ended_with.value.code == 2
+    assert f"{reference} is no providerReference: that is the UUID" in capsys.readouterr().err
 
 
 async def test_a_rail_that_lets_us_in_tells_terms_and_balances(
@@ -68,6 +95,24 @@ async def test_a_rail_that_does_not_let_us_in_is_told(live_house: House, rail: P
     told = await asked(live_house)
 
     assert (told["failed"], told["answers"]) == (True, "no: /v2/active-conf answered 401")
+
+
+async def test_a_person_is_told_what_to_look_at_where_a_rail_does_not_let_us_in(
+    live_house: House,
+    rail: PawapayRail,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rail.instead["/v2/active-conf"] = says({}, 401)
+    refused = await ask_rails(live_house)
+
+    for rows, code in ((refused, 1), ([row for row in refused if not row["failed"]], 0)):
+        monkeypatch.setattr(rail_commands, "with_house", lambda _, rows=rows: rows)
+        with pytest.raises(SystemExit) as left:
+            rail_commands.check()
+
+        assert left.value.code == code
+        assert ("does not take our token or key" in capsys.readouterr().out) == (code == 1)
 
 
 async def test_half_of_the_balances_are_none(live_house: House, rail: PawapayRail) -> None:
@@ -93,7 +138,8 @@ async def test_what_has_ended_is_called_back_about_again(
         told = await resend(pair.house, reference)
         await pair.simulator.agenda.advance(clock, 1)
 
-        assert (early["sent"], early["why"]) == (False, "INVALID_STATE")
+        assert not early["sent"]
+        assert early["why"].endswith("this has not ended there (INVALID_STATE)")
         assert told == {
             "environment": "PRODUCTION",
             "rail": "pawapay",

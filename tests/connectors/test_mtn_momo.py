@@ -12,9 +12,10 @@ import pytest
 
 from kpay.catalogue.data import catalogue
 from kpay.catalogue.model import OperationType
-from kpay.connectors.capabilities import Balance, Callback, Doubted, Heard, capabilities
+from kpay.connectors.capabilities import Balance, Callback, Doubted, Heard
 from kpay.connectors.model import Accepted, Outcome, Paid, Refused, Unknown
 from kpay.connectors.mtn_momo.connector import MtnMomoConnector
+from kpay.connectors.naming import capabilities
 from kpay.connectors.opening import RAILS, open_routing
 from kpay.connectors.variables import Place, RailsConfigurationError, Variables
 from kpay.core.book import Environment

@@ -171,7 +171,7 @@ WRONG = {
     "a token of two lines": ({**LIVE, "KPAY_PAWAPAY_TOKEN": "a\nb"}, "KPAY_PAWAPAY_TOKEN: holds"),
     "a file that is not there": (
         {"KPAY_RAILS": "pawapay", "KPAY_PAWAPAY_TOKEN_FILE": "/nowhere/token"},
-        "KPAY_PAWAPAY_TOKEN_FILE: /nowhere/token cannot be read: FileNotFoundError",
+        "KPAY_PAWAPAY_TOKEN_FILE: /nowhere/token cannot be read: No such file or directory",
     ),
     "an empty file": (
         {"KPAY_RAILS": "pawapay", "KPAY_PAWAPAY_TOKEN_FILE": "/dev/null"},
@@ -179,19 +179,31 @@ WRONG = {
     ),
     "no https": (
         {**LIVE, "KPAY_PAWAPAY_URL": "http://api.example.com"},
-        "KPAY_PAWAPAY_URL: must begin with https://",
+        "KPAY_PAWAPAY_URL: must begin with https://, or be http:// of this machine",
+    ),
+    "a token of two lines in a file": (
+        {"KPAY_RAILS": "pawapay", "KPAY_PAWAPAY_TOKEN_FILE": __file__},
+        "KPAY_PAWAPAY_TOKEN_FILE: holds what no secret has",
     ),
     "a key without its id": (
         {**LIVE, "KPAY_PAWAPAY_KEY_FILE": "/dev/null"},
-        "KPAY_PAWAPAY_KEY_ID: must be",
+        "KPAY_PAWAPAY_KEY_ID: must be what pawaPay calls the key of KPAY_PAWAPAY_KEY_FILE",
     ),
     "an id without a key": (
         {**LIVE, "KPAY_PAWAPAY_KEY_ID": "kpay-1"},
-        "KPAY_PAWAPAY_KEY_ID: is of no use",
+        "KPAY_PAWAPAY_KEY_ID: is of no use without KPAY_PAWAPAY_KEY_FILE",
     ),
     "a misspelled variable": (
         {**LIVE, "KPAY_PAWAPAY_TOKN": "a-token"},
         "KPAY_PAWAPAY_TOKN: is no setting: there are ",
+    ),
+    "a variable of a misspelled rail": (
+        {**LIVE, "KPAY_PAWPAY_URL": "http://127.0.0.1:9090"},
+        "KPAY_PAWPAY_URL: is no setting; those of a rail begin with KPAY_PAWAPAY_",
+    ),
+    "a variable of a misspelled rail of the test environment": (
+        {**LIVE, "KPAY_TEST_MTNMOMO_URL": "http://127.0.0.1:9090"},
+        "KPAY_TEST_MTNMOMO_URL: is no setting; those of a rail begin with KPAY_TEST_MTN_MOMO_",
     ),
     "a switch": (
         {**LIVE, "KPAY_PAWAPAY_UNSIGNED_CALLBACKS": "yes"},
@@ -235,6 +247,15 @@ def test_a_start_says_what_is_wrong_with_its_rails(case: str) -> None:
 
     assert sentence in str(caught.value)
     assert "a-token" not in str(caught.value)
+
+
+def test_what_a_merchant_s_shell_holds_is_no_misspelled_setting_of_a_rail() -> None:
+    """The README has a merchant's own variables exported beside the operator's."""
+    names = ("URL", "API_KEY", "SECRET_KEY", "APPLICATION_ID", "WEBHOOK_SECRET", "TEST_API_KEY")
+
+    routing = opened({**LIVE, **{f"KPAY_{name}": "something" for name in names}})
+
+    assert name_of(routing, Environment.PRODUCTION, "MTN_MOMO_CMR") == "pawapay"
 
 
 @pytest.mark.parametrize("kind", ["text", "locked", "small", "of another kind"])

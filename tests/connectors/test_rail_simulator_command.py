@@ -89,6 +89,7 @@ async def test_it_says_how_to_point_kpay_at_it() -> None:
             assert line, "it ended"
             lines.append(line.decode())
         text = "".join(lines)
+        assert "export KPAY_RAILS=pawapay\n" in text
         assert "export KPAY_PAWAPAY_URL=http://127.0.0.1:" in text
         assert "export KPAY_PAWAPAY_TOKEN=sim_" in text
         assert "time is stepped" in text

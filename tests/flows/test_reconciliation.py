@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from kpay import reconciliation_commands
 from kpay.app import House
 from kpay.audit.model import Action, Actor, AuditFilter
 from kpay.catalogue.model import OperationType
@@ -556,6 +557,37 @@ async def test_a_rail_that_tells_no_statements_is_asked_for_none(
 
 
 # What the operator's commands say of it.
+
+
+async def test_a_day_that_is_not_over_is_refused_in_words(
+    house: House,
+    rail: AccountingRail,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What it would do instead, the days before it, is not what was asked for."""
+
+    acts: list[Callable[[House], Awaitable[object]]] = []
+
+    class Stopped(Exception):
+        pass
+
+    def instead(act: Callable[[House], Awaitable[object]]) -> object:
+        acts.append(act)
+        raise Stopped
+
+    monkeypatch.setattr(reconciliation_commands, "with_house", instead)
+    today = house.reconciliation.latest + timedelta(days=1)
+    with pytest.raises(Stopped):
+        reconciliation_commands.run(day=today.isoformat())
+
+    with pytest.raises(SystemExit) as refused:
+        await acts[0](house)
+
+    assert refused.value.code == 2
+    assert f"{today} is not over: {house.reconciliation.latest} is the last day" in (
+        capsys.readouterr().err
+    )
 
 
 async def test_the_report_says_how_much_and_why_and_fails_while_a_break_is_open(

@@ -12,7 +12,10 @@ import pytest
 
 import kpay.catalogue.data
 from kpay.catalogue.model import OFFERED, OperationType
+from kpay.connectors.model import Accepted
+from kpay.core.clock import ManualClock
 from tests.client import PAYERS, Answer, Merchant
+from tests.two_rails import TwoRails
 
 DEPOSIT, PAYOUT = OperationType.DEPOSIT, OperationType.PAYOUT
 PATHS = {DEPOSIT: "/api/v1/payments", PAYOUT: "/api/v1/payments/withdraw"}
@@ -144,6 +147,21 @@ async def test_a_submitted_number_stays_open_until_it_is_finished_either_way(
     assert isinstance(available, int)
     moved = 950 if operation is DEPOSIT else -1_000
     assert (await funded.wallets())["CMR"] == (available + moved, held)
+
+
+async def test_what_another_rail_of_the_test_environment_has_is_not_ended_in_the_sandbox(
+    funded: Merchant, clock: ManualClock
+) -> None:
+    """It said that it was decided, and nothing came of it: the sandbox is not asked about it."""
+    rails = TwoRails.serve(funded.house, clock, [Accepted({})])
+    made = await funded.withdraw(amount=1_000, phoneNumber="237653456789")
+    await rails.works()
+    finish = f"{PATHS[PAYOUT]}/{made['id']}/sandbox/finish"
+
+    answer = await funded.keys.send("POST", finish, {"outcome": "COMPLETED"})
+
+    assert (answer.status, answer["code"]) == (409, "not_open")
+    assert answer["message"] == "first has it, and not the sandbox: it decides how it ends."
 
 
 async def test_a_finish_that_is_neither_completed_nor_failed_is_refused(merchant: Merchant) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from kpay.catalogue.model import OperationType
+from kpay.connectors.opening import callback_path
+from kpay.core.book import Environment
 from kpay.rail_simulator.books import Place, Status
 from kpay.rail_simulator.misbehaviour import (
     MARKED,
@@ -232,3 +234,10 @@ def test_the_document_names_every_word_and_every_mark() -> None:
         assert set(words) <= set(re.findall(r"`(\w+)`", row)), dimension
     for mark, (dimension, word) in MARKED.items():
         assert f"| {mark} | {dimension} `{word}` |" in DOCUMENT
+
+
+def test_the_document_has_callbacks_sent_to_where_kpay_takes_them() -> None:
+    shown = re.findall(r"http://127\.0\.0\.1:8080(/callbacks[^\s\"]*)", DOCUMENT)
+
+    assert len(shown) == 2
+    assert set(shown) == {callback_path(Environment.PRODUCTION, "pawapay")}

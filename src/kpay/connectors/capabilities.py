@@ -193,22 +193,6 @@ class ResendsCallbacks(Protocol):
     async def resend_callback(self, type_: OperationType, reference: UUID) -> str | None: ...
 
 
-_NAMES: Mapping[str, type] = {
-    "conditions": TellsConditions,
-    "balances": TellsBalances,
-    "predictions": PredictsProviders,
-    "callbacks": JudgesCallbacks,
-    "cancelling": CancelsEnqueued,
-    "bulk": SubmitsMany,
-    "resending": ResendsCallbacks,
-}
-
-
-def capabilities(connector: Connector) -> list[str]:
-    """What a connector can do besides `submit` and `check`, in words."""
-    return [name for name, protocol in _NAMES.items() if isinstance(connector, protocol)]
-
-
 def serves(connector: Connector, provider: str) -> bool:
     """Whether a connector can reach a provider at all."""
     return not isinstance(connector, Limited) or provider in connector.providers

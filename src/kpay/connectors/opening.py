@@ -8,6 +8,7 @@ provider any more is in service all the same: what was begun there is asked abou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import SequenceMatcher
 
 from kpay.catalogue.model import Catalogue, ProviderStatus
 from kpay.connectors.capabilities import serves
@@ -22,6 +23,8 @@ CALLBACKS = "/callbacks/"
 SANDBOX = "sandbox"
 
 _SETTING = {Environment.PRODUCTION: "KPAY_RAILS", Environment.TEST: "KPAY_TEST_RAILS"}
+# How much of a prefix has to be there, in order: one or two letters may be wrong.
+_ALIKE = 0.85
 _PREFIX = {Environment.PRODUCTION: "KPAY_", Environment.TEST: "KPAY_TEST_"}
 
 
@@ -53,6 +56,7 @@ def open_routing(
     rails: Mapping[str, Opener] = RAILS,
 ) -> Routing:
     """Every connector that is configured. Raises RailsConfigurationError."""
+    _check_spelling(settings.rail_variables, rails)
     served = {}
     for environment, routes in (
         (Environment.TEST, settings.test_rails),
@@ -82,6 +86,21 @@ def check_rails(settings: Settings, catalogue: Catalogue, clock: Clock) -> None:
 def callback_path(environment: Environment, name: str) -> str:
     """Where a rail calls us back, below the public address."""
     return f"{CALLBACKS}{'test/' if environment is Environment.TEST else ''}{name}"
+
+
+def _check_spelling(given: Mapping[str, str], rails: Mapping[str, Opener]) -> None:
+    """Refuse what seems meant for a rail whose name is misspelled.
+
+    It would be passed over, and the rail go by what is usual instead: by its own address, say.
+    """
+    prefixes = [f"{before}{name.upper()}_" for before in _PREFIX.values() for name in rails]
+    for variable in sorted(given):
+        if not variable.startswith(tuple(prefixes)):
+            for prefix in prefixes:
+                if SequenceMatcher(None, variable[: len(prefix)], prefix).ratio() >= _ALIKE:
+                    raise RailsConfigurationError(
+                        f"{variable}: is no setting; those of a rail begin with {prefix}"
+                    )
 
 
 def _check(

@@ -85,22 +85,26 @@ class Variables:
         found = self.text(name, usual).rstrip("/")
         url = urlsplit(found)
         if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL_HOSTS):
-            self.wrong(name, "must begin with https://")
+            self.wrong(name, "must begin with https://, or be http:// of this machine")
         return found
 
     def secret(self, name: str) -> str:
         """One that it cannot do without, from the variable or the file that `…_FILE` names."""
         direct, path = self.text(name), self.text(name + _FILE)
+        where = name
         if direct and path:
             self.wrong(name, f"is set twice: leave out {self.prefix}{name} or its {_FILE}")
         if path:
-            direct = (self.file(name + _FILE) or b"").decode("utf-8", "replace").strip()
+            where = name + _FILE
+            direct = (self.file(where) or b"").decode("utf-8", "replace").strip()
         elif not direct:
             self.wrong(
                 name, f"must be set, or {self.prefix}{name}{_FILE} name a file that holds it"
             )
         if not direct.isprintable() or not direct.isascii():
-            self.wrong(name, "holds what no secret has: only printable ASCII can be sent")
+            self.wrong(
+                where, "holds what no secret has: only one line of printable ASCII can be sent"
+            )
         return direct
 
     def file(self, name: str) -> bytes | None:
@@ -111,7 +115,9 @@ class Variables:
         try:
             found = Path(path).expanduser().read_bytes()
         except (OSError, RuntimeError, ValueError) as problem:
-            self.wrong(name, f"{path} cannot be read: {type(problem).__name__}")
+            # In the system's words: a Python class says nothing to who has to put it right.
+            why = getattr(problem, "strerror", None) or problem
+            self.wrong(name, f"{path} cannot be read: {why}")
             return None
         if not found.strip():
             self.wrong(name, f"{path} is empty")

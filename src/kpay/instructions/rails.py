@@ -306,12 +306,17 @@ class Rails:
     ) -> None:
         """Decide how an open sandbox operation ends; the worker settles it as if the rail had said.
 
-        Refuses: not_open, in production too, where only the rail decides.
+        Refuses: not_open, in production too and of what another rail has: only the rail decides.
         """
         if not book.is_test or progress.status is not Status.PROCESSING:
             raise Refusal(
                 Code.NOT_OPEN,
                 "Only an operation of the sandbox that is PROCESSING can be finished.",
+            )
+        if progress.connector != self._sandbox.name:
+            raise Refusal(
+                Code.NOT_OPEN,
+                f"{progress.connector} has it, and not the sandbox: it decides how it ends.",
             )
         await self._sandbox.decide(book, progress.reference, failure_code)
         await store.hasten(self._database, book, instruction_id, self._clock.now())

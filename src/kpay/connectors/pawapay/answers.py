@@ -149,6 +149,10 @@ def of_resending(answer: Answer, path: str) -> str | None:
     match said.get("status"):
         case "ACCEPTED" if answer.status == _OK:
             return None
+        case "REJECTED" if answer.status == _OK and code == "INVALID_STATE":
+            return f"it calls back about what has ended, and this has not ended there ({code})"
+        case "REJECTED" if answer.status == _OK and code == "NOT_FOUND":
+            return f"it has nothing by this reference: it refused it, or never saw it ({code})"
         case "REJECTED" if answer.status == _OK and code is not None:
             return code
         case _:

@@ -38,10 +38,12 @@ def _signer(variables: Variables) -> Signer | None:
     key_id = variables.text("KEY_ID")
     if pem is None:
         if key_id:
-            variables.wrong("KEY_ID", "is of no use without KEY_FILE")
+            variables.wrong("KEY_ID", f"is of no use without {variables.prefix}KEY_FILE")
         return None
     if not key_id:
-        variables.wrong("KEY_ID", "must be what pawaPay calls the key of KEY_FILE")
+        variables.wrong(
+            "KEY_ID", f"must be what pawaPay calls the key of {variables.prefix}KEY_FILE"
+        )
     try:
         return Signer(pem, key_id)
     except ValueError as problem:
