@@ -32,7 +32,7 @@ from kpay.database.ready import Say, ready_database
 from kpay.people.model import Role
 from kpay.settings import Settings
 from kpay.terminal import out
-from kpay.web.server import check_port
+from kpay.web.server import check_port, public_url
 
 _COMPANY = "Demonstration"
 _TRIES = 1_000
@@ -60,7 +60,8 @@ def play(settings: Settings, *, host: str, port: int, workers: int, once: bool, 
             _tell_result(wrong)
             if once:
                 return 1 if wrong else 0
-            _tell_address(f"http://{_reachable(host)}:{port}", merchant)
+            # People are told the name that links are made of: a session is of one name alone.
+            _tell_address(public_url(ready, port), merchant)
             return server.wait()
         except KeyboardInterrupt:
             return 0

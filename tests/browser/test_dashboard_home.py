@@ -115,6 +115,31 @@ async def test_wallets_are_looked_over_together_and_in_any_of_their_currencies(
     await expect(mina.page.locator("#in")).to_have_value("KES")
 
 
+@pytest.mark.parametrize("viewport", [NARROW, WIDE], ids=["phone", "desk"])
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_the_longest_name_of_a_country_is_whole_in_the_picture_of_flows(
+    guest: Open, place: Place, language: str, viewport: dict[str, int]
+) -> None:
+    name = f"{language}-{viewport['width']}"
+    merchant = await place.company(f"Likouala {name}", (f"nora-{name}", Role.VIEWER))
+    await merchant.collect(100_000, "COG")
+    await merchant.collect(100_000, "CMR")
+    for source, destination in (("COG", "CMR"), ("CMR", "COG")):
+        moved = await merchant.transfer(
+            sourceCountry=source, destinationCountry=destination, amount=20_000
+        )
+        assert moved.status == 201
+    nora = await guest(f"nora-{name}", locale=f"{language}-CM", viewport=viewport)
+    await nora.to(book(merchant, "wallets"))
+    cut = await nora.page.locator(".flow:visible").evaluate(
+        """picture => [...picture.querySelectorAll("text")].filter(text => {
+            const [outer, inner] = [picture, text].map(each => each.getBoundingClientRect())
+            return inner.left < outer.left || inner.right > outer.right
+        }).map(text => text.textContent)"""
+    )
+    assert cut == []
+
+
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("fr", "dark")])
 @pytest.mark.parametrize("viewport", [NARROW, WIDE], ids=["phone", "desk"])
 async def test_every_page_of_the_home_is_sound_and_fits(

@@ -14,6 +14,7 @@ from playwright.async_api import Page, expect
 
 from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import Role
+from kpay.transactions.model import parse
 from tests.browser.guests import (
     MOST_BYTES,
     NARROW,
@@ -94,6 +95,33 @@ async def test_a_payment_appears_and_completes_on_the_list_without_a_reload(
     await expect(row.locator(".pill")).to_have_text("Completed")
     await expect(row.locator(".tx-amount")).to_contain_text("+5,000")
     await expect(page.locator("[data-live-said]")).to_have_text("The list was brought up to date.")
+    assert await page.evaluate("window.stillHere")
+
+
+async def test_wallets_appear_and_change_without_a_reload(visit: Open, place: Place) -> None:
+    shop = await shop_of(place, "Grows")
+    page = await visit(shop)
+    wallets = shop.address().replace("/transactions", "/wallets")
+    await page.goto(wallets)
+    await expect(page.locator("#none")).to_be_visible()
+    await shop.merchant.collect(100_000)
+    await expect(page.locator(".wallet .sum")).to_have_text("95,000\u00a0XAF")
+
+    payout = await shop.merchant.withdraw(amount=20_000)
+    identifier = parse(payout["id"])
+    assert identifier is not None
+    await page.goto(f"{wallets}?moved=payout&id={identifier[1]}")
+    await page.evaluate("window.stillHere = true")
+    await expect(page.locator("#moved .done")).to_contain_text("On its way: 20,000")
+    await expect(page.locator(".wallet .facts")).to_contain_text("20,000\u00a0XAF")
+    await expect(page.locator("[data-live-sign]")).to_be_visible()
+    await shop.work()
+    await expect(page.locator("#moved .done")).to_contain_text("Paid to +237")
+    await expect(page.locator(".wallet .sum")).to_have_text("75,000\u00a0XAF")
+    await expect(page.locator("#sum .sum")).to_have_text("75,000\u00a0XAF")
+    await expect(page.locator("[data-live-said]")).to_have_text(
+        "The wallets were brought up to date."
+    )
     assert await page.evaluate("window.stillHere")
 
 

@@ -325,7 +325,8 @@ async def test_a_new_key_pair_is_shown_once_and_the_old_one_ends(
     awa = await Visitor.signed_in(api, office, "awa")
     old = await house.office.keys(shop.id)
     settings = f"/dashboard/app/{shop.id}/test/settings"
-    answer = await awa.post(f"{settings}/keys")
+    instead = old[Environment.TEST].api_key
+    answer = await awa.post(f"{settings}/keys", instead=instead)
     new = await house.office.keys(shop.id)
     assert old != new
     found = re.search(r"sk_test_\w+", words(answer))
@@ -334,6 +335,11 @@ async def test_a_new_key_pair_is_shown_once_and_the_old_one_ends(
     assert principal.book.application_id == shop.id
     assert "sk_test_" not in words(await awa.get(settings))
     assert (await awa.get(f"{settings}/keys")).headers["location"] == settings
+    # The page that showed it is reloaded: the same form once more ends no pair that was just kept.
+    again = await awa.post(f"{settings}/keys", instead=instead)
+    assert (again.status, "sk_test_" in words(again)) == (409, False)
+    assert "a pair was made meanwhile" in words(again)
+    assert await house.office.keys(shop.id) == new
 
 
 async def test_an_owner_without_a_second_factor_changes_nothing_that_is_live(

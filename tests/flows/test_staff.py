@@ -211,6 +211,15 @@ async def test_a_company_s_person_is_nobody_here(office: Office, ada: Visitor) -
     assert "awa@example.com" not in words(await ada.get(STAFF))
 
 
+async def test_an_admin_without_a_second_factor_is_asked_for_one_and_for_no_code(
+    office: Office, api: Api
+) -> None:
+    await office.employ("ada", OperatorRole.ADMIN)
+    page = await (await Visitor.signed_in(api, office, "ada")).get(STAFF)
+    assert "Set up a second factor first" in words(page)
+    assert b'name="code"' not in page.raw
+
+
 async def test_support_sees_who_works_here_and_changes_nobody(office: Office, api: Api) -> None:
     ada_id = await employed(office, "ada")
     await employed(office, "bea", OperatorRole.SUPPORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -50,6 +51,15 @@ def test_it_goes_on_serving_until_it_is_told_to_end(program: Program) -> None:
         assert server.stop() == 0
 
         assert not [child for child in children if alive(child)]
+
+
+def test_the_dashboard_is_told_by_the_name_that_its_links_are_made_of(
+    program: Program, tmp_path: Path
+) -> None:
+    heard = replace(program, log=tmp_path / "heard.log")
+    with heard.serving("demo") as server:
+        wait_for(lambda: b"X-Secret-Key" in (tmp_path / "heard.log").read_bytes(), STOP_SECONDS)
+        assert f"http://localhost:{server.port}/dashboard" in (tmp_path / "heard.log").read_text()
 
 
 def _playing_is_over(server: Server) -> bool:

@@ -48,6 +48,8 @@ def test_each_language_writes_amounts_dates_and_countries_its_own_way(language: 
         told.moment(moment),
         told.country("CIV"),
         told.say("Sign in"),
+        told.rates("file"),
+        told.rates("frankfurter"),
     ]
     wanted = {
         "en": [
@@ -58,6 +60,8 @@ def test_each_language_writes_amounts_dates_and_countries_its_own_way(language: 
             "1 Jun 2026, 10:04 UTC",
             "Côte d’Ivoire",
             "Sign in",
+            "file of rates",
+            "frankfurter",
         ],
         "fr": [
             "48 211,75 XOF",
@@ -67,6 +71,8 @@ def test_each_language_writes_amounts_dates_and_countries_its_own_way(language: 
             "1 juin 2026, 10:04 UTC",
             "Côte d’Ivoire",
             "Se connecter",
+            "fichier de taux",
+            "frankfurter",
         ],
     }[language]
     assert [text.replace("\u00a0", " ").replace("\u202f", " ") for text in said] == wanted

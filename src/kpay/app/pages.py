@@ -73,7 +73,7 @@ def dashboard(parts: Parts) -> Site:
             *door(parts.people, cookies),
             *Links(parts.people, cookies).pages(),
             *Applications(parts.office, parts.webhooks, parts.approvals).pages(),
-            *_wallets(parts).pages(),
+            *_wallets(parts, live).pages(),
             *_moving(parts).pages(),
             *_approval_pages(parts),
             *TransactionPages(parts.transactions, live, parts.catalogue).pages(),
@@ -94,7 +94,7 @@ def dashboard(parts: Parts) -> Site:
     )
 
 
-def _wallets(parts: Parts) -> Wallets:
+def _wallets(parts: Parts, live: Live) -> Wallets:
     return Wallets(
         parts.database,
         parts.rates,
@@ -102,6 +102,7 @@ def _wallets(parts: Parts) -> Wallets:
         parts.transfers,
         parts.payouts,
         parts.clock,
+        live,
     )
 
 

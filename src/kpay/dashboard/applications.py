@@ -75,6 +75,10 @@ class Applications:
         """A new pair, shown on this answer and never again: it is not led to another page."""
         if _owes_a_factor(visit):
             return redirect(SET_UP)
+        key = (await self._office.keys(visit.application.id)).get(visit.book.environment)
+        if visit.form.get("instead", "") != (key.api_key if key else ""):
+            # Reloading what showed a pair sends the form again, and would end the pair just copied.
+            return await self._shown(visit, 409, stale=True)
         try:
             pair = await self._office.regenerate_keys(
                 visit.application.id, visit.book.environment, by=visit.session.actor
@@ -147,6 +151,7 @@ class Applications:
         secret: Secrets | None = None,
         errors: Mapping[str, str] = _NOTHING,
         typed: Mapping[str, str] = _NOTHING,
+        stale: bool = False,
     ) -> Answer:
         keys = await self._office.keys(visit.application.id)
         return drawn(
@@ -160,6 +165,7 @@ class Applications:
             secret=secret,
             errors=errors,
             typed=typed,
+            stale=stale,
             asked=visit.query.get("ask"),
             done=visit.query.get("done"),
         )

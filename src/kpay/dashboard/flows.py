@@ -28,7 +28,7 @@ class Frame(msgspec.Struct, frozen=True):
     right: int
 
 
-WIDE, NARROW = Frame(640, 190, 450), Frame(340, 124, 216)
+WIDE, NARROW = Frame(640, 190, 450), Frame(360, 132, 222)
 
 
 class Flow(msgspec.Struct, frozen=True):

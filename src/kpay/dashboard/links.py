@@ -120,7 +120,7 @@ def _over(visit: Visit, refusal: Refusal) -> Answer:
 
 def _weak(visit: Visit) -> str:
     return visit.speech.say(
-        "Choose another password: at least %(least)s characters, not your name or address, and "
-        "nothing that many people use.",
+        "Choose another: at least %(least)d characters, without your name or e-mail address, and "
+        "none of those that are tried first.",
         least=LEAST_LENGTH,
     )

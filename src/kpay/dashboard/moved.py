@@ -9,8 +9,11 @@ import msgspec
 from kpay.core.ids import parse_uuid
 from kpay.dashboard.moves import PayoutMove, TransferMove
 from kpay.dashboard.page import Visit, transaction_address
+from kpay.dashboard.speech import Speech
 from kpay.dashboard.typed import phone_words
+from kpay.instructions.model import Status
 from kpay.payouts.flow import Payouts
+from kpay.payouts.model import Payout
 from kpay.transactions.model import Noun, spell
 from kpay.transfers.flow import Transfers
 
@@ -21,6 +24,8 @@ class Notice(msgspec.Struct, frozen=True):
     words: str
     reference: str
     href: str
+    returned: bool = False
+    """Whether it has ended without being paid, so that the money is back."""
 
 
 class Moved:
@@ -55,15 +60,34 @@ class Moved:
         tracked = await self._payouts.find(visit.book, operation_id) if word else None
         if word != PayoutMove.word or tracked is None:
             return None
-        payout = tracked.agreed
-        words = speech.say(
-            "On its way: %(money)s of the wallet of %(source)s are set aside for %(phone)s until "
-            "the operator has paid.",
-            money=speech.money(payout.amount),
-            source=speech.country(payout.source_country),
-            phone=phone_words(payout.phone_number or ""),
-        )
-        return Notice(words, payout.reference, _page(visit, Noun.PAYOUT, payout.id))
+        payout, status = tracked.agreed, tracked.progress.status
+        returned = status in (Status.FAILED, Status.CANCELLED)
+        words = _payout_words(speech, payout, status)
+        page = _page(visit, Noun.PAYOUT, payout.id)
+        return Notice(words, payout.reference, page, returned)
+
+
+def _payout_words(speech: Speech, payout: Payout, status: Status) -> str:
+    """Where its money is by now: the page is looked at, and drawn anew, after it has ended too."""
+    say = speech.say
+    about = {
+        "money": speech.money(payout.amount),
+        "source": speech.country(payout.source_country),
+        "phone": phone_words(payout.phone_number or ""),
+    }
+    match status:
+        case Status.COMPLETED:
+            return say("Paid to %(phone)s: %(money)s have left the wallet of %(source)s.", **about)
+        case Status.FAILED | Status.CANCELLED:
+            return say(
+                "Not paid to %(phone)s: %(money)s are back in the wallet of %(source)s.", **about
+            )
+        case _:
+            return say(
+                "On its way: %(money)s of the wallet of %(source)s are set aside for %(phone)s "
+                "until the operator has paid.",
+                **about,
+            )
 
 
 def _page(visit: Visit, noun: Noun, operation_id: UUID) -> str:

@@ -68,6 +68,10 @@ class Speech(msgspec.Struct, frozen=True):
         point = get_decimal_symbol(self.locale) if digits else ""
         return f"{self.number(int(whole))}{point}{digits}"
 
+    def rates(self, source: str) -> str:
+        """Where a rate came from: whoever publishes it by name, or the operator's own file."""
+        return self.say("file of rates") if source == "file" else source
+
     def percent(self, basis_points: int) -> str:
         """5 %, 2.5 %: up to two decimals."""
         number = format_decimal(Decimal(basis_points) / 100, "0.##", locale=self.locale)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kpay.catalogue.model import Catalogue
+from kpay.catalogue.model import Catalogue, OperationType
+from kpay.core.money import Money, to_rail
 from kpay.dashboard.speech import Speech
 from kpay.dashboard.typed import phone_words
 from kpay.instructions.model import Status
@@ -87,12 +88,19 @@ class Telling:
         """What comes of it on the other side, where that is worth a line."""
         if told.arrives is None or told.status in (Status.FAILED, Status.CANCELLED):
             return ""
-        amount = self._speech.money(told.arrives)
+        amount = self._speech.money(self._paid(told, told.arrives))
         if told.noun is Noun.PAYMENT:
             return self._speech.say("%(amount)s for you", amount=amount)
         if told.arrives.currency == told.amount.currency:
             return ""
         return self._speech.say("%(amount)s arrive", amount=amount)
+
+    def _paid(self, told: Transaction, arrives: Money) -> Money:
+        """What arrives, as the confirmation said it: an operator pays no part of its least coin."""
+        provider = self._catalogue.providers.get(told.provider or "")
+        if told.noun is not Noun.PAYOUT or provider is None:
+            return arrives
+        return to_rail(arrives, provider.decimals(OperationType.PAYOUT))
 
     def reason(self, code: str | None) -> str:
         """Why it did not work; the code itself where there are no words for it."""

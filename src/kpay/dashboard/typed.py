@@ -34,9 +34,15 @@ def line(text: str, most: int) -> str:
 
 
 def phone_words(digits: str) -> str:
-    """+237 653 456 789: by threes, as every calling code that is served has three digits."""
-    groups = [digits[start : start + 3] for start in range(0, len(digits), 3)]
+    """+237 653 456 789, +225 05 03 45 67 89: as such numbers are written and read out at home.
+
+    Every calling code that is served has three digits. What follows goes by twos where it is eight
+    or ten digits long, and by threes otherwise.
+    """
+    code, national = digits[:3], digits[3:]
+    size = 2 if len(national) in (8, 10) else 3
+    groups = [national[start : start + size] for start in range(0, len(national), size)]
     if len(groups) > 1 and len(groups[-1]) == 1:
         # A last digit alone is easily missed: the last two groups share.
         groups[-2:] = [groups[-2][:2], groups[-2][2:] + groups[-1]]
-    return "+" + "\u00a0".join(groups)
+    return "+" + "\u00a0".join([code, *groups])

@@ -16,6 +16,7 @@ from kpay.core.refusals import Code, Refusal
 from kpay.dashboard.curves import PERIODS, Curve, Period, curve, moments, period_of
 from kpay.dashboard.flows import NARROW, WIDE, picture, together
 from kpay.dashboard.house import drawn
+from kpay.dashboard.live import Live
 from kpay.dashboard.moved import Moved
 from kpay.dashboard.page import PREFIX, Page, Reach, Visit
 from kpay.database.pool import Database
@@ -65,8 +66,10 @@ class Wallets:
         transfers: Transfers,
         payouts: Payouts,
         clock: Clock,
+        live: Live,
     ) -> None:
         self._database = database
+        self._live = live
         self._rates = rates
         self._statements = statements
         self._transfers = transfers
@@ -79,6 +82,8 @@ class Wallets:
         return [Page("GET", address, Reach.BOOK, self.overview, Right.VIEW_MONEY)]
 
     async def overview(self, visit: Visit) -> Answer:
+        # Every entry of the book is news here, and is looked for before the balances are.
+        state = await self._live.state(visit.book)
         wallets = await store.wallets(self._database, visit.book)
         currencies = sorted({wallet.available.currency for wallet in wallets})
         given: dict[str, Any] = {"whole": None}
@@ -97,6 +102,7 @@ class Wallets:
             visit,
             "wallets.html",
             currencies=currencies,
+            live=self._live.of_list(visit.book, state, (), newest=True),
             moved=await self._moved.told(visit),
             moves=visit.may(Right.MOVE_MONEY),
             sets=visit.may(Right.APPLICATIONS),

@@ -126,7 +126,7 @@ def _let_starting_processes_end() -> None:
     )
 
 
-def _public_url(settings: Settings, port: int) -> str:
+def public_url(settings: Settings, port: int) -> str:
     """The operator's own, or else this machine's at the port that is served."""
     if settings.public_url != Settings.public_url:
         return settings.public_url
@@ -143,7 +143,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, drive_work:
             "KPAY_DATABASE_URL": settings.database_url or "",
             "KPAY_SECRET": load_secret(settings.home, settings.secret),
             "KPAY_DRIVE_WORK": "1" if drive_work else "0",
-            "KPAY_PUBLIC_URL": _public_url(settings, port),
+            "KPAY_PUBLIC_URL": public_url(settings, port),
             _METRICS_VARIABLE: folder,
             _SERVER_VARIABLE: str(os.getpid()),
         }

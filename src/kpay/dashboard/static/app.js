@@ -30,6 +30,7 @@ addEventListener("pageshow", () => {
 // Pages that say where their news are (data-live) are fetched anew when there are some, and what has
 // changed in their parts (data-part) is put in place. Nobody is told while nobody looks.
 const live = { source: null, url: null, timer: null, busy: false, again: false };
+const wait = (seconds) => new Promise((over) => { setTimeout(over, 1000 * seconds); });
 const livePart = () => document.querySelector("[data-live]");
 function signLive(state) {
   const sign = document.querySelector("[data-live-sign]");
@@ -66,6 +67,8 @@ async function drawAnew() {
     let changed = false;
     for (const part of document.querySelectorAll("[data-part]")) {
       const next = fresh.getElementById(part.id);
+      // A page that has become another one, such as one with the first wallet on it.
+      if (!next && part.dataset.part === "other") { location.reload(); return; }
       if (!next) continue;
       if ("live" in next.dataset) part.dataset.live = next.dataset.live;
       if (part.innerHTML === next.innerHTML) continue;
@@ -78,6 +81,8 @@ async function drawAnew() {
     // The network is away, or the session is over: the page stays as it is.
     return;
   } finally {
+    // What costs much to draw says how long it is drawn no second time.
+    await wait(livePart()?.dataset.liveRest || 0);
     live.busy = false;
   }
   if (live.again) { live.again = false; setTimeout(drawAnew, 1000); return; }
