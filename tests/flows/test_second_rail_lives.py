@@ -168,7 +168,8 @@ async def test_without_the_database_s_guard_such_a_rule_is_found(
     owner = await asyncpg.connect(database_url)
     await owner.execute("drop trigger instructions_one_reference on instructions")
     await owner.close()
-    for seed in range(5):
+    # One life in four has a copy that is late enough: it ends at the first that has.
+    for seed in range(30):
         payouts = await lived(funded, house, clock, seed)
         if any(times == 2 for _, times in payouts):
             break
