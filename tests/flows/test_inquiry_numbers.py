@@ -127,7 +127,7 @@ async def test_a_number_that_another_process_has_just_taken_is_not_used_and_it_i
     assert await asking == 0
     assert len(await numbered(funded, made)) == 3
 
-    clock.advance(seconds=CLAIM / timedelta(seconds=1))
+    clock.advance(seconds=CLAIM // timedelta(seconds=1))
     assert await house.inquiries.work(10) == 1
     assert (await numbered(funded, made))[2:] == [(3, "first", "check"), (4, "first", "check")]
     await assert_sound(database_url)

@@ -119,9 +119,9 @@ class Work(Generic[G]):
     async def _keep_or_say(self, claim: Claim, agreed: G, outcome: Outcome) -> None:
         try:
             await self._keep(claim, agreed, outcome)
-        except Exception:
+        except Exception as problem:
             # It is still due: another attempt is made when the claim has run out.
-            log.exception("attempt_failed", type=self._type)
+            log.error("attempt_failed", type=self._type, exc_info=problem)
 
     async def _keep(self, claim: Claim, agreed: G, outcome: Outcome) -> None:
         """Record what a rail said, however long the database is away, while the claim is ours.
