@@ -10,7 +10,7 @@ from simulator.simulation import SimulationFailed, simulate
 from tests.simulator.plants import nothing_is_reserved
 
 # Those by which the planted defects are found, with as many steps as the longest of them takes.
-SEEDS = {1: 110, 2: 110, 4: 110, 5: 110, 6: 60, 8: 60, 10: 110, 14: 110}
+SEEDS = {1: 110, 2: 110, 5: 110, 6: 60, 8: 60, 10: 110, 39: 75}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
