@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -15,7 +15,6 @@ from kpay.terminal import (
     AsJson,
     fail,
     new_table,
-    operation_id,
     out,
     print_json,
     typed_by,
@@ -53,13 +52,14 @@ def list_contradictions(
     as_json: AsJson = False,
 ) -> None:
     """List what is open, newest first, with what to do about it. Exits 1 when anything is."""
+    from kpay.office.shapes import shown_contradiction
 
     async def fetch(house: House) -> Sequence[Contradiction]:
         return await house.contradictions.list(open_only=not every)
 
     found = with_house(fetch)
     if as_json:
-        print_json([_shown(one) for one in found])
+        print_json([shown_contradiction(one) for one in found])
     elif not found:
         out.print("Nothing contradicts our books." if every else "Nothing is open.")
     else:
@@ -70,17 +70,18 @@ def list_contradictions(
 @contradictions.command
 def show(operation: Operation, *, as_json: AsJson = False) -> None:
     """Show all that was found of one operation, with the evidence."""
+    from kpay.office.shapes import shown_contradiction
 
     async def fetch(house: House) -> Sequence[Contradiction]:
         return await house.contradictions.of_operation(_identifier(operation))
 
     found = with_house(fetch)
     if as_json:
-        print_json([_shown(one) for one in found])
+        print_json([shown_contradiction(one) for one in found])
         return
     for one in found:
         table = new_table("What", str(one.what))
-        for name, value in _shown(one).items():
+        for name, value in shown_contradiction(one).items():
             if name not in ("what", "next") and value is not None:
                 words = json.dumps(value, ensure_ascii=False) if name == "evidence" else str(value)
                 table.add_row(name, escape(words))
@@ -133,6 +134,8 @@ def _identifier(text: str) -> UUID:
 
 def _tell(found: Sequence[Contradiction]) -> None:
     """In few columns: what is piped is no wider than a small terminal."""
+    from kpay.office.shapes import operation_id
+
     table = new_table("Operation", "What", "Told")
     for one in found:
         table.add_row(
@@ -151,32 +154,3 @@ def _next(one: Contradiction) -> str:
     from kpay.contradictions.model import next_action
 
     return next_action(one.type, one.what)
-
-
-def _shown(one: Contradiction) -> dict[str, Any]:
-    """One for a program; amounts are plain decimals in text."""
-    from kpay.core.clock import iso
-    from kpay.core.money import rail_text
-
-    settled = one.settled
-    return {
-        "operation": operation_id(one.type, one.operation_id),
-        "application": str(one.book.application_id),
-        "environment": one.book.environment.word,
-        "what": str(one.what),
-        "status": one.status,
-        "reference": str(one.reference),
-        "provider": one.provider,
-        "phoneNumber": one.phone_number,
-        "amount": None if one.told is None else rail_text(one.told),
-        "currency": None if one.told is None else one.told.currency,
-        "connector": one.connector,
-        "attempt": one.attempt,
-        "evidence": one.evidence,
-        "foundAt": iso(one.found_at),
-        "decision": None if settled is None else str(settled.decision),
-        "note": None if settled is None else settled.note,
-        "settledBy": None if settled is None else settled.by,
-        "settledAt": None if settled is None else iso(settled.at),
-        "next": None if settled is not None else _next(one),
-    }

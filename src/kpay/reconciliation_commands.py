@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -18,7 +18,6 @@ from kpay.terminal import (
     err,
     fail,
     new_table,
-    operation_id,
     out,
     print_json,
     typed_by,
@@ -27,8 +26,9 @@ from kpay.terminal import (
 
 if TYPE_CHECKING:
     from kpay.app import House
+    from kpay.office.report import Report
     from kpay.reconciliation.breaks import Break, StatementLine
-    from kpay.reconciliation.floats import Float, Unfinished
+    from kpay.reconciliation.floats import Float
 
 reconciliation = App(
     name="reconciliation", help="Our books against the statements of the rails, day by day."
@@ -50,7 +50,7 @@ def run(
     Exits 1 when a break is open or a day could not be finished.
     """
 
-    async def act(house: House) -> Told:
+    async def act(house: House) -> Report:
         if not house.reconciliation.rails:
             fail("No rail here tells its statements: see docs/reconciliation.md.")
         latest = house.reconciliation.latest
@@ -60,7 +60,7 @@ def run(
         await house.reconciliation.plan(wanted)
         while await house.reconciliation.work(100):
             pass
-        return await Told.of(house)
+        return await _read(house)
 
     _tell(with_house(act), as_json=as_json)
 
@@ -77,7 +77,7 @@ def report(
 
     Exits 1 when a break is open or a day could not be finished.
     """
-    told = with_house(lambda house: Told.of(house))
+    told = with_house(_read)
     if csv is not None:
         csv.write_bytes(_sheet(told.breaks))
         err.print(f"{csv} holds {len(told.breaks)} breaks.", markup=False)
@@ -99,28 +99,31 @@ def list_breaks(
 
     found = with_house(fetch)
     if as_json:
-        print_json([_shown(one) for one in found])
+        from kpay.office.shapes import shown_break
+
+        print_json([shown_break(one) for one in found])
     elif not found:
         out.print("There is no break." if every else "No break is open.")
     else:
         _table(found)
-        for kind, known in sorted({(one.kind, _known(one)) for one in found if _is_open(one)}):
+        for kind, known in sorted({(one.kind, one.is_known) for one in found if one.is_open}):
             from kpay.reconciliation.model import next_action
 
             words = f"{kind}: {next_action(kind, known=known)}"
             out.print(words, markup=False, soft_wrap=True)
-    sys.exit(1 if any(map(_is_open, found)) else 0)
+    sys.exit(1 if any(one.is_open for one in found) else 0)
 
 
 @reconciliation.command
 def show(identifier: BreakId, *, as_json: AsJson = False) -> None:
     """Show a break with the lines that it is about."""
+    from kpay.office.shapes import shown_break, shown_line
 
     async def fetch(house: House) -> tuple[Break, Sequence[StatementLine]]:
         return await house.breaks.get(_identifier(identifier))
 
     found, lines = with_house(fetch)
-    shown = {**_shown(found), "lines": [_shown_line(line) for line in lines]}
+    shown = shown_break(found) | {"lines": [shown_line(line) for line in lines]}
     if as_json:
         print_json(shown)
         return
@@ -152,51 +155,23 @@ def close(
     out.print(f"{identifier} is closed.", markup=False)
 
 
-class Told:
-    """All that there is to tell: the floats, the breaks and what is not finished."""
+async def _read(house: House) -> Report:
+    from kpay.office.report import read_report
 
-    def __init__(
-        self,
-        floats: Sequence[Float],
-        breaks: Sequence[Break],
-        unfinished: Sequence[Unfinished],
-    ) -> None:
-        self.floats = floats
-        self.breaks = breaks
-        self.unfinished = unfinished
-
-    @classmethod
-    async def of(cls, house: House) -> Told:
-        from kpay.reconciliation.floats import floats, unfinished
-
-        return cls(
-            await floats(house.database),
-            await house.breaks.list(open_only=False),
-            await unfinished(house.database),
-        )
-
-    @property
-    def is_sound(self) -> bool:
-        explained = all(one.unexplained.minor == 0 for one in self.floats)
-        return explained and not self.unfinished and not any(map(_is_open, self.breaks))
+    return await read_report(house.database, house.breaks)
 
 
-def _tell(told: Told, *, as_json: bool) -> None:
+def _tell(told: Report, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "sound": told.is_sound,
-                "wallets": [_shown_float(one) for one in told.floats],
-                "breaks": [_shown(one) for one in told.breaks if _is_open(one)],
-                "unfinished": [_shown_unfinished(one) for one in told.unfinished],
-            }
-        )
+        from kpay.office.shapes import shown_report
+
+        print_json(shown_report(told))
     else:
         _print(told)
     sys.exit(0 if told.is_sound else 1)
 
 
-def _print(told: Told) -> None:
+def _print(told: Report) -> None:
     for one in told.floats:
         _print_float(one)
     for waiting in told.unfinished:
@@ -209,9 +184,8 @@ def _print(told: Told) -> None:
         )
     if not told.floats:
         out.print("No day is reconciled yet.")
-    found = [one for one in told.breaks if _is_open(one)]
-    if found:
-        _table(found)
+    if told.open:
+        _table(told.open)
         out.print("See kpay reconciliation list for what to do about each.")
 
 
@@ -235,115 +209,23 @@ def _print_float(one: Float) -> None:
 
 def _table(found: Sequence[Break]) -> None:
     """In few columns: what is piped is no wider than a small terminal."""
+    from kpay.core.ids import public_id
+    from kpay.reconciliation.breaks import PREFIX
+
     table = new_table("Break", "Kind", "Off by", "Found on")
     for one in found:
-        kind = f"[red]{one.kind}[/red]" if _is_open(one) else f"{one.kind}, {one.state}"
-        table.add_row(_shown(one)["id"], kind, str(one.off_by), str(one.found_on))
+        kind = f"[red]{one.kind}[/red]" if one.is_open else f"{one.kind}, {one.state}"
+        table.add_row(public_id(PREFIX, one.id), kind, str(one.off_by), str(one.found_on))
     out.print(table)
 
 
 def _sheet(found: Sequence[Break]) -> bytes:
     from kpay.core.sheet import head, sheet
+    from kpay.office.shapes import shown_break
 
-    rows = [_shown(one) for one in found]
+    rows = [shown_break(one) for one in found]
     columns = list(rows[0]) if rows else []
     return head(columns) + sheet([list(row.values()) for row in rows])
-
-
-def _shown(one: Break) -> dict[str, Any]:
-    """A break for a program; amounts are plain decimals in text."""
-    from kpay.core.clock import iso
-    from kpay.core.ids import parse_uuid, public_id
-    from kpay.core.money import rail_text
-    from kpay.reconciliation.breaks import PREFIX
-    from kpay.reconciliation.model import next_action
-
-    reference = parse_uuid(one.key)
-    return {
-        "id": public_id(PREFIX, one.id),
-        "environment": one.place.environment.word,
-        "connector": one.place.connector,
-        "country": one.place.wallet.country,
-        "currency": one.place.wallet.currency,
-        "walletProvider": one.place.wallet.provider,
-        "kind": str(one.kind),
-        "state": str(one.state),
-        "theirs": rail_text(one.theirs),
-        "ours": rail_text(one.ours),
-        "offBy": rail_text(one.off_by),
-        "reference": None if reference is None else str(reference),
-        "line": one.key if reference is None else None,
-        "application": None if one.application_id is None else str(one.application_id),
-        "operation": _operation(one),
-        "foundOn": str(one.found_on),
-        "foundAt": iso(one.found_at),
-        "judgedOn": str(one.judged_on),
-        "note": one.note,
-        "closedBy": one.closed_by,
-        "closedAt": None if one.closed_at is None else iso(one.closed_at),
-        "next": next_action(one.kind, known=_known(one)) if _is_open(one) else None,
-    }
-
-
-def _shown_line(line: StatementLine) -> dict[str, Any]:
-    from kpay.core.clock import iso
-    from kpay.core.money import rail_text
-
-    return {
-        "day": str(line.day),
-        "number": line.number,
-        "at": iso(line.at),
-        "word": line.word,
-        "amount": rail_text(line.amount),
-        "balance": None if line.balance is None else rail_text(line.balance),
-        "raw": line.raw,
-    }
-
-
-def _shown_float(one: Float) -> dict[str, Any]:
-    from kpay.core.clock import iso
-    from kpay.core.money import rail_text
-
-    return {
-        "environment": one.place.environment.word,
-        "connector": one.place.connector,
-        "country": one.place.wallet.country,
-        "currency": one.place.wallet.currency,
-        "provider": one.place.wallet.provider,
-        "day": str(one.day),
-        "lines": one.lines,
-        "theirs": rail_text(one.theirs),
-        "ours": rail_text(one.ours),
-        "difference": rail_text(one.difference),
-        "because": [
-            {"what": part.words, "amount": rail_text(part.amount), "count": part.count}
-            for part in one.parts
-        ],
-        "unexplained": rail_text(one.unexplained),
-        "told": rail_text(one.told),
-        "toldAt": iso(one.told_at),
-    }
-
-
-def _shown_unfinished(one: Unfinished) -> dict[str, Any]:
-    from kpay.core.clock import iso
-
-    return {
-        "environment": one.environment.lower(),
-        "connector": one.connector,
-        "wallet": one.wallet,
-        "day": str(one.day),
-        "stage": one.stage,
-        "dueAt": iso(one.due_at),
-        "trouble": one.trouble,
-    }
-
-
-def _operation(one: Break) -> str | None:
-    """The operation as its merchant knows it."""
-    if one.instruction_id is None or one.type is None:
-        return None
-    return operation_id(one.type, one.instruction_id)
 
 
 def _wallet(one: Break | Float) -> str:
@@ -351,14 +233,6 @@ def _wallet(one: Break | Float) -> str:
     words = (one.place.connector, wallet.country, wallet.currency, wallet.provider)
     live = "" if one.place.environment.word == "live" else " (test)"
     return " ".join(filter(None, words)) + live
-
-
-def _is_open(one: Break) -> bool:
-    return one.state == "open"
-
-
-def _known(one: Break) -> bool:
-    return one.instruction_id is not None
 
 
 def _words(value: object) -> str:

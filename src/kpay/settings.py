@@ -34,6 +34,8 @@ class Settings:
     database_url: str | None = None
     migration_url: str | None = None
     secret: str | None = None
+    # What the operator's own programs read the office with; without one it is closed.
+    office_token: str | None = field(default=None, repr=False)
     public_url: str = "http://localhost:8080"
     sandbox_delay: timedelta = timedelta(seconds=3)
     gateway_life: timedelta = timedelta(minutes=30)
@@ -70,6 +72,11 @@ class Settings:
             database_url=reader.read("KPAY_DATABASE_URL", _database_url, None),
             migration_url=reader.read("KPAY_MIGRATION_URL", _database_url, None),
             secret=reader.read("KPAY_SECRET", _secret, None),
+            office_token=reader.read(
+                "KPAY_OFFICE_TOKEN",
+                _secret,
+                reader.read("KPAY_OFFICE_TOKEN_FILE", _secret_file, None),
+            ),
             public_url=reader.read("KPAY_PUBLIC_URL", _http_url, cls.public_url),
             sandbox_delay=reader.read("KPAY_SANDBOX_DELAY", _seconds, cls.sandbox_delay),
             gateway_life=reader.read("KPAY_GATEWAY_LIFE", _seconds, cls.gateway_life),
@@ -157,6 +164,14 @@ def _secret(text: str) -> str:
     if len(text) < 32:
         raise ValueError("must be at least 32 characters")
     return text
+
+
+def _secret_file(text: str) -> str:
+    try:
+        found = _path(text).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{text} cannot be read: name a file that the program can read") from None
+    return _secret(found)
 
 
 def _http_url(text: str) -> str:

@@ -135,16 +135,6 @@ def typed_by(command: str) -> Actor:
     return Actor(command=f"kpay {command}, by {user}")
 
 
-def operation_id(type_: str, identifier: UUID) -> str:
-    """An operation at a rail as its merchant knows it; `type_` is DEPOSIT, PAYOUT or REFUND."""
-    from kpay.core.ids import public_id
-    from kpay.payments.model import PREFIX as PAYMENT
-    from kpay.payouts.model import PREFIX as PAYOUT
-    from kpay.refunds.model import PREFIX as REFUND
-
-    return public_id({"DEPOSIT": PAYMENT, "PAYOUT": PAYOUT, "REFUND": REFUND}[type_], identifier)
-
-
 def new_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -18,11 +18,12 @@ from kpay import metrics
 from kpay.app import House
 from kpay.audit.model import Action, Actor, AuditFilter
 from kpay.connectors.model import Accepted, Instruction, NotFound, Outcome, Paid, Refused, Unknown
-from kpay.contradiction_commands import _shown, _tell
+from kpay.contradiction_commands import _tell
 from kpay.contradictions.model import Contradiction, Decision, What, next_action
 from kpay.core.clock import ManualClock
 from kpay.core.refusals import Code, Refusal
 from kpay.database.embedded import as_program
+from kpay.office.shapes import shown_contradiction
 from tests.books import journal, operation_of
 from tests.client import Answer, Merchant
 from tests.hosted import PAYS, Visitor, to_confirm, withdraw
@@ -294,7 +295,7 @@ async def test_the_command_says_what_was_found_and_what_to_do(
     assert payout["id"] in told
     assert f"{payout['id']} paid_after_failed 9,500.00 XAF" in told
     assert f"{payout['id']} stands FAILED. " + next_action("PAYOUT", What.PAID_AFTER_FAILED) in told
-    shown = _shown(found[0])
+    shown = shown_contradiction(found[0])
     assert json.dumps(shown)
     assert (shown["amount"], shown["currency"], shown["decision"]) == ("9500", "XAF", None)
     assert shown["evidence"] == {"financialTransactionId": "42"}

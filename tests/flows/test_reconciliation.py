@@ -30,7 +30,7 @@ from kpay.reconciliation import store
 from kpay.reconciliation.breaks import Break
 from kpay.reconciliation.floats import Float, floats, unfinished
 from kpay.reconciliation.model import Kind, State
-from kpay.reconciliation_commands import Told, _sheet, _tell
+from kpay.reconciliation_commands import _read, _sheet, _tell
 from kpay.settings import Settings
 from tests.books import operation_of
 from tests.client import Merchant
@@ -601,7 +601,7 @@ async def test_the_report_says_how_much_and_why_and_fails_while_a_break_is_open(
     rail.add("FEE", Money(-150_000, "XAF"))
     await next_day(house, clock)
     with pytest.raises(SystemExit) as sound:
-        _tell(await Told.of(house), as_json=False)
+        _tell(await _read(house), as_json=False)
     assert sound.value.code == 0
     told = capsys.readouterr().out
     assert "scripted CMR XAF (test), end of 2026-06-23: the rail holds 998,500.00 XAF more" in told
@@ -610,7 +610,7 @@ async def test_the_report_says_how_much_and_why_and_fails_while_a_break_is_open(
     rail.add("PAYOUT", Money(-700_000, "XAF"), operation=OperationType.PAYOUT)
     await next_day(house, clock)
     with pytest.raises(SystemExit) as unsound:
-        _tell(await Told.of(house), as_json=True)
+        _tell(await _read(house), as_json=True)
     assert unsound.value.code == 1
     told_json = json.loads(capsys.readouterr().out)
     assert told_json["sound"] is False
@@ -639,7 +639,7 @@ async def test_a_rail_whose_balances_do_not_follow_from_its_lines_is_not_explain
     rail.lines[-1] = replace(line, balance=line.balance + Money(500, "XAF"))
     await next_day(house, clock)
 
-    told = await Told.of(house)
+    told = await _read(house)
 
     assert told.floats[0].unexplained.number == 5
     assert not told.is_sound
@@ -654,7 +654,7 @@ async def test_every_break_goes_into_a_sheet(
     rail.write(rail.asked[-1][1])
     await next_day(house, clock)
 
-    rows = list(csv.DictReader(io.StringIO(_sheet((await Told.of(house)).breaks).decode())))
+    rows = list(csv.DictReader(io.StringIO(_sheet((await _read(house)).breaks).decode())))
 
     (row,) = rows
     assert (row["kind"], row["state"], row["theirs"], row["ours"]) == (

@@ -1,4 +1,4 @@
-"""What a process shows to programs: the API, and the rails' door."""
+"""What a process shows to programs: the API, and the doors of rails and of the office."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kpay.app.parts import Parts
 from kpay.connectors import api as connectors_api
 from kpay.core.routes import Route
 from kpay.events import api as events_api
+from kpay.office.door import OfficeDoor
 from kpay.payments import api as payments_api
 from kpay.payouts import api as payouts_api
 from kpay.rates import api as rates_api
@@ -16,6 +17,7 @@ from kpay.refunds import api as refunds_api
 from kpay.statements import api as statements_api
 from kpay.transfers import api as transfers_api
 from kpay.wallets import api as wallets_api
+from kpay.web.address import Addresses
 from kpay.web.callbacks import CallbackDoor
 from kpay.webhooks import api as webhooks_api
 
@@ -45,3 +47,15 @@ def routes(parts: Parts) -> list[Route]:
 def callback_door(parts: Parts) -> CallbackDoor:
     """Where rails call back."""
     return CallbackDoor(parts.callbacks, parts.clock, parts.settings.public_url)
+
+
+def office_door(parts: Parts) -> OfficeDoor:
+    """Where the operator's own programs read what waits for a person."""
+    return OfficeDoor(
+        parts.settings.office_token,
+        parts.database,
+        parts.breaks,
+        parts.contradictions,
+        Addresses(parts.settings.trusted_proxies),
+        parts.clock,
+    )

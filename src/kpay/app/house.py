@@ -26,6 +26,7 @@ from kpay.core.routes import Route
 from kpay.dashboard import PREFIX as DASHBOARD
 from kpay.database.pool import UNAVAILABLE
 from kpay.hosted import PREFIX as PAGES
+from kpay.office.door import PREFIX as OFFICE
 from kpay.payments.model import PREFIX as PAYMENT
 from kpay.payouts.model import PREFIX as PAYOUT
 from kpay.refunds.model import PREFIX as REFUND
@@ -174,6 +175,7 @@ class House(Parts):
                 PAGES: Later(_load_pages, self.pages),
                 DASHBOARD: Later(_load_pages, self.dashboard),
                 CALLBACKS: edge.callback_door(self),
+                OFFICE: edge.office_door(self),
             },
         )
 

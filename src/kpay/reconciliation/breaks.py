@@ -57,6 +57,15 @@ class Break(msgspec.Struct, frozen=True):
         """How much more the rail holds than our books say because of it."""
         return self.theirs - self.ours
 
+    @property
+    def is_open(self) -> bool:
+        return self.state is State.OPEN
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is of an operation of ours."""
+        return self.instruction_id is not None
+
 
 class BreakFilter(msgspec.Struct, frozen=True):
     """What the list is narrowed to; None narrows nothing. `after` is the last page's last one."""
