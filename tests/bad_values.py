@@ -64,6 +64,10 @@ NO_AMOUNT = [
     b"1e15",
     b'"%s"' % SQL.encode(),
 ]
+NO_MINUTES = [
+    *(b'"60"', b'""', b"0", b"-1", b"1.5", b"10081", b"1e999", b"1" * 400),
+    *(b"true", b"[]", b"[60]", b"{}", b'"%s"' % SQL.encode()),
+]
 NO_OBJECT = [
     b'"text"',
     b"1",

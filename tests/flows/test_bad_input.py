@@ -23,6 +23,7 @@ from tests.bad_values import (
     NEVER,
     NO_AMOUNT,
     NO_BODIES,
+    NO_MINUTES,
     NO_OBJECT,
     NOT_TEXT,
     SQL,
@@ -53,6 +54,8 @@ GOOD: dict[str, object] = {
     "outcome": "FAILED",
     "failureCode": "NO_ANSWER",
     "paymentMethod": "MOBILE_MONEY",
+    "ifDelayed": "QUEUE",
+    "queueMinutes": 60,
     "returnUrl": "https://shop.example.com/paid?order=1",
     "cancelUrl": "https://shop.example.com/basket",
     "topic": "generic",
@@ -65,6 +68,8 @@ GOOD: dict[str, object] = {
 # What goes with the hosted page only, and what the page's own payer chooses instead.
 HOSTED = {"returnUrl", "cancelUrl"}
 CHOSEN = {"provider", "phoneNumber"}
+# Fields that are no text, and what is wrong for each.
+NO_TEXTS = {"amount": NO_AMOUNT, "metadata": NO_OBJECT, "queueMinutes": NO_MINUTES}
 # Text that means nothing to us and is kept as it is, whatever it says.
 FREE_TEXT = {
     *("externalId", "description", "reason", "customerName", "customerEmail", "failureCode"),
@@ -166,9 +171,9 @@ def field_cases(route: Route) -> Iterator[tuple[str, bytes]]:
     """Each field of a body with each value that is wrong for it."""
     for field in msgspec.structs.fields(route.body):
         name = field.encode_name
-        wrong = {"amount": NO_AMOUNT, "metadata": NO_OBJECT}.get(name, NOT_TEXT)
+        wrong = NO_TEXTS.get(name, NOT_TEXT)
         missing = [b"null"] if field.required else []
-        text = [] if name in FREE_TEXT | {"amount", "metadata"} else [f'"{SQL}"'.encode(), b'""']
+        text = [] if name in FREE_TEXT | NO_TEXTS.keys() else [f'"{SQL}"'.encode(), b'""']
         yield from ((name, value) for value in [*NEVER, *wrong, *missing, *text])
 
 

@@ -159,7 +159,9 @@ async def _approvals(desk: Desk) -> None:
 
 async def _settings(desk: Desk) -> None:
     awa = await desk.visitor("awa")
-    await desk.send(awa, f"{OF_BOOK}/settings/keys")
+    keys = await desk.house.office.keys(desk.shop.new.application.id)
+    before = keys[Environment.TEST].api_key
+    await desk.send(awa, f"{OF_BOOK}/settings/keys", instead=before)
     await desk.send(awa, f"{OF_BOOK}/settings/secret")
     url = f"{OF_BOOK}/settings/webhooks/{{topic}}"
     for address in ("http://127.0.0.1:9/first", "http://127.0.0.1:9/second", ""):

@@ -6,7 +6,7 @@ The worker claims as there is room, and does not wait for the ends of what it ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sized
 
 import pytest
 
@@ -73,6 +73,16 @@ def completes(merchant: Merchant, *payouts: Answer) -> Callable[[], Awaitable[bo
     return come
 
 
+def going_on(house: House, come: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[bool]]:
+    """As the loop in service does: what is due is claimed whenever there is a place for it."""
+
+    async def went_on() -> bool:
+        await house.payouts.attempting.go_on(200)
+        return await come()
+
+    return went_on
+
+
 async def test_what_goes_by_another_rail_goes_on_behind_one_that_hangs(
     funded: Merchant, house: House, hanging: HangingRail
 ) -> None:
@@ -80,10 +90,7 @@ async def test_what_goes_by_another_rail_goes_on_behind_one_that_hangs(
     others = [await by_the_other(funded) for _ in range(5)]
 
     # All of the first claims may be for the one that hangs; it gets four, and no more.
-    for _ in range(4):
-        await house.payouts.attempting.go_on(200)
-
-    await until(completes(funded, *others))
+    await until(going_on(house, completes(funded, *others)))
     assert hanging.under_way == hanging.most_under_way == 4
     # What has no place yet was not claimed, so it can still be called back.
     standing = [(await funded.payout(one))["status"] for one in stuck]
@@ -94,9 +101,7 @@ async def test_what_goes_by_another_rail_goes_on_behind_one_that_hangs(
     assert cancelled["status"] == "CANCELLED"
 
     hanging.let_go.set()
-    for _ in range(3):
-        await house.payouts.attempting.go_on(200)
-    await until(completes(funded, *stuck[:-1]))
+    await until(going_on(house, completes(funded, *stuck[:-1])))
     assert hanging.most_under_way == 4
     assert await funded.wallets() == {"CMR": (95_000 - 14_000, 0)}
 
@@ -112,14 +117,13 @@ async def test_places_are_taken_again_one_by_one_as_answers_come(
 
     hanging.otherwise = when_told
     payouts = [await funded.withdraw() for _ in range(6)]
-    await house.payouts.attempting.go_on(200)
-    await until_called(answers, 4)
+    await until(going_on(house, called(answers, 4)))
 
     answers[2].set_result(Paid())
     await until(completes(funded, payouts[2]))
     # The others hang on, and the next one is not kept waiting for them.
-    await house.payouts.attempting.go_on(200)
-    await until_called(answers, 5)
+    await until(going_on(house, called(answers, 5)))
+    assert len(answers) == 5
 
     for answer in answers:
         if not answer.done():
@@ -128,14 +132,13 @@ async def test_places_are_taken_again_one_by_one_as_answers_come(
     assert (await funded.payout(payouts[5]))["status"] == "PENDING"
 
 
-async def until_called(answers: list[asyncio.Future[Outcome]], count: int) -> None:
+def called(answers: Sized, count: int) -> Callable[[], Awaitable[bool]]:
     async def come() -> bool:
         # They come while others run.
         await asyncio.sleep(0)
         return len(answers) >= count
 
-    await until(come)
-    assert len(answers) == count
+    return come
 
 
 async def test_nothing_is_claimed_while_every_place_is_taken(
@@ -152,8 +155,7 @@ async def test_nothing_is_claimed_while_every_place_is_taken(
 
     assert (await funded.payout(other))["status"] == "PENDING"
     hanging.let_go.set()
-    assert await house.payouts.attempting.go_on(200) == 1
-    await until(completes(funded, other))
+    await until(going_on(house, completes(funded, other)))
 
 
 async def test_the_worker_in_service_does_the_same(
