@@ -417,7 +417,12 @@ async def test_requests_that_were_accepted_when_it_is_told_to_end_have_their_ans
     own = Program(tmp_path, {**_SETTINGS, **settings})
     database = await asyncpg.connect(database_url)
     outside = await asyncpg.connect(database_url)
-    with own.serving() as server, ThreadPoolExecutor(_WAITING + 1) as pool:
+    # What the worker writes takes places too, so it is a process of its own.
+    with (
+        own.serving("api") as server,
+        own.working(),
+        ThreadPoolExecutor(_WAITING + 1) as pool,
+    ):
         shop = Shop.open(own, server, "Drain")
         shop.fund()
         async with database.transaction():
