@@ -6,33 +6,16 @@ One house serves all of these tests: each has a company and people of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser as Chromium
 from playwright.async_api import expect
 
 from kpay.approvals.model import Place as Where
 from kpay.approvals.model import Rules
 from kpay.core.book import Book, Environment
-from kpay.database.embedded import EmbeddedServer
 from kpay.people.model import Role
-from tests.browser.guests import NARROW, WIDE, Guest, Open, Place, book, guests, placed
+from tests.browser.guests import NARROW, WIDE, Guest, Open, Place, book
 from tests.client import Merchant
-
-
-@pytest.fixture(scope="module")
-async def place(
-    server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Place]:
-    async with placed(server, template, tmp_path_factory.mktemp("approvals")) as made:
-        yield made
-
-
-@pytest.fixture
-async def guest(chromium: Chromium, place: Place) -> AsyncIterator[Open]:
-    async with guests(chromium, place) as opened:
-        yield opened
 
 
 async def ruled(place: Place, merchant: Merchant, name: str, rules: Rules) -> None:

@@ -18,7 +18,6 @@ import structlog
 
 from kpay.catalogue.model import OperationType
 from kpay.connectors.model import Accepted, Instruction, Outcome, Unknown
-from kpay.contradictions.flow import alarm
 from kpay.core.clock import Clock
 from kpay.core.money import Money
 from kpay.database.pool import Database, Row, book_of
@@ -106,16 +105,8 @@ class Inquiries:
             attempt=claim.number,
             outcome=outcome,
         )
-        found = await store.record_late_answer(self._database, step)
-        if found is not None:
-            alarm(
-                claim.book,
-                claim.id,
-                found.what,
-                connector=found.connector,
-                reference=found.reference,
-            )
-        elif inquiry.was_refused and isinstance(outcome, Accepted):
+        contradicts = await self._rails.keep_evidence(step)
+        if not contradicts and inquiry.was_refused and isinstance(outcome, Accepted):
             why = "it refused this, and has it under way all the same"
             rail_alarm(claim.connector or "", why, claim.instruction.reference)
 

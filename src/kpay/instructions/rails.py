@@ -270,21 +270,23 @@ class Rails:
         provider = self._catalogue.providers[claim.instruction.provider]
         return self._routing.connector(claim.book.environment, provider) is not None
 
+    async def keep_evidence(self, step: Step) -> bool:
+        """Keep an answer with its attempt, which changes nothing. Whether it contradicts the books.
+
+        Then it is held for a person to look at, and said loudly.
+        """
+        found = await store.record_late_answer(self._database, step)
+        if found is None:
+            return False
+        alarm(step.book, step.id, found.what, connector=found.connector, reference=found.reference)
+        return True
+
     async def keep_late_answer(self, step: Step) -> None:
         """Keep an answer that came too late: it changes nothing, and is evidence all the same.
 
-        That is after the end, or without certainty when a later attempt has begun. One that
-        contradicts what is settled is held for a person to look at, and said loudly.
+        That is after the end, or without certainty when a later attempt has begun.
         """
-        found = await store.record_late_answer(self._database, step)
-        if found is not None:
-            alarm(
-                step.book,
-                step.id,
-                found.what,
-                connector=found.connector,
-                reference=found.reference,
-            )
+        await self.keep_evidence(step)
         log.warning(
             "answer_after_end",
             instruction=str(step.id),
